@@ -1,0 +1,58 @@
+"""The faults that a user can cause, one class a kind; each one's text is the whole message."""
+
+from __future__ import annotations
+
+
+class MLPerfError(Exception):
+    """A fault with something to do about it; shown to the user as it is, without a traceback.
+
+    Parameters
+    ----------
+    what
+        What failed, with the file or the value concerned.
+    found
+        What was expected and what was found, in one line.
+    fix
+        What the user can do.
+    """
+
+    def __init__(self, what: str, found: str = "", fix: str = "") -> None:
+        self.what = what
+        self.found = found
+        self.fix = fix
+        super().__init__("\n".join(line for line in (what, found, fix) if line))
+
+    def __reduce__(self) -> tuple[type[MLPerfError], tuple[str, str, str]]:
+        return type(self), (self.what, self.found, self.fix)
+
+
+class OptionError(MLPerfError):
+    """An option's value that does not exist or does not go with the others."""
+
+
+class UserConfError(MLPerfError):
+    """A user.conf that LoadGen would misread: an unknown key, a bad value, no such file."""
+
+
+class ModelError(MLPerfError):
+    """A model file that is missing, unreadable, or has another contract than the benchmark's."""
+
+
+class DatasetError(MLPerfError):
+    """A data set with a missing or broken image, or an annotation file that cannot be trusted."""
+
+
+class CacheError(MLPerfError):
+    """A cache directory that cannot be read or written, or an artifact that cannot be made."""
+
+
+class RequirementError(MLPerfError):
+    """A package, a Python or a device that a case needs and this machine does not have."""
+
+
+class RunError(MLPerfError):
+    """A run that ended without a result: a crash, a hang, a failed inference, an interrupt."""
+
+
+class AccuracyLogError(MLPerfError):
+    """An mlperf_log_accuracy.json that cannot be scored: cut off, or not what the metric expects."""
