@@ -1,0 +1,1 @@
+"""The benchmarks: one module a task, found through the entry points ``pytest_mlperf.benchmarks``."""

@@ -1,0 +1,157 @@
+"""RetinaNet: object detection, the official ResNeXt50 on OpenImages and a tiny edition on scenes of digits."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.benchmarks.base import (
+    Benchmark,
+    Contract,
+    Metric,
+    MissingFile,
+    Records,
+    Samples,
+    Score,
+    Tensor,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from pytest_mlperf.artifacts.recipe import Recipe
+
+#: PostProcessOpenImagesRetinanet in vision/classification_and_detection/python/openimages.py.
+SCORE_THRESHOLD = 0.05
+
+
+def detection_contract(size: int) -> Contract:
+    """Return the contract of a detector for square images: boxes are x1, y1, x2, y2 in pixels of the input.
+
+    The batch is 1: an image's detections have no batch dimension. Scores descend.
+    """
+    return Contract(
+        inputs=(Tensor("images", "float32", (1, 3, size, size)),),
+        outputs=(
+            Tensor("boxes", "float32", (None, 4)),
+            Tensor("labels", "int64", (None,)),
+            Tensor("scores", "float32", (None,)),
+        ),
+    )
+
+
+@dataclass(frozen=True)
+class RetinaNet(Benchmark):
+    """Detection of objects in images stretched to a square, scored as mAP over IoU 0.50:0.95."""
+
+    size: int
+
+    def open_samples(self, dataset: Path, count: int) -> Samples:
+        """Open the first `count` images of an OpenImages-shaped directory."""
+        from pytest_mlperf.datasets.openimages import OpenImagesSamples  # noqa: PLC0415
+
+        return OpenImagesSamples(dataset, count, self.size, self.contract.inputs[0].name)
+
+    def encode(self, outputs: Sequence[NDArray[Any]], indices: Sequence[int]) -> Records:
+        """Return 7 float32 a detection: sample index, ymin, xmin, ymax, xmax over the size, score, label.
+
+        The reference walks the scores in order and stops at the first below the threshold.
+        """
+        import numpy as np  # noqa: PLC0415
+
+        boxes, labels, scores = outputs
+        low = scores < SCORE_THRESHOLD
+        count = int(low.argmax()) if low.any() else len(scores)
+        record = np.empty((count, 7), np.float32)
+        record[:, 0] = indices[0]
+        record[:, 1:5] = boxes[:count, [1, 0, 3, 2]]
+        record[:, 1:5] /= self.size
+        record[:, 5] = scores[:count]
+        record[:, 6] = labels[:count]
+        return Records(record.reshape(-1).view(np.uint8), (0, record.nbytes))
+
+    def score(self, accuracy_log: Path, dataset: Path, scorer: str) -> Score:
+        """Compute mAP, as tools/accuracy-openimages.py does."""
+        from pytest_mlperf.accuracy.mean_average_precision import score  # noqa: PLC0415
+        from pytest_mlperf.datasets.openimages import ANNOTATIONS  # noqa: PLC0415
+
+        return score(accuracy_log, dataset / ANNOTATIONS, scorer)
+
+
+class OfficialRetinaNet(RetinaNet):
+    """ResNeXt50-32x4d-FPN on the 264 MLPerf classes of OpenImages."""
+
+    @property
+    def metric(self) -> Metric:
+        """mAP of the reference: 37.55 % (PyTorch, float32)."""
+        return Metric("mAP", "%", reference=37.55, tolerance=0.99)
+
+    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:
+        """Return the file that the user named; nothing else is here yet."""
+        del model_format
+        return named or MissingFile("resnext50_32x4d_fpn.onnx", "148,688,824 bytes", "--model-path FILE")
+
+    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | MissingFile:
+        """Return the directory that the user named; nothing else is here yet."""
+        del count
+        return named or MissingFile(
+            "the OpenImages validation images with annotations/openimages-mlperf.json",
+            f"{self.dataset_size:,} JPEG files, some 7 GB",
+            "--dataset-path DIR",
+        )
+
+
+class TinyRetinaNet(RetinaNet):
+    """A small RetinaNet that ships with the package, on generated scenes of handwritten digits."""
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """What the training script wrote down beside the model."""
+        text = files("pytest_mlperf").joinpath("data", "retinanet-tiny.json").read_text("utf-8")
+        record: dict[str, Any] = json.loads(text)
+        return record
+
+    @property
+    def metric(self) -> Metric:
+        """mAP of the trained PyTorch model in float32 on the same scenes."""
+        return Metric("mAP", "%", reference=self.record["reference"], tolerance=0.99)
+
+    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:
+        """Return the shipped file, or the one that the user named."""
+        del model_format
+        with as_file(files("pytest_mlperf").joinpath("data", "retinanet-tiny.onnx")) as shipped:
+            return named or shipped
+
+    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | MissingFile:
+        """Return the recipe of at least `count` scenes, or the directory that the user named."""
+        from pytest_mlperf.datasets.digit_scenes import ScenesRecipe  # noqa: PLC0415
+
+        return named or ScenesRecipe(max(count, self.dataset_size))
+
+
+OFFICIAL = OfficialRetinaNet(
+    name="retinanet",
+    edition="official",
+    loadgen_model="retinanet",
+    scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
+    model_formats=("onnx",),
+    contract=detection_contract(800),
+    dataset_size=24_781,
+    size=800,
+)
+
+TINY = TinyRetinaNet(
+    name="retinanet-tiny",
+    edition="tiny",
+    loadgen_model="retinanet",
+    scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
+    model_formats=("onnx",),
+    contract=detection_contract(192),
+    dataset_size=500,
+    size=192,
+)

@@ -1,0 +1,81 @@
+"""OpenImages as MLPerf lays it out: JPEG files and a COCO-style annotation file whose order is the sample index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.datasets.coco import read_annotations
+from pytest_mlperf.datasets.images import preprocess_stretch
+from pytest_mlperf.errors import DatasetError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+ANNOTATIONS = Path("annotations", "openimages-mlperf.json")
+IMAGES = Path("validation", "data")
+
+
+class OpenImagesSamples:
+    """The images as a detector's input, stretched to a square; see `preprocess_stretch`.
+
+    Decoding when LoadGen loads samples is measured to keep up with a cache of preprocessed files and takes no
+    disk (docs/performance.md).
+
+    Parameters
+    ----------
+    directory
+        Holds ``annotations/openimages-mlperf.json`` and ``validation/data``.
+    count
+        The first so many images of the annotation file.
+    size
+        The side of the model's input, in pixels.
+    input_name
+        The model's input.
+
+    Raises
+    ------
+    DatasetError
+        The annotation file cannot be trusted, has fewer images, or one of them is not in the directory.
+    """
+
+    def __init__(self, directory: Path, count: int, size: int, input_name: str) -> None:
+        annotations = read_annotations(directory / ANNOTATIONS)
+        if len(annotations.images) < count:
+            raise DatasetError(
+                f"{directory} has too few images",
+                f"expected: {count:,}; found: {len(annotations.images):,} in {ANNOTATIONS}",
+                f"ask for at most {len(annotations.images)} with --dataset-size",
+            )
+        self._paths = [directory / IMAGES / image.file_name for image in annotations.images[:count]]
+        self._size = size
+        self._input_name = input_name
+        _require_files(self._paths, directory / IMAGES)
+
+    def __len__(self) -> int:
+        return len(self._paths)
+
+    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+        """Decode and stretch one image: float32 ``[3, size, size]``, RGB, 0 to 1."""
+        return {self._input_name: preprocess_stretch(self._paths[index], self._size)}
+
+
+def _require_files(paths: list[Path], folder: Path) -> None:
+    """A missing image would shift the index of every later one, so it is an error before the test."""
+    try:
+        present = set(os.listdir(folder))
+    except OSError as error:
+        raise DatasetError(
+            f"cannot list the images in {folder}",
+            f"expected: a directory of JPEG files; found: {error.strerror}",
+            "give the directory that holds annotations/ and validation/data/ with --dataset-path",
+        ) from error
+    missing = [path.name for path in paths if path.name not in present]
+    if missing:
+        raise DatasetError(
+            f"{len(missing):,} of {len(paths):,} images are missing in {folder}",
+            f"expected: every image of the annotation file; first missing: {missing[0]}",
+            "fetch the missing images, or take the annotation file that belongs to this directory",
+        )

@@ -1,0 +1,253 @@
+"""The fixtures: what a case needs, and ``mlperf``, which runs it."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mlperf.cases import Case
+from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError
+from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
+
+if TYPE_CHECKING:
+    from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.benchmarks.base import MissingFile
+    from pytest_mlperf.environment import LoadGen, Python
+    from pytest_mlperf.results import RunResult
+    from pytest_mlperf.runner import OnProgress
+    from pytest_mlperf.verdict import Run
+    from pytest_mlperf.worker.protocol import RunSpec
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model file, and its SHA-256, which the results record."""
+
+    path: Path
+    sha256: str
+
+
+@pytest.fixture(scope="session")
+def mlperf_session(request: pytest.FixtureRequest) -> MLPerfSession:
+    """The session's settings, cache and results."""
+    return request.config.stash[SESSION]
+
+
+@pytest.fixture(scope="session")
+def mlperf_case(request: pytest.FixtureRequest) -> Case:
+    """The case of the item; a test that asks for it, or for a fixture below, is run for every selected case."""
+    case: Case = request.param
+    return case
+
+
+@pytest.fixture(scope="session")
+def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
+    """The interpreter that has what the case's backend needs."""
+    from pytest_mlperf.environment import find_python  # noqa: PLC0415
+
+    backend = mlperf_session.registry.backend(mlperf_case.backend)
+    return find_python(backend.name, backend.requirement)
+
+
+@pytest.fixture(scope="session")
+def loadgen(python: Python) -> LoadGen:
+    """LoadGen, in that interpreter."""
+    from pytest_mlperf.environment import find_loadgen  # noqa: PLC0415
+
+    del python
+    return find_loadgen()
+
+
+@pytest.fixture(scope="session")
+def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
+    """The case's model file."""
+    benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
+    model_format = mlperf_session.registry.backend(mlperf_case.backend).model_format
+    found = benchmark.find_model(model_format, mlperf_session.settings.model_path)
+    path = _obtain(mlperf_session, found, mlperf_case, ModelError)
+    if not path.is_file():
+        raise ModelError(
+            f"{path} is not a file",
+            f"expected: an {model_format} model; found: {'a directory' if path.is_dir() else 'nothing'}",
+            "check the path given with --model-path",
+        )
+    with path.open("rb") as file:
+        return Model(path, _sha256(file))
+
+
+@pytest.fixture(scope="session")
+def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
+    """The directory of the case's data set."""
+    benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
+    count = mlperf_session.settings.sample_count(benchmark.dataset_size)
+    found = benchmark.find_dataset(mlperf_session.settings.dataset_path, count)
+    return _obtain(mlperf_session, found, mlperf_case, DatasetError)
+
+
+class MLPerf:
+    """Runs the item's case and demands what the rules demand."""
+
+    def __init__(
+        self, session: MLPerfSession, run: Run, python: Python, request: pytest.FixtureRequest
+    ) -> None:
+        self._session = session
+        self._run = run
+        self._python = python
+        self._request = request
+
+    @property
+    def case(self) -> Case:
+        """The item's case."""
+        return self._run.case
+
+    def run(self) -> RunResult:
+        """Run the case once, in a process of its own, and return its result.
+
+        Performance runs have the device to themselves; accuracy runs share it.
+
+        Raises
+        ------
+        MLPerfError
+            The run ended without a result.
+        """
+        from pytest_mlperf.runner import InterruptedRunError, execute  # noqa: PLC0415
+        from pytest_mlperf.verdict import failed, judge  # noqa: PLC0415
+
+        try:
+            with _lease(self.case), _progress(self._request.config, self.case) as on_progress:
+                finished = execute(self._run.spec, self._python.executable, on_progress)
+            result = judge(self._run, finished)
+        except MLPerfError as error:
+            self._record(failed(self._run, error))
+            if isinstance(error, InterruptedRunError) and self._session.interrupted_again():
+                raise KeyboardInterrupt from error
+            raise
+        self._record(result)
+        return result
+
+    def require(self, result: RunResult) -> None:
+        """Fail the item for every error among the result's findings."""
+        if result.errors:
+            pytest.fail("\n\n".join(map(str, result.errors)), pytrace=False)
+
+    def _record(self, result: RunResult) -> None:
+        from msgspec import to_builtins  # noqa: PLC0415
+
+        from pytest_mlperf.report.junit import properties  # noqa: PLC0415
+
+        self._request.node.stash[RESULT] = to_builtins(result)
+        self._request.node.user_properties.extend(properties(result))
+
+
+@pytest.fixture
+def mlperf(
+    request: pytest.FixtureRequest,
+    mlperf_session: MLPerfSession,
+    mlperf_case: Case,
+    python: Python,
+    loadgen: LoadGen,
+    model: Model,
+    dataset: Path,
+) -> MLPerf:
+    """Run the item's case: ``mlperf.require(mlperf.run())``."""
+    from pytest_mlperf.verdict import Run  # noqa: PLC0415
+
+    del loadgen
+    settings = mlperf_session.settings
+    run = Run(
+        case=mlperf_case,
+        benchmark=mlperf_session.registry.benchmark(mlperf_case.benchmark),
+        spec=_spec(mlperf_session, mlperf_case, model, dataset),
+        scorer=settings.scorer,
+        model_sha256=model.sha256,
+        notes=_notes(Path(request.config.invocation_params.dir)),
+    )
+    return MLPerf(mlperf_session, run, python, request)
+
+
+def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path) -> RunSpec:
+    from pytest_mlperf.directories import run_directory  # noqa: PLC0415
+    from pytest_mlperf.worker.protocol import RunSpec  # noqa: PLC0415
+
+    settings = session.settings
+    return RunSpec(
+        benchmark=session.registry.benchmarks[case.benchmark].value,
+        backend=session.registry.backends[case.backend].value,
+        device=case.device,
+        scenario=case.scenario,
+        mode=case.mode,
+        run_length=settings.run_length,
+        model=str(model.path.absolute()),
+        dataset=str(dataset.absolute()),
+        output=str(run_directory(session.directory, case.id, case.mode).absolute()),
+        sample_count=settings.sample_count(session.registry.benchmark(case.benchmark).dataset_size),
+        user_conf=str(settings.user_conf) if settings.user_conf else None,
+        test_query_count=settings.test_query_count,
+        min_duration=settings.min_duration,
+        target_qps=settings.target_qps,
+        target_latency=settings.target_latency,
+        num_threads=settings.num_threads,
+        max_batchsize=settings.max_batchsize,
+        timeout=settings.timeout,
+    )
+
+
+def _obtain(
+    session: MLPerfSession, found: Path | Recipe | MissingFile, case: Case, error: type[MLPerfError]
+) -> Path:
+    """Return the path of what a benchmark said where to find; skip the item when it is not here."""
+    from pytest_mlperf.benchmarks.base import MissingFile  # noqa: PLC0415
+
+    if isinstance(found, Path):
+        return found
+    if isinstance(found, MissingFile):
+        missing = "; ".join(map(str, session.missing(case)))
+        if session.missing_is_error:
+            raise error(
+                f"{case.benchmark} cannot run",
+                f"missing: {missing}",
+                "name the files, or run its -tiny edition",
+            )
+        pytest.skip(f"{case.benchmark} needs {missing}")
+    with _lease(case, exclusive=False):
+        return session.store.get(found).path
+
+
+@contextmanager
+def _lease(case: Case, *, exclusive: bool | None = None) -> Iterator[None]:
+    """Hold the device: alone for a performance run, together with others for anything else."""
+    from pytest_mlperf.artifacts.locks import lease  # noqa: PLC0415
+
+    alone = case.mode == "performance" if exclusive is None else exclusive
+    path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
+    with lease(path, mode=0o666, shared=not alone):
+        yield
+
+
+@contextmanager
+def _progress(config: pytest.Config, case: Case) -> Iterator[OnProgress]:
+    from pytest_mlperf.report.progress import show_progress  # noqa: PLC0415
+
+    with show_progress(
+        config.pluginmanager.get_plugin("terminalreporter"), f"{case.id} {case.mode}"
+    ) as update:
+        yield update
+
+
+def _notes(directory: Path) -> tuple[str, ...]:
+    audit = directory / "audit.config"
+    return (f"{audit} is ignored: it belongs to compliance runs",) if audit.exists() else ()
+
+
+def _sha256(file: Any) -> str:
+    digest = hashlib.sha256()
+    while chunk := file.read(1 << 20):
+        digest.update(chunk)
+    return digest.hexdigest()

@@ -1,0 +1,264 @@
+"""Every option once: its flag, its ini key, its meaning; and the settings that they become."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.cases import Registry, Selection, select
+from pytest_mlperf.errors import OptionError
+from pytest_mlperf.user_conf import read_user_conf
+
+if TYPE_CHECKING:
+    import pytest
+
+CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
+#: An accelerator is used when it is asked for.
+DEFAULT_DEVICE = ("cpu",)
+SHORT_SAMPLES = 500
+SHORT_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. ``parse`` turns a text into its value; `many` options take several, by comma or repeated."""
+
+    flag: str
+    metavar: str
+    help: str
+    parse: Callable[[str], Any] = str
+    many: bool = False
+    choices: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """The attribute of `Settings`, and the ini key without ``mlperf_``."""
+        return self.flag.removeprefix("--").removeprefix("mlperf-").replace("-", "_")
+
+    @property
+    def ini(self) -> str:
+        """The key in pytest.ini or pyproject.toml."""
+        return f"mlperf_{self.name}"
+
+
+def positive(text: str) -> int:
+    """Parse a whole number of 1 or more."""
+    value = int(text)
+    if value < 1:
+        raise ValueError("at least 1")
+    return value
+
+
+def positive_number(text: str) -> float:
+    """Parse a finite number above 0."""
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError("a number above 0")
+    return value
+
+
+def duration(text: str) -> float:
+    """Parse seconds, 0 or more."""
+    value = float(text)
+    if not 0 <= value < float("inf"):
+        raise ValueError("a number of seconds")
+    return value
+
+
+OPTIONS = (
+    Option("--model", "NAME", "benchmarks to run", many=True),
+    Option("--implementation", "NAME", "who feeds LoadGen", many=True),
+    Option("--backend", "NAME", "runtimes to run them on", many=True),
+    Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
+    Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
+    Option("--mode", "NAME", "accuracy, performance", many=True),
+    Option(
+        "--run-length",
+        "LENGTH",
+        f"short: seconds, at most {SHORT_SAMPLES} samples in accuracy, labelled short (default); "
+        "official: the round's duration, sample counts and whole data set",
+        choices=("short", "official"),
+    ),
+    Option(
+        "--test-query-count",
+        "N",
+        "issue exactly N queries in performance mode (Offline: N samples)",
+        positive,
+    ),
+    Option("--min-duration", "SECONDS", "a performance run's minimum duration", duration),
+    Option("--num-threads", "N", "threads that inference may use; default: every core", positive),
+    Option(
+        "--max-batchsize", "N", "largest batch to give the runtime; default: what the warm-up finds", positive
+    ),
+    Option(
+        "--target-qps",
+        "RATE",
+        "queries per second that Server offers and Offline expects; default: from the warm-up",
+        positive_number,
+    ),
+    Option(
+        "--target-latency",
+        "MS",
+        "Server: latency bound; SingleStream, MultiStream: expected latency; default: the round's, the warm-up's",
+        positive_number,
+    ),
+    Option("--user-conf", "FILE", "a user.conf for LoadGen; options count more than its lines", Path),
+    Option("--dataset-size", "N", "use the first N samples of the data set", positive),
+    Option("--model-path", "FILE", "the model's file, instead of the known one", Path),
+    Option("--dataset-path", "DIR", "the data set's directory, instead of the known one", Path),
+    Option(
+        "--mlperf-scorer",
+        "NAME",
+        "what computes mAP: hotcoco (default) or pycocotools, the reference",
+        choices=("hotcoco", "pycocotools"),
+    ),
+    Option(
+        "--mlperf-timeout",
+        "SECONDS",
+        f"end a run that takes longer; 0: never; default: {SHORT_TIMEOUT:g} for short runs, never for official",
+        duration,
+    ),
+    Option("--mlperf-output", "DIR", "where results go; default: mlperf-results", Path),
+    Option(
+        "--mlperf-cache",
+        "DIR",
+        f"the cache; default: ${CACHE_VARIABLE}, else the user's cache directory",
+        Path,
+    ),
+    Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
+)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What is in force, after command line, environment, ini file and defaults.
+
+    ``sources`` says for each option that was set where its value came from.
+    """
+
+    selection: Selection
+    run_length: str
+    test_query_count: int | None
+    min_duration: float | None
+    num_threads: int | None
+    max_batchsize: int | None
+    target_qps: float | None
+    target_latency: float | None
+    user_conf: Path | None
+    dataset_size: int | None
+    model_path: Path | None
+    dataset_path: Path | None
+    scorer: str
+    timeout: float | None
+    output: Path
+    cache: Path | None
+    json: Path | None
+    sources: Mapping[str, str]
+
+    def sample_count(self, dataset_size: int) -> int:
+        """Return how many samples an accuracy run uses of a data set: the whole, unless told otherwise."""
+        if self.dataset_size is not None:
+            return self.dataset_size
+        return dataset_size if self.run_length == "official" else min(dataset_size, SHORT_SAMPLES)
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Register every flag and ini key."""
+    group = parser.getgroup("mlperf", "MLPerf Inference benchmarks")
+    for option in OPTIONS:
+        group.addoption(
+            option.flag,
+            action="append" if option.many else "store",
+            metavar=option.metavar,
+            dest=option.ini,
+            help=option.help + (" (several: by comma or repeated)" if option.many else ""),
+        )
+        parser.addini(option.ini, f"default for {option.flag}", default=None)
+    group.addoption(
+        "--short", action="store_const", const="short", dest="mlperf_run_length", help="--run-length short"
+    )
+
+
+def any_given(config: pytest.Config) -> bool:
+    """Say whether a session sets any of the options, wherever."""
+    return any(_find(option, config) for option in OPTIONS)
+
+
+def read_settings(config: pytest.Config, registry: Registry) -> Settings:
+    """Turn the options into settings. One rule: command line, then environment, then ini file, then default.
+
+    Raises
+    ------
+    OptionError, UserConfError
+        A value that does not exist or cannot be used.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for option in OPTIONS:
+        found = _find(option, config)
+        if found is not None:
+            texts, sources[option.flag], base = found
+            values[option.name] = _parse(option, texts, base)
+    selection = select(registry, **{o.name: values.pop(o.name, ()) for o in OPTIONS if o.many})
+    if not selection.device:
+        selection = replace(selection, device=DEFAULT_DEVICE)
+    if (conf := values.get("user_conf")) is not None:
+        read_user_conf(conf)
+    defaults = {o.name: None for o in OPTIONS if not o.many} | {
+        "run_length": "short",
+        "scorer": "hotcoco",
+        "output": Path(config.invocation_params.dir) / "mlperf-results",
+    }
+    values = defaults | values
+    timeout = values["timeout"]
+    if timeout is None and values["run_length"] == "short":
+        timeout = SHORT_TIMEOUT
+    values["timeout"] = timeout or None
+    return Settings(selection=selection, sources=sources, **values)
+
+
+def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] | None:
+    """Return an option's texts, where they come from, and what their paths are relative to."""
+    here = Path(config.invocation_params.dir)
+    given = config.getoption(option.ini)
+    if given:
+        return (given if isinstance(given, list) else [given]), "command line", here
+    if option.flag == "--mlperf-cache" and (named := os.environ.get(CACHE_VARIABLE)):
+        return [named], f"${CACHE_VARIABLE}", here
+    written = config.getini(option.ini)
+    if written:
+        return [str(written)], "ini file", config.inipath.parent if config.inipath else here
+    return None
+
+
+def _parse(option: Option, texts: list[str], base: Path) -> Any:
+    if option.many:
+        return [word for text in texts for word in text.replace(",", " ").split()]
+    text = texts[-1]
+    if option.choices and text not in option.choices:
+        raise _bad_value(option, text, f"one of {', '.join(option.choices)}")
+    try:
+        value = option.parse(text)
+    except ValueError as error:
+        raise _bad_value(option, text, _expected(option, error)) from None
+    return base / value.expanduser() if isinstance(value, Path) else value
+
+
+def _expected(option: Option, error: ValueError) -> str:
+    words = {
+        positive: "a whole number of 1 or more",
+        positive_number: "a number above 0",
+        duration: "seconds, 0 or more",
+    }
+    return words.get(option.parse, str(error))
+
+
+def _bad_value(option: Option, text: str, expected: str) -> OptionError:
+    return OptionError(
+        f"{option.flag} cannot be {text!r}",
+        f"expected: {expected}; found: {text}",
+        f"see the group 'MLPerf Inference benchmarks' in pytest --help (or {option.ini} in the ini file)",
+    )

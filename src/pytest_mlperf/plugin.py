@@ -1,0 +1,190 @@
+"""The pytest hooks. Nothing heavier than pytest is imported at the top: most sessions use none of this."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mlperf import __version__
+from pytest_mlperf.cases import MODES, Case
+from pytest_mlperf.errors import MLPerfError
+from pytest_mlperf.fixtures import dataset, loadgen, mlperf, mlperf_case, mlperf_session, model, python
+from pytest_mlperf.options import add_options, any_given
+from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
+
+if TYPE_CHECKING:
+    from pytest_mlperf.options import Settings
+
+__all__ = ["dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_session", "model", "python"]
+
+WORKER_INPUT = "mlperf_started"
+REPORT_ATTRIBUTE = "mlperf_result"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the options."""
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the session object; refuse options that cannot be used before anything is collected."""
+    config.addinivalue_line("markers", "mlperf(mode): run the test for every selected MLPerf case of a mode")
+    for edition in ("official", "tiny"):
+        config.addinivalue_line("markers", f"{edition}: a case of an {edition} edition of a benchmark")
+    for mode in MODES:
+        config.addinivalue_line("markers", f"{mode}: a case in {mode} mode")
+    started = datetime.fromisoformat(_worker_input(config).get(WORKER_INPUT) or datetime.now().isoformat())
+    session = MLPerfSession(config, started)
+    config.stash[SESSION] = session
+    config.pluginmanager.register(ResultCollector(session.results), "mlperf-results")
+    if any_given(config):
+        try:
+            session.check_selection()
+        except MLPerfError as error:
+            raise pytest.UsageError(str(error)) from None
+
+
+class ResultCollector:
+    """Gathers the results from the items' reports, wherever they ran: that hook is not told its session."""
+
+    def __init__(self, results: list[dict[str, Any]]) -> None:
+        self._results = results
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take a report's result."""
+        result = getattr(report, REPORT_ATTRIBUTE, None)
+        if result is not None:
+            self._results.append(result)
+
+
+def _worker_input(config: pytest.Config) -> dict[str, Any]:
+    """Return what the controller told this process, when it is a worker of pytest-xdist."""
+    told: dict[str, Any] = getattr(config, "workerinput", {})
+    return told
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of pytest-xdist when the session started: its results go to the same directory."""
+    node.workerinput[WORKER_INPUT] = node.config.stash[SESSION].started.isoformat()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
+    """Say what is in force, where options were given."""
+    return header(config.stash[SESSION].settings) if any_given(config) else None
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str] | None:
+    """Say what is in force by default, once it is known that there are cases."""
+    if any_given(config) or not any(_case(item) for item in items):
+        return None
+    return header(config.stash[SESSION].settings)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make an item of each selected case."""
+    if "mlperf_case" not in metafunc.fixturenames:
+        return
+    session = metafunc.config.stash[SESSION]
+    marker = metafunc.definition.get_closest_marker("mlperf")
+    mode = marker.kwargs.get("mode", MODES[0]) if marker else MODES[0]
+    if mode not in MODES:
+        raise pytest.UsageError(
+            f"{metafunc.definition.nodeid}: mlperf(mode={mode!r}): valid: {', '.join(MODES)}"
+        )
+    selected = session.settings.selection.of_any_mode()
+    metafunc.parametrize(
+        "mlperf_case",
+        [
+            pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in session.marks(case)])
+            for case in session.registry.cases(mode)
+            if selected.keeps(case)
+        ],
+        indirect=True,
+        scope="session",
+    )
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the modes that were not asked for; find out whether files are missing for all the rest."""
+    session = config.stash[SESSION]
+    cases = {item: case for item in items if (case := _case(item))}
+    if not cases:
+        return
+    unwanted = [item for item, case in cases.items() if not session.settings.selection.keeps(case)]
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
+    wanted = {case for item, case in cases.items() if item not in unwanted}
+    session.missing_is_error = bool(wanted) and all(map(session.missing, wanted))
+
+
+def _case(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("mlperf_case") if callspec else None
+    return case if isinstance(case, Case) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Show a user's fault without a traceback."""
+    return (yield from _without_traceback())
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Show a user's fault without a traceback."""
+    return (yield from _without_traceback())
+
+
+def _without_traceback() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except MLPerfError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give the report the run's result, which pytest-xdist carries to the controller."""
+    report = yield
+    if call.when == "call" and RESULT in item.stash:
+        setattr(report, REPORT_ATTRIBUTE, item.stash[RESULT])
+    return report
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Print the table of results."""
+    session = config.stash[SESSION]
+    if session.results:
+        from pytest_mlperf.report.terminal import write_summary  # noqa: PLC0415
+
+        write_summary(terminalreporter, session.results, session.directory)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write the session's results to --mlperf-json; on the controller only."""
+    mlperf_session = session.config.stash[SESSION]
+    if not mlperf_session.results or _worker_input(session.config):
+        return
+    target = mlperf_session.settings.json
+    if target is not None:
+        from pytest_mlperf.report.json_file import write_results  # noqa: PLC0415
+
+        write_results(target, mlperf_session.results)
+
+
+def header(settings: Settings) -> list[str]:
+    """Return the lines of the report's header."""
+    in_force = [f"run length {settings.run_length}", f"device {', '.join(settings.selection.device)}"]
+    lines = [f"mlperf: {__version__}, {', '.join(in_force)}"]
+    given = {flag: source for flag, source in settings.sources.items()}
+    if given:
+        lines.append("mlperf options: " + ", ".join(f"{flag} ({source})" for flag, source in given.items()))
+    return lines

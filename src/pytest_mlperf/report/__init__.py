@@ -1,0 +1,1 @@
+"""What a user sees of the results: the terminal, JUnit, JSON."""

@@ -1,0 +1,19 @@
+"""All results of a session in one JSON file, for --mlperf-json."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pytest_mlperf import __version__
+
+
+def write_results(path: Path, results: list[dict[str, Any]]) -> None:
+    """Write the results beside `path` and rename; the file is whole or it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = {"pytest_mlperf": __version__, "results": results}
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+    beside.replace(path)

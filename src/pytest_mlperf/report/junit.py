@@ -1,0 +1,33 @@
+"""A result as JUnit properties."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from pytest_mlperf.results import RunResult
+
+
+def properties(result: RunResult) -> Iterator[tuple[str, object]]:
+    """Yield name and value of everything that a CI system may want to follow."""
+    yield "mlperf.case", result.case
+    yield "mlperf.mode", result.mode
+    yield "mlperf.edition", result.edition
+    yield "mlperf.run_length", result.run_length
+    yield "mlperf.verdict", result.verdict
+    yield "mlperf.device", result.device
+    if result.accuracy is not None:
+        yield "mlperf.metric", result.accuracy.metric
+        yield "mlperf.metric_value", result.accuracy.value
+        yield "mlperf.target", result.accuracy.target
+        yield "mlperf.samples", result.accuracy.samples
+    if result.performance is not None:
+        yield "mlperf.result", result.performance.value
+        yield "mlperf.result_unit", result.performance.unit
+        yield "mlperf.valid", result.performance.valid
+        yield "mlperf.samples", result.performance.samples
+        for percentile, latency in result.performance.latency_ms.items():
+            yield f"mlperf.latency_{percentile}_ms", latency
+    yield "mlperf.peak_memory_bytes", result.peak_memory_bytes
+    yield "mlperf.model_sha256", result.model_sha256
+    for package, version in result.versions.items():
+        yield f"mlperf.version.{package}", version

@@ -1,0 +1,140 @@
+"""The summary table at the end of the session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import msgspec
+
+from pytest_mlperf.results import RunResult
+
+if TYPE_CHECKING:
+    import pytest
+
+MEBIBYTE = 1 << 20
+COLUMNS = ("case", "mode", "result", "target", "verdict", "p50 / p90 / p99 ms", "wall", "memory")
+RIGHT = {"result", "target", "p50 / p90 / p99 ms", "wall", "memory"}
+GAP = "  "
+
+
+class Row(NamedTuple):
+    """A result as the table's cells."""
+
+    case: str
+    mode: str
+    result: str
+    target: str
+    verdict: str
+    latencies: str
+    wall: str
+    memory: str
+
+
+def row(result: RunResult) -> Row:
+    """Return the cells of a result."""
+    value, target, latencies = "–", "–", "–"
+    if result.accuracy is not None:
+        accuracy = result.accuracy
+        value = f"{accuracy.metric} {accuracy.value:.3f} {accuracy.unit}"
+        target = f"{accuracy.target:.3f} {accuracy.unit}"
+    if result.performance is not None:
+        figures = result.performance
+        value = f"{number(figures.value)} {figures.unit}" if figures.value is not None else "–"
+        latencies = " / ".join(number(figures.latency_ms.get(p)) for p in ("p50", "p90", "p99"))
+    return Row(
+        case=result.case,
+        mode=result.mode,
+        result=value,
+        target=target,
+        verdict=verdict(result),
+        latencies=latencies,
+        wall=f"{result.seconds['wall']:.1f} s" if "wall" in result.seconds else "–",
+        memory=f"{result.peak_memory_bytes / MEBIBYTE:,.0f} MiB" if result.peak_memory_bytes else "–",
+    )
+
+
+def verdict(result: RunResult) -> str:
+    """Return the verdict with its label: what is short says so."""
+    return f"{result.verdict} (short)" if result.run_length == "short" else result.verdict
+
+
+def number(value: float | None) -> str:
+    """Return four significant digits without an exponent."""
+    if value is None:
+        return "–"
+    if value >= 1000:
+        return f"{value:,.0f}"
+    return f"{value:.4g}"
+
+
+def lines(rows: Sequence[Row], width: int) -> list[str]:
+    """Return the table: a line a result where `width` allows it, else two."""
+    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
+    if sum(widths) + len(GAP) * (len(widths) - 1) <= width:
+        return [_line(cells, widths) for cells in (COLUMNS, *rows)]
+    stacked = []
+    for cells in rows:
+        stacked.append(f"{cells.case} {cells.mode}")
+        target = f"target {cells.target}" if cells.target != "–" else ""
+        latencies = f"p50/p90/p99 {cells.latencies} ms" if cells.latencies != "–" else ""
+        details = [cells.verdict, cells.result, target, latencies, cells.wall, cells.memory]
+        stacked.extend(_wrap([detail for detail in details if detail and detail != "–"], width))
+    return stacked
+
+
+def lacking(results: Sequence[RunResult]) -> list[str]:
+    """Return what the runs would need for official length, each need once, with the worst that was found."""
+    needs: dict[str, str] = {}
+    for result in results:
+        for finding in result.lacks:
+            needs.setdefault(f"{result.scenario} {result.mode}: {finding.expected}", finding.found)
+    return [f"  {need} (here: {found})" for need, found in needs.items()]
+
+
+def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any]], directory: Path) -> None:
+    """Write the section about the session's results."""
+    converted = [msgspec.convert(result, RunResult) for result in results]
+    converted.sort(key=lambda result: (result.case, result.mode))
+    editions = sorted({result.edition for result in converted})
+    reporter.section("MLPerf results: " + ", ".join(f"{edition} edition" for edition in editions))
+    good = {"VALID", "reached"}
+    rows = [row(result) for result in converted]
+    for line in lines(rows, reporter._tw.fullwidth):  # noqa: SLF001 - the width that pytest writes with
+        bad = any(word in line for word in ("INVALID", "below target", "failed"))
+        reporter.write_line(line, red=bad, green=not bad and any(word in line for word in good))
+    needs = lacking(converted)
+    if needs:
+        reporter.write_line(
+            "short runs are no MLPerf results; official length (--run-length official) needs:"
+        )
+        for need in needs:
+            reporter.write_line(need)
+    for note in dict.fromkeys(note for result in converted for note in result.notes):
+        reporter.write_line(f"note: {note}")
+    reporter.write_line(f"LoadGen's logs: {_shown(directory)}")
+
+
+def _shown(directory: Path) -> str:
+    try:
+        return str(directory.relative_to(Path.cwd()))
+    except ValueError:
+        return str(directory)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    aligned = [
+        cell.rjust(width) if column in RIGHT else cell.ljust(width)
+        for cell, width, column in zip(cells, widths, COLUMNS, strict=True)
+    ]
+    return GAP.join(aligned).rstrip()
+
+
+def _wrap(details: Sequence[str], width: int) -> list[str]:
+    wrapped = ["   "]
+    for detail in details:
+        if len(wrapped[-1]) + len(GAP) + len(detail) > width and wrapped[-1].strip():
+            wrapped.append("   ")
+        wrapped[-1] += (GAP if wrapped[-1].strip() else " ") + detail
+    return wrapped

@@ -1,0 +1,1 @@
+"""What MLPerf asks of a run: small functions from logs and metrics to findings. No pytest, no LoadGen here."""

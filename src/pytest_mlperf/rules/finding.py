@@ -1,0 +1,31 @@
+"""A finding: one rule's outcome, in words that tell the user what to do."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule that a run does not meet.
+
+    Attributes
+    ----------
+    rule
+        The rule's short name.
+    severity
+        ``error`` fails the item; ``note`` says what the run does not show.
+    what, expected, found, fix
+        What failed, what was expected, what was found, what to do.
+    """
+
+    rule: str
+    severity: Literal["error", "note"]
+    what: str
+    expected: str
+    found: str
+    fix: str
+
+    def __str__(self) -> str:
+        return f"{self.what} [{self.rule}]\nexpected: {self.expected}; found: {self.found}\n{self.fix}"

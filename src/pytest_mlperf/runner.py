@@ -1,0 +1,192 @@
+"""One run: a child process from run.json to result.json, with its time limit, its progress and its end."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import selectors
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import msgspec
+
+from pytest_mlperf import errors
+from pytest_mlperf.errors import MLPerfError, RunError
+from pytest_mlperf.worker.protocol import (
+    LOG_FILE,
+    PROGRESS_FD_VARIABLE,
+    RESULT_FILE,
+    RUN_FILE,
+    Failure,
+    Progress,
+    RunSpec,
+    WorkerResult,
+    read_result,
+    write_json,
+)
+
+#: The child ends itself at the limit and writes its stacks; the parent waits this much longer before it kills.
+GRACE_SECONDS = 5.0
+LAST_WORDS_LINES = 12
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A run that ended well: the child's result and the seconds from its start to its end."""
+
+    result: WorkerResult
+    wall_seconds: float
+
+
+class InterruptedRunError(RunError):
+    """Ctrl-C ended the run."""
+
+
+def execute(spec: RunSpec, python: str, on_progress: OnProgress) -> Finished:
+    """Run `spec` in a child of the interpreter `python`; whatever happens, no process is left behind.
+
+    Raises
+    ------
+    InterruptedRunError
+        Ctrl-C while the child ran.
+    MLPerfError
+        What the child wrote down, as the same class; RunError when it died, hung, or failed otherwise.
+    """
+    output = Path(spec.output)
+    write_json(output / RUN_FILE, spec)
+    start = time.monotonic()
+    with (output / LOG_FILE).open("wb") as log, _child(python, output, log) as child:
+        limit = spec.timeout + GRACE_SECONDS if spec.timeout else None
+        try:
+            in_time = _follow(child, limit, on_progress)
+        except KeyboardInterrupt:
+            _kill(child.process)
+            raise InterruptedRunError(
+                "interrupted",
+                f"expected: a finished run; found: Ctrl-C after {time.monotonic() - start:.0f} s",
+                f"its log: {output / LOG_FILE}",
+            ) from None
+    seconds = time.monotonic() - start
+    return Finished(_judge(spec, child.process.returncode, in_time=in_time), seconds)
+
+
+@dataclass(frozen=True)
+class _Child:
+    process: subprocess.Popen[bytes]
+    progress: int
+
+
+@contextlib.contextmanager
+def _child(python: str, output: Path, log: IO[bytes]) -> Iterator[_Child]:
+    """Start the child in a session of its own: Ctrl-C must reach it through us, while LoadGen may crash on it.
+
+    Its standard input is a pipe that we hold open: when it closes, we are gone, and the child leaves.
+    """
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [python, "-m", "pytest_mlperf.worker", str(output / RUN_FILE)],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        pass_fds=(writing,),
+        env={**os.environ, PROGRESS_FD_VARIABLE: str(writing), "PYTHONUNBUFFERED": "1"},
+        start_new_session=True,
+    )
+    os.close(writing)
+    try:
+        yield _Child(process, reading)
+    finally:
+        _kill(process)
+        os.close(reading)
+
+
+def _follow(child: _Child, limit: float | None, on_progress: OnProgress) -> bool:
+    """Pass the child's progress on until it ends; return False when it had to be killed at `limit` seconds."""
+    deadline = None if limit is None else time.monotonic() + limit
+    decoder = msgspec.json.Decoder(Progress)
+    pending = b""
+    with selectors.DefaultSelector() as selector:
+        selector.register(child.progress, selectors.EVENT_READ)
+        while deadline is None or time.monotonic() < deadline:
+            if selector.select(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                chunk = os.read(child.progress, 65536)
+                if not chunk:  # closed by the child's end; a runtime's own children may outlive it a moment
+                    child.process.wait()
+                    return True
+                *lines, pending = (pending + chunk).split(b"\n")
+                for line in lines:
+                    on_progress(decoder.decode(line))
+    return False
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill the child's whole process group; it may be gone already."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+    process.wait()
+
+
+def _judge(spec: RunSpec, code: int, *, in_time: bool) -> WorkerResult:
+    """Return the child's result, or raise what it died of."""
+    output = Path(spec.output)
+    result = _read_result(output)
+    if result is not None and result.failure is not None:
+        raise _as_error(result.failure, output)
+    if code == 0 and in_time and result is not None:
+        return result
+    timed_out = not in_time or (code == 1 and _ran_out_of_time(output))
+    what = f"the run did not end within {spec.timeout:g} s" if timed_out else _died(code)
+    raise RunError(what, *_last_words(output))
+
+
+def _read_result(output: Path) -> WorkerResult | None:
+    try:
+        return read_result(output / RESULT_FILE)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+def _as_error(failure: Failure, output: Path) -> MLPerfError:
+    """Rebuild the child's error: one of ours as it was, any other as a failed run with its log."""
+    if failure.taught:
+        kind: type[MLPerfError] = getattr(errors, failure.kind, RunError)
+        return kind(*failure.message.split("\n", 2))
+    if failure.kind == "MemoryError":
+        return RunError("the run ran out of memory", *_last_words(output))
+    return RunError(f"the run failed: {failure.message}", *_last_words(output))
+
+
+def _died(code: int) -> str:
+    if code == -signal.SIGKILL:
+        return "the run was killed (SIGKILL), most often by the kernel for want of memory"
+    if code < 0:
+        return f"the run crashed: {signal.Signals(-code).name}"
+    return f"the run ended with exit code {code} and no result"
+
+
+def _ran_out_of_time(output: Path) -> bool:
+    return b"Timeout (" in _tail(output)
+
+
+def _last_words(output: Path) -> tuple[str, str]:
+    words = [line for line in _tail(output).decode("utf-8", "replace").splitlines() if line.strip()]
+    said = "\n    ".join(words[-LAST_WORDS_LINES:]) or "nothing"
+    return f"its last words:\n    {said}", f"the whole log: {output / LOG_FILE}"
+
+
+def _tail(output: Path, size: int = 8192) -> bytes:
+    try:
+        with (output / LOG_FILE).open("rb") as log:
+            log.seek(max(0, log.seek(0, os.SEEK_END) - size))
+            return log.read()
+    except OSError:
+        return b""

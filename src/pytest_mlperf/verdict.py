@@ -1,0 +1,163 @@
+"""From a finished run to its result: the logs are read, the metric is computed, the rules are asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import MLPerfError
+from pytest_mlperf.results import RunResult
+from pytest_mlperf.rules.accuracy import Accuracy, check_target
+from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
+from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.length import Needed, check_accuracy_length, check_performance_length
+from pytest_mlperf.rules.performance import performance
+from pytest_mlperf.rules.validity import check_log, check_validity
+
+if TYPE_CHECKING:
+    from pytest_mlperf.benchmarks.base import Benchmark
+    from pytest_mlperf.cases import Case
+    from pytest_mlperf.runner import Finished
+    from pytest_mlperf.worker.protocol import RunSpec
+
+ACCURACY_LOG = "mlperf_log_accuracy.json"
+DETAIL_LOG = "mlperf_log_detail.txt"
+
+
+@dataclass(frozen=True)
+class Run:
+    """What was run, before it has a result."""
+
+    case: Case
+    benchmark: Benchmark
+    spec: RunSpec
+    scorer: str
+    model_sha256: str
+    notes: tuple[str, ...]
+
+
+def judge(run: Run, finished: Finished) -> RunResult:
+    """Return the result of a run that ended well.
+
+    Raises
+    ------
+    AccuracyLogError, DatasetError
+        The accuracy log cannot be scored.
+    """
+    log = read_detail_log(Path(run.spec.output) / DETAIL_LOG)
+    return _accuracy(run, finished, log) if run.case.mode == "accuracy" else _performance(run, finished, log)
+
+
+def failed(run: Run, error: MLPerfError) -> RunResult:
+    """Return the result of a run that has none, for the summary."""
+    finding = Finding(
+        rule="run",
+        severity="error",
+        what=error.what,
+        expected="a finished run",
+        found=error.found,
+        fix=error.fix,
+    )
+    return _result(run, verdict="failed", findings=(finding,), run_length=run.spec.run_length)
+
+
+def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
+    score = run.benchmark.score(Path(run.spec.output) / ACCURACY_LOG, Path(run.spec.dataset), run.scorer)
+    metric = run.benchmark.metric
+    accuracy = Accuracy(
+        metric=metric.name,
+        unit=metric.unit,
+        value=score.value,
+        target=metric.target,
+        reference=metric.reference,
+        samples=score.samples,
+        dataset_size=run.benchmark.dataset_size,
+        details=dict(score.details),
+    )
+    errors = (*check_log(log), *_check_samples(run, score.samples), *check_target(accuracy))
+    lacks = tuple(check_accuracy_length(score.samples, run.benchmark.dataset_size))
+    verdict = "below target" if any(check_target(accuracy)) else "reached"
+    return _result(
+        run,
+        verdict=verdict if not errors or verdict == "below target" else "failed",
+        accuracy=accuracy,
+        findings=(*errors, *lacks),
+        run_length="short" if lacks else run.spec.run_length,
+        finished=finished,
+    )
+
+
+def _check_samples(run: Run, scored: int) -> Iterator[Finding]:
+    if scored != run.spec.sample_count:
+        yield Finding(
+            rule="accuracy-samples",
+            severity="error",
+            what=f"{ACCURACY_LOG} does not have every sample",
+            expected=f"{run.spec.sample_count:,} samples",
+            found=f"{scored:,}",
+            fix="run again; look at worker.log for what went wrong",
+        )
+
+
+def _performance(run: Run, finished: Finished, log: DetailLog) -> RunResult:
+    figures = performance(run.case.scenario, log)
+    errors = (*check_log(log), *check_validity(run.case.scenario, log))
+    official = finished.result.official
+    lacks: tuple[Finding, ...] = ()
+    if official is not None:
+        needed = Needed(
+            min_duration_ms=official.min_duration_ms,
+            min_query_count=official.min_query_count,
+            performance_sample_count=official.performance_sample_count,
+        )
+        lacks = tuple(check_performance_length(run.case.scenario, log, needed))
+    return _result(
+        run,
+        verdict="VALID" if figures.valid and not errors else "INVALID",
+        performance=figures,
+        findings=(*errors, *lacks),
+        run_length="short" if lacks else run.spec.run_length,
+        finished=finished,
+    )
+
+
+def _result(
+    run: Run,
+    *,
+    verdict: str,
+    findings: tuple[Finding, ...],
+    run_length: str,
+    finished: Finished | None = None,
+    accuracy: Accuracy | None = None,
+    performance: object = None,
+) -> RunResult:
+    case, worker = run.case, finished.result if finished else None
+    return RunResult(
+        case=case.id,
+        benchmark=case.benchmark,
+        edition=run.benchmark.edition,
+        implementation=case.implementation,
+        backend=case.backend,
+        device=worker.device if worker else case.device,
+        scenario=case.scenario,
+        mode=case.mode,
+        run_length=run_length,
+        verdict=verdict,
+        accuracy=accuracy,
+        performance=performance,  # type: ignore[arg-type]
+        findings=findings,
+        notes=run.notes + (worker.notes if worker else ()),
+        output=run.spec.output,
+        model=run.spec.model,
+        model_sha256=run.model_sha256,
+        dataset=run.spec.dataset,
+        layout=worker.layout if worker else None,
+        versions=worker.versions if worker else {},
+        seconds={
+            **(worker.seconds if worker else {}),
+            **({"wall": finished.wall_seconds} if finished else {}),
+        },
+        peak_memory_bytes=worker.peak_memory_bytes if worker else 0,
+    )

@@ -1,0 +1,174 @@
+"""Runs one case: reads run.json, loads, warms up, calls StartTest once, writes result.json."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import platform
+import resource
+import sys
+import time
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
+from pytest_mlperf.worker.library import SampleLibrary
+from pytest_mlperf.worker.loadgen import (
+    apply_user_conf,
+    built_in_settings,
+    loadgen_version,
+    official_length,
+    start_test,
+)
+from pytest_mlperf.worker.progress import Reporter
+from pytest_mlperf.worker.protocol import RESULT_FILE, RunSpec, WorkerResult, read_spec, write_json
+from pytest_mlperf.worker.suts import make_sut
+from pytest_mlperf.worker.suts.base import Inference
+from pytest_mlperf.worker.tuning import (
+    LARGEST_BATCH,
+    REHEARSAL_SAMPLES,
+    Bench,
+    Tuned,
+    available_cores,
+    default_layout,
+    session_source,
+    tune,
+    untuned,
+)
+
+if TYPE_CHECKING:
+    from pytest_mlperf.backends.base import Backend, Session
+    from pytest_mlperf.benchmarks.base import Benchmark
+
+KILOBYTE = 1024
+
+
+class Stopwatch:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        """Book the time since the last lap to `name`."""
+        now = time.perf_counter()
+        self.seconds[name] = now - self._start
+        self._start = now
+
+
+def run(spec: RunSpec, guard: Guard) -> WorkerResult:
+    """Do everything that a run is."""
+    watch, reporter = Stopwatch(), Reporter()
+    benchmark: Benchmark = resolve_name(spec.benchmark)
+    backend: Backend = resolve_name(spec.backend)()
+    settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
+    official = official_length(settings)
+    reporter.enter("loading")
+    threads = spec.num_threads or available_cores()
+    samples = benchmark.open_samples(Path(spec.dataset), spec.sample_count)
+    library = SampleLibrary(samples, available_cores())
+    bench = _bench(spec, benchmark, backend, library, reporter, guard, threads)
+    watch.lap("load")
+    reporter.enter("warming up")
+    tuned = _tuned(spec, bench, library)
+    watch.lap("warm-up")
+    apply_user_conf(settings, spec, benchmark.loadgen_model, tuned)
+    sessions = bench.sessions(tuned.layout.streams, tuned.layout.threads)
+    bound = settings.server_target_latency_ns / 1e9
+    sut = make_sut(spec.scenario, tuned, [bench.inference(session) for session in sessions], guard, bound)
+    reporter.enter(spec.mode, _expected_samples(spec, settings))
+    start_test(settings, sut, library, Path(spec.output), guard)
+    sut.close()
+    watch.lap("test")
+    return WorkerResult(
+        device=sessions[0].device,
+        layout=tuned.layout,
+        official=official,
+        versions=_versions(backend),
+        seconds=watch.seconds,
+        samples_done=reporter.done,
+        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE,
+    )
+
+
+def _bench(
+    spec: RunSpec,
+    benchmark: Benchmark,
+    backend: Backend,
+    library: SampleLibrary,
+    reporter: Reporter,
+    guard: Guard,
+    threads: int,
+) -> Bench:
+    def load(threads: int) -> Session:
+        session = backend.load(Path(spec.model), benchmark.contract, spec.device, threads)
+        if session.device != spec.device:
+            raise RequirementError(
+                f"{backend.name} did not run on {spec.device}",
+                f"expected device: {spec.device}; found: {session.device}",
+                f"install a build of {backend.name} for {spec.device}, or choose another --device",
+            )
+        return session
+
+    sessions = session_source(load, concurrent=backend.concurrent)
+    largest = sessions(1, threads)[0].max_batch or LARGEST_BATCH
+    return Bench(
+        scenario=spec.scenario,
+        sessions=sessions,
+        inference=lambda session: Inference(benchmark, session, library, reporter),
+        guard=guard,
+        samples=range(min(REHEARSAL_SAMPLES, len(library))),
+        threads=threads,
+        max_batch=min(largest, spec.max_batchsize or LARGEST_BATCH),
+        samples_per_query=built_in_settings(
+            benchmark.loadgen_model, spec.scenario
+        ).multi_stream_samples_per_query,
+    )
+
+
+def _tuned(spec: RunSpec, bench: Bench, library: SampleLibrary) -> Tuned:
+    if spec.mode == "accuracy":
+        return untuned(default_layout(bench))
+    library.load(bench.samples)
+    tuned = tune(bench)
+    library.unload(bench.samples)
+    return tuned
+
+
+def _expected_samples(spec: RunSpec, settings: Any) -> int | None:
+    if spec.mode == "accuracy":
+        return spec.sample_count
+    if spec.scenario == "Offline":
+        by_duration = 1.1 * settings.min_duration_ms / 1000 * settings.offline_expected_qps
+        return max(int(by_duration), settings.min_query_count)
+    if settings.min_duration_ms:
+        return None
+    a_query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
+    return int(settings.min_query_count * a_query)
+
+
+def _versions(backend: Backend) -> dict[str, str]:
+    return {"python": platform.python_version(), "loadgen": loadgen_version(), **backend.versions()}
+
+
+def main(run_file: Path) -> None:
+    """Run the case that `run_file` describes and leave with 0, or with a written reason."""
+    spec = read_spec(run_file)
+    output = Path(spec.output)
+    guard = Guard(output)
+    exit_with_parent(sys.stdin.fileno())
+    faulthandler.enable()
+    if spec.timeout:
+        # Works while StartTest blocks; the stacks in the log say where. The parent's own limit is the second net.
+        faulthandler.dump_traceback_later(spec.timeout, exit=True)
+    os.chdir(output)
+    result = guard.wrap(run)(spec, guard)
+    write_json(output / RESULT_FILE, result)
+    leave(0)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

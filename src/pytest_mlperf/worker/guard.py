@@ -1,0 +1,77 @@
+"""No exception leaves a LoadGen callback: the run ends at once, and result.json says why.
+
+LoadGen's threads outlive an exception that passes through StartTest, and the process then dies by SIGSEGV
+or SIGABRT at a later moment. So a fault is written down where it happens and the process exits there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import NoReturn, ParamSpec, TypeVar
+
+from pytest_mlperf.errors import MLPerfError
+from pytest_mlperf.worker.protocol import RESULT_FILE, Failure, WorkerResult, write_json
+
+EXIT_FAILED = 70
+EXIT_ORPHANED = 71
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Guard:
+    """Ends the process with a written reason when anything raises.
+
+    Parameters
+    ----------
+    output
+        The run's directory, where result.json goes.
+    """
+
+    def __init__(self, output: Path) -> None:
+        self._output = output
+        self._lock = threading.Lock()
+
+    def wrap(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Return `function` with every exception turned into the end of the run."""
+
+        def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+            try:
+                return function(*args, **kwargs)
+            except BaseException as error:  # a callback must not raise, whatever it is
+                self.fail(error)
+
+        return guarded
+
+    def fail(self, error: BaseException) -> NoReturn:
+        """Write the traceback to the log, the reason to result.json, and leave without destructors."""
+        self._lock.acquire()  # never released: the first fault is the one that counts
+        traceback.print_exception(error)
+        taught = isinstance(error, MLPerfError)
+        message = str(error) if taught else "".join(traceback.format_exception_only(error)).strip()
+        failure = Failure(kind=type(error).__name__, message=message, taught=taught)
+        write_json(self._output / RESULT_FILE, WorkerResult(failure=failure))
+        leave(EXIT_FAILED)
+
+
+def leave(code: int) -> NoReturn:
+    """Exit now: LoadGen's static destructors crash when its threads are alive."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def exit_with_parent(lifeline: int) -> None:
+    """End this process when the other end of the `lifeline` pipe closes, that is, when the parent is gone."""
+
+    def wait() -> None:
+        while os.read(lifeline, 1):
+            pass
+        os._exit(EXIT_ORPHANED)
+
+    threading.Thread(target=wait, name="lifeline", daemon=True).start()

@@ -1,0 +1,140 @@
+"""The bridge to LoadGen: its settings, and exactly one StartTest."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+# Never mlcommons_loadgen: importing it replaces this module with an empty one (seen with 6.0.17).
+import mlperf_loadgen as lg
+
+from pytest_mlperf.errors import UserConfError
+from pytest_mlperf.user_conf import Entry, UserConf, read_user_conf, render_user_conf
+from pytest_mlperf.worker.length import conf_entries, expected_latency_ns
+from pytest_mlperf.worker.protocol import USER_CONF_FILE, OfficialLength
+
+if TYPE_CHECKING:
+    from pytest_mlperf.worker.guard import Guard
+    from pytest_mlperf.worker.library import SampleLibrary
+    from pytest_mlperf.worker.protocol import RunSpec
+    from pytest_mlperf.worker.suts.base import SUT
+    from pytest_mlperf.worker.tuning import Tuned
+
+BUILT_IN_CONF = 0
+USER_CONF = 2
+MODES = {"accuracy": lg.TestMode.AccuracyOnly, "performance": lg.TestMode.PerformanceOnly}
+
+
+def loadgen_version() -> str:
+    """Return the version of the installed LoadGen."""
+    return version("mlcommons-loadgen")
+
+
+def built_in_settings(model: str, scenario: str) -> lg.TestSettings:
+    """Return the settings that LoadGen's own mlperf.conf gives a benchmark.
+
+    ``conf_type`` 0 and not 1: the second call with 1 in a process loads nothing and says nothing.
+    """
+    settings = lg.TestSettings()
+    _check(settings.FromConfig("", model, scenario, BUILT_IN_CONF), "LoadGen's built-in mlperf.conf")
+    settings.scenario = getattr(lg.TestScenario, scenario)
+    return settings
+
+
+def official_length(settings: lg.TestSettings) -> OfficialLength:
+    """Return what the built-in settings ask of a run of official length."""
+    latency, percentile, samples_per_query = {
+        lg.TestScenario.SingleStream: (0, settings.single_stream_target_latency_percentile, 1),
+        lg.TestScenario.MultiStream: (
+            0,
+            settings.multi_stream_target_latency_percentile,
+            settings.multi_stream_samples_per_query,
+        ),
+        lg.TestScenario.Server: (
+            settings.server_target_latency_ns,
+            settings.server_target_latency_percentile,
+            1,
+        ),
+        lg.TestScenario.Offline: (0, 0.99, settings.min_query_count),
+    }[settings.scenario]
+    return OfficialLength(
+        min_duration_ms=settings.min_duration_ms,
+        min_query_count=settings.min_query_count,
+        samples_per_query=samples_per_query,
+        performance_sample_count=settings.performance_sample_count_override,
+        target_latency_ns=latency,
+        target_latency_percentile=percentile,
+    )
+
+
+def given_user_conf(spec: RunSpec) -> UserConf:
+    """Return the user's own user.conf, or an empty one."""
+    return read_user_conf(Path(spec.user_conf)) if spec.user_conf else UserConf()
+
+
+def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, tuned: Tuned) -> Path:
+    """Write the run's user.conf and let LoadGen read it over the built-in settings.
+
+    Attributes are set only for what a user.conf cannot say: LoadGen reads latencies there as whole
+    milliseconds.
+    """
+    given = given_user_conf(spec)
+    mine = conf_entries(spec, model, tuned, given.settings(model, spec.scenario))
+    path = Path(spec.output) / USER_CONF_FILE
+    path.write_text(_conf_text(given.entries, mine), "utf-8")
+    _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))
+    settings.mode = MODES[spec.mode]
+    if spec.target_latency is not None:
+        nanoseconds = round(spec.target_latency * 1e6)
+    elif spec.mode == "performance" and "target_latency" not in given.settings(model, spec.scenario):
+        nanoseconds = expected_latency_ns(tuned) if spec.scenario in ("SingleStream", "MultiStream") else 0
+    else:
+        nanoseconds = 0
+    if nanoseconds:
+        _set_latency(settings, spec.scenario, nanoseconds)
+    return path
+
+
+def start_test(
+    settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard
+) -> None:
+    """Run the one test of this process; LoadGen's logs go to `output`."""
+    log_output = lg.LogOutputSettings()
+    log_output.outdir = str(output)
+    log_settings = lg.LogSettings()
+    log_settings.log_output = log_output
+    log_settings.enable_trace = False  # on by default; costs 660 bytes and 9 us a query
+    loaded_at_once = min(settings.performance_sample_count_override or len(library), len(library))
+    lg_sut = lg.ConstructFastSUT(guard.wrap(sut.issue), guard.wrap(sut.flush))
+    lg_qsl = lg.ConstructQSL(
+        len(library), loaded_at_once, guard.wrap(library.load), guard.wrap(library.unload)
+    )
+    # The audit file's default name is looked up in the current directory and may change the mode; "" is none.
+    lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, "")
+    lg.DestroyFastSUT(lg_sut)
+    lg.DestroyQSL(lg_qsl)
+
+
+def _set_latency(settings: lg.TestSettings, scenario: str, nanoseconds: int) -> None:
+    if scenario == "SingleStream":
+        settings.single_stream_expected_latency_ns = nanoseconds
+    elif scenario == "MultiStream":
+        settings.multi_stream_expected_latency_ns = nanoseconds
+    elif scenario == "Server":
+        settings.server_target_latency_ns = nanoseconds
+
+
+def _conf_text(given: Sequence[Entry], mine: Sequence[Entry]) -> str:
+    text = render_user_conf(given, "from --user-conf") + "\n" if given else ""
+    return text + render_user_conf(mine, "from the options, the run length and the warm-up")
+
+
+def _check(code: int, what: str) -> None:
+    if code != 0:
+        raise UserConfError(
+            f"LoadGen refuses {what}",
+            f"expected: return code 0; found: {code}",
+            "look for lines that LoadGen cannot read; mlperf_log_detail.txt names them",
+        )

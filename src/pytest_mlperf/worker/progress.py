@@ -1,0 +1,47 @@
+"""The child's progress: a counter that the SUT increments, and a thread that tells the parent about it."""
+
+from __future__ import annotations
+
+import os
+import threading
+
+import msgspec
+
+from pytest_mlperf.worker.protocol import PROGRESS_FD_VARIABLE, Progress
+
+INTERVAL_SECONDS = 0.5
+
+
+class Reporter:
+    """Tells the parent what goes on, twice a second, from a thread of its own.
+
+    The timed path only does ``reporter.done += n``. Two streams may lose an increment to each other; the
+    number is for the eye, the result counts in LoadGen.
+    """
+
+    def __init__(self) -> None:
+        self.done = 0
+        self._phase = "starting"
+        self._total: int | None = None
+        self._changed = threading.Event()
+        descriptor = os.environ.get(PROGRESS_FD_VARIABLE)
+        self._pipe = int(descriptor) if descriptor else None
+        if self._pipe is not None:
+            threading.Thread(target=self._report, name="progress", daemon=True).start()
+
+    def enter(self, phase: str, total: int | None = None) -> None:
+        """Start a new phase with `total` samples to do, where that is known."""
+        self._phase, self._total, self.done = phase, total, 0
+        self._changed.set()
+
+    def _report(self) -> None:
+        assert self._pipe is not None  # noqa: S101 - for the type checker; checked where the thread starts
+        encoder = msgspec.json.Encoder()
+        while True:
+            line = encoder.encode(Progress(phase=self._phase, done=self.done, total=self._total))
+            try:
+                os.write(self._pipe, line + b"\n")
+            except OSError:  # the parent has gone; the lifeline ends this process
+                return
+            self._changed.wait(INTERVAL_SECONDS)
+            self._changed.clear()

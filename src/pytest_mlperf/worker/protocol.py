@@ -1,0 +1,107 @@
+"""What the parent and the child say to each other: run.json, result.json and the progress lines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+RUN_FILE = "run.json"
+RESULT_FILE = "result.json"
+LOG_FILE = "worker.log"
+USER_CONF_FILE = "user.conf"
+PROGRESS_FD_VARIABLE = "PYTEST_MLPERF_PROGRESS_FD"
+
+
+class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one run needs to know, as the parent decided it.
+
+    ``benchmark`` and ``backend`` are object references of the form ``module:attribute``, so that the child
+    imports them without asking which packages are installed. Durations are in seconds, latencies in ms.
+    ``None`` leaves a value to user.conf, and then to what the run length and the warm-up suggest.
+    """
+
+    benchmark: str
+    backend: str
+    device: str
+    scenario: str
+    mode: str
+    run_length: str
+    model: str
+    dataset: str
+    output: str
+    sample_count: int
+    user_conf: str | None = None
+    test_query_count: int | None = None
+    min_duration: float | None = None
+    target_qps: float | None = None
+    target_latency: float | None = None
+    num_threads: int | None = None
+    max_batchsize: int | None = None
+    timeout: float | None = None
+
+
+class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
+    """What LoadGen's built-in mlperf.conf asks of this benchmark and scenario."""
+
+    min_duration_ms: int
+    min_query_count: int
+    samples_per_query: int
+    performance_sample_count: int
+    target_latency_ns: int
+    target_latency_percentile: float
+
+
+class ExecutionLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """How inferences share the machine: ``streams`` at once, each with ``threads``, ``batch`` samples a call."""
+
+    streams: int
+    threads: int
+    batch: int
+
+
+class Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a run has no result. ``kind`` is the exception's class; ``taught`` when the message is for the user."""
+
+    kind: str
+    message: str
+    taught: bool
+
+
+class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What the child leaves behind; exactly one of ``failure`` and the other fields tells the story."""
+
+    failure: Failure | None = None
+    device: str = ""
+    layout: ExecutionLayout | None = None
+    official: OfficialLength | None = None
+    versions: dict[str, str] = {}
+    seconds: dict[str, float] = {}
+    samples_done: int = 0
+    peak_memory_bytes: int = 0
+    notes: tuple[str, ...] = ()
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the progress pipe, newline-terminated JSON."""
+
+    phase: str
+    done: int = 0
+    total: int | None = None
+
+
+def write_json(path: Path, value: msgspec.Struct) -> None:
+    """Write `value` beside `path` and rename, so that nobody reads half of it."""
+    beside = path.with_name(path.name + ".part")
+    beside.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    beside.replace(path)
+
+
+def read_spec(path: Path) -> RunSpec:
+    """Read run.json, strictly."""
+    return msgspec.json.decode(path.read_bytes(), type=RunSpec)
+
+
+def read_result(path: Path) -> WorkerResult:
+    """Read result.json, strictly."""
+    return msgspec.json.decode(path.read_bytes(), type=WorkerResult)

@@ -1,0 +1,104 @@
+"""Server: samples arrive at random moments; each must be answered within the latency bound."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_mlperf.worker.suts.base import SUT
+from pytest_mlperf.worker.suts.streams import Streams
+
+if TYPE_CHECKING:
+    from pytest_mlperf.worker.guard import Guard
+    from pytest_mlperf.worker.suts.base import Answering
+
+
+class Waiting(NamedTuple):
+    """A sample that has arrived: LoadGen's identifier, the sample's index, the time of arrival in seconds."""
+
+    identifier: int
+    index: int
+    arrived: float
+
+
+class Server(SUT):
+    """Dynamic batching: an idle stream takes what waits, at most as many samples as still meet the bound.
+
+    Nothing waits for company: while a stream is idle a batch is what has arrived, and batches grow only
+    when all streams are busy, which is when they pay.
+
+    Parameters
+    ----------
+    inferences
+        One a stream.
+    latency
+        Seconds that a batch takes, by batch size, as measured in the warm-up.
+    bound
+        The scenario's latency bound in seconds.
+    guard
+        Ends the run when a stream raises.
+    clock
+        Returns seconds.
+    """
+
+    def __init__(
+        self,
+        inferences: Sequence[Answering],
+        latency: Mapping[int, float],
+        bound: float,
+        guard: Guard,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._latency = dict(sorted(latency.items()))
+        self._bound = bound
+        self._clock = clock
+        self._queue: deque[Waiting] = deque()
+        self._arrival = threading.Condition()
+        self._closed = False
+        self._streams = Streams(inferences, guard)
+        self._streams.start(self._serve)
+
+    def issue(self, ids: list[int], indices: list[int]) -> None:
+        """Queue the samples and wake a stream."""
+        now = self._clock()
+        with self._arrival:
+            self._queue.extend(Waiting(i, index, now) for i, index in zip(ids, indices, strict=True))
+            self._arrival.notify(len(ids))
+
+    def close(self) -> None:
+        """Stop the streams."""
+        with self._arrival:
+            self._closed = True
+            self._arrival.notify_all()
+        self._streams.close()
+
+    def _serve(self, inference: Answering) -> None:
+        while batch := self._take():
+            inference.answer([sample.identifier for sample in batch], [sample.index for sample in batch])
+
+    def _take(self) -> list[Waiting]:
+        with self._arrival:
+            while not self._queue and not self._closed:
+                self._arrival.wait()
+            if not self._queue:
+                return []
+            waited = self._clock() - self._queue[0].arrived
+            size = batch_size(len(self._queue), waited, self._bound, self._latency)
+            return [self._queue.popleft() for _ in range(min(size, len(self._queue)))]
+
+
+def batch_size(waiting: int, waited: float, bound: float, latency: Mapping[int, float]) -> int:
+    """Return how many samples to take when the oldest of `waiting` has waited for `waited` seconds.
+
+    That is the smallest measured size that takes all that wait, or the largest whose latency still lets the
+    oldest meet the bound; when even the smallest does not, the bound is lost for the oldest, and the size of
+    the best throughput loses it for the fewest.
+    """
+    sizes = sorted(latency)
+    in_time = [size for size in sizes if waited + latency[size] <= bound]
+    if not in_time:
+        return max(sizes, key=lambda size: size / latency[size])
+    return next((size for size in in_time if size >= waiting), in_time[-1])
