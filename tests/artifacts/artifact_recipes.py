@@ -5,13 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.artifacts.recipe import KeyValue
 from pytest_mlperf.artifacts.store import Artifact, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.artifacts.recipe import KeyValue
 
 NOBODY = 65534
 

@@ -6,15 +6,18 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from artifact_recipes import NOBODY, become, processes, run
 
 from pytest_mlperf.artifacts.locks import Holder, holder, lease
 from pytest_mlperf.errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
 
 
 def hold(path: Path, ready: Path) -> None:
@@ -56,7 +59,8 @@ def test_a_lease_is_exclusive_between_processes(tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
     many = [
-        processes.Process(target=add_one_often, args=(tmp_path / "cuda-0.lock", counter, 25)) for _ in range(4)
+        processes.Process(target=add_one_often, args=(tmp_path / "cuda-0.lock", counter, 25))
+        for _ in range(4)
     ]
     for one in many:
         one.start()

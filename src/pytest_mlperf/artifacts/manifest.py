@@ -189,8 +189,10 @@ def _digest(descriptor: int) -> str:
 
 def _link_target(directory: Path, path: str, entry: os.DirEntry[str]) -> str:
     target = os.readlink(entry.path)  # noqa: PTH115 - a string
-    inside = Path(entry.path).resolve().is_relative_to(directory.resolve())
-    if os.path.isabs(target) or not inside or not Path(entry.path).exists():  # noqa: PTH117 - a string
+    # Not Path.resolve(), which up to Python 3.12 raises RuntimeError for a link to itself.
+    end = Path(os.path.realpath(entry.path))
+    inside = end.is_relative_to(os.path.realpath(directory))
+    if Path(target).is_absolute() or not inside or end.is_symlink() or not end.exists():
         raise _refusal(path, f"found a link to {target}")
     _check_name(target)
     return target
