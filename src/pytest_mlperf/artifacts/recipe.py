@@ -1,0 +1,106 @@
+"""What an artifact is made of and what it is called; changes when an artifact's identity does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from typing import TYPE_CHECKING, Any, Protocol, Union
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+#: The layout of an entry and of its manifest. Part of an entry's name, so that two versions of the package
+#: that share a cache build beside each other, and neither takes the other's entries for damaged.
+FORMAT = 1
+
+#: A value of a recipe's key; a list holds such values again.
+KeyValue = Union[str, int, float, bool, None, list[Any]]  # noqa: UP007 - evaluated on Python 3.10
+
+_KIND = re.compile(r"[a-z0-9][a-z0-9-]*")
+_SLUG_LENGTH = 48
+_DIGEST_LENGTH = 16
+_INT64 = 2**63
+
+
+class Recipe(Protocol):
+    """How to make one artifact.
+
+    Attributes
+    ----------
+    kind
+        Groups the entries of the cache: ``dataset``, ``model``; lower-case letters, digits, hyphens.
+    name
+        What a person calls it: ``retinanet-tiny scenes 500``.
+    source
+        Where its content comes from: a URL, a path, or the words for a generator.
+    """
+
+    @property
+    def kind(self) -> str: ...  # noqa: D102 - see the class
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - see the class
+
+    @property
+    def source(self) -> str: ...  # noqa: D102 - see the class
+
+    def key(self) -> Mapping[str, KeyValue]:
+        """Return everything that determines the content: sizes, seeds, checksums, the maker's version."""
+        ...
+
+    def build(self, directory: Path) -> None:
+        """Fill the empty `directory`.
+
+        It is renamed when it is whole, so nothing in it may depend on its path. Files and relative symbolic
+        links between them are kept, empty directories are not promised. Raise to give up: what is there by
+        then is removed.
+        """
+        ...
+
+
+def canonical_key(key: Mapping[str, KeyValue]) -> str:
+    """Return the one JSON text of `key`: sorted, without spaces; the same for every order of its items.
+
+    Values of different types are different keys: ``1``, ``1.0`` and ``True`` name three artifacts.
+
+    Raises
+    ------
+    TypeError
+        A name that is no string, or a value outside `KeyValue`.
+    ValueError
+        A NaN or an infinity, an integer beyond 64 bits, or a string that is not valid Unicode.
+    """
+    for name, value in key.items():
+        if not isinstance(name, str):
+            raise TypeError(f"a key's names are strings, not {name!r}")
+        _check_value(name, value)
+    text = json.dumps(dict(key), sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+    text.encode()  # a lone surrogate has no UTF-8; UnicodeEncodeError is a ValueError
+    return text
+
+
+def entry_name(kind: str, name: str, key: Mapping[str, KeyValue]) -> str:
+    """Return the file name of the entry: a readable slug of `name`, then a digest of the rest.
+
+    Raises
+    ------
+    TypeError, ValueError
+        See `canonical_key`; also a `kind` that is not made of lower-case letters, digits and hyphens.
+    """
+    if not _KIND.fullmatch(kind):
+        raise ValueError(f"a kind is made of lower-case letters, digits and hyphens, not {kind!r}")
+    digest = hashlib.sha256(f"{FORMAT}\n{kind}\n{canonical_key(key)}".encode()).hexdigest()[:_DIGEST_LENGTH]
+    slug = re.sub(r"[^a-z0-9.]+", "-", name.lower())[:_SLUG_LENGTH].strip("-.")
+    return f"{slug}-{digest}" if slug else digest
+
+
+def _check_value(name: str, value: object) -> None:
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            _check_value(name, item)
+    elif not isinstance(value, (str, int, float, type(None))):
+        raise TypeError(f"the key's {name!r} is {value!r}: not a string, number, boolean, None or list")
+    elif isinstance(value, int) and not -_INT64 <= value < _INT64:
+        raise ValueError(f"the key's {name!r} is {value}: not an integer of 64 bits")

@@ -1,0 +1,332 @@
+"""The cache's guarantee: an artifact is built once, and is there whole or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import platform
+import secrets
+import shutil
+import tempfile
+import time
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+import platformdirs
+
+from pytest_mlperf.artifacts.locks import lease
+from pytest_mlperf.artifacts.manifest import Manifest, difference, digest, seal, sync
+from pytest_mlperf.artifacts.recipe import FORMAT, canonical_key, entry_name
+from pytest_mlperf.errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from pytest_mlperf.artifacts.locks import Holder
+    from pytest_mlperf.artifacts.recipe import Recipe
+
+_log = logging.getLogger(__name__)
+_decoder = msgspec.json.Decoder(Manifest)
+
+_CONTENT = "content"
+_MANIFEST = "manifest.json"
+_LOCKS = ".locks"
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """Something in the cache.
+
+    Attributes
+    ----------
+    path
+        The directory with its content; not to be changed.
+    manifest
+        What it is, where it came from, and its files.
+    """
+
+    path: Path
+    manifest: Manifest
+
+    def verify(self) -> None:
+        """Hash every file again.
+
+        Raises
+        ------
+        CacheError
+            A file is missing, added, or has another content than when it was made.
+        """
+        try:
+            fault = difference(self.path, self.manifest) or self._other_content()
+        except OSError as error:
+            fault = str(error)
+        if fault is not None:
+            raise CacheError(
+                f"the artifact {self.manifest.name} is damaged",
+                f"expected the content that its manifest lists, found: {fault}",
+                f"Delete {self.path.parent}; it is made again when it is next needed.",
+            )
+
+    def _other_content(self) -> str | None:
+        for file in self.manifest.files:
+            found = digest(self.path / file.path)
+            if found != file.sha256:
+                return f"{file.path} has SHA-256 {found}, not {file.sha256}"
+        return None
+
+
+@dataclass(frozen=True)
+class Store:
+    """A cache of artifacts in a directory, safe for many processes, many users, and a kill at any moment.
+
+    An entry is ``<root>/<kind>/<slug>-<digest>`` with ``manifest.json`` and ``content``. It is built in a
+    hidden directory beside it, under a lock, and renamed when it is whole. The permission bits of `root` are
+    those of all that is made in it, so a directory that a group or everyone may write to is a shared cache.
+
+    Parameters
+    ----------
+    root
+        The cache's directory; made when something is first built.
+    version
+        The package's version, for the manifests.
+    """
+
+    root: Path
+    version: str = ""
+
+    def __post_init__(self) -> None:
+        # Whoever is handed an artifact's path may run in another working directory.
+        object.__setattr__(self, "root", self.root.absolute())
+
+    def path(self, recipe: Recipe) -> Path:
+        """Return where the content of `recipe` is or would be."""
+        return self._entry(recipe) / _CONTENT
+
+    def find(self, recipe: Recipe) -> Artifact | None:
+        """Return the artifact if it is there and whole; take no lock and write nothing."""
+        return _find(self._entry(recipe))
+
+    def get(
+        self,
+        recipe: Recipe,
+        *,
+        timeout: float | None = None,
+        on_wait: Callable[[Holder | None], None] | None = None,
+    ) -> Artifact:
+        """Return the artifact; build it if it is not there.
+
+        Parameters
+        ----------
+        recipe
+            How to build it.
+        timeout
+            Seconds to wait at most while another process builds it; None waits as long as it takes.
+        on_wait
+            Called once with that process, or None where it is not known, before waiting for it.
+
+        Raises
+        ------
+        CacheError
+            The cache cannot be written, the disk is full, the artifact cannot be kept, or another process
+            is still building it after `timeout` seconds.
+        Exception
+            Whatever `recipe.build` raises.
+        """
+        entry = self._entry(recipe)
+        if (artifact := _find(entry)) is not None:
+            return artifact
+        mode = self._prepare(entry)
+        lock = self.root / _LOCKS / f"{recipe.kind}-{entry.name}.lock"
+        try:
+            with lease(lock, timeout=timeout, on_wait=on_wait, mode=0o600 | mode & 0o666):
+                return _find(entry) or self._build(recipe, entry, mode)
+        except TimeoutError as error:
+            raise CacheError(
+                f"waited in vain for another process to make {recipe.name}",
+                str(error),
+                "Wait for that process or end it, or choose another cache directory.",
+            ) from error
+
+    def entries(self) -> Iterator[Artifact]:
+        """Yield every whole artifact, by kind and name; take no lock and write nothing."""
+        for kind in _visible(self.root):
+            for entry in _visible(kind):
+                if (artifact := _find(entry)) is not None:
+                    yield artifact
+
+    def _entry(self, recipe: Recipe) -> Path:
+        return self.root / recipe.kind / entry_name(recipe.kind, recipe.name, recipe.key())
+
+    def _prepare(self, entry: Path) -> int:
+        """Make the directories around `entry`; return the permission bits of the cache."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            mode = self.root.stat().st_mode & 0o3777
+            for directory, bits in ((entry.parent, mode), (self.root / _LOCKS, mode & 0o2777)):
+                with suppress(FileExistsError):
+                    directory.mkdir()
+                    # Not under the sticky bit, see `lease`.
+                    directory.chmod(0o700 | bits)
+        except OSError as error:
+            raise _unwritable(self.root, error) from error
+        return mode
+
+    def _build(self, recipe: Recipe, entry: Path, mode: int) -> Artifact:
+        try:
+            _clear(entry)
+            temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
+        except OSError as error:
+            raise _unwritable(entry, error) from error
+        try:
+            with _faults_of(recipe, temporary):
+                artifact = Artifact(entry / _CONTENT, self._fill(recipe, temporary, mode))
+                return _publish(temporary, entry) or artifact
+        except BaseException:
+            _remove(temporary)
+            raise
+
+    def _fill(self, recipe: Recipe, directory: Path, mode: int) -> Manifest:
+        content = directory / _CONTENT
+        content.mkdir()
+        started = time.monotonic()
+        recipe.build(content)
+        files, links = seal(content, mode)
+        manifest = Manifest(
+            format=FORMAT,
+            kind=recipe.kind,
+            name=recipe.name,
+            key=json.loads(canonical_key(recipe.key())),
+            source=recipe.source,
+            files=files,
+            links=links,
+            size=sum(file.size for file in files),
+            created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+            made_by=f"pytest-mlperf {self.version}".strip() + f", Python {platform.python_version()}",
+            seconds=round(time.monotonic() - started, 3),
+        )
+        record = directory / _MANIFEST
+        record.write_bytes(msgspec.json.encode(manifest))
+        record.chmod(0o400 | mode & 0o444)
+        directory.chmod(0o700 | mode & 0o2777)
+        sync(record)
+        sync(directory)
+        return manifest
+
+
+def default_cache_dir(environ: Mapping[str, str]) -> Path:
+    """Return the cache's directory: PYTEST_MLPERF_CACHE of `environ`, or the platform's place for caches."""
+    if named := environ.get("PYTEST_MLPERF_CACHE"):
+        return Path(named).expanduser()
+    return platformdirs.user_cache_path("pytest-mlperf", appauthor=False)
+
+
+def _find(entry: Path) -> Artifact | None:
+    """Return the artifact of `entry`; what is damaged does not exist, and a warning is logged."""
+    try:
+        manifest = _decoder.decode((entry / _MANIFEST).read_bytes())
+        fault = _other_entry(entry, manifest) or difference(entry / _CONTENT, manifest)
+    except (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        if not os.path.lexists(entry):
+            return None
+        fault = str(error)
+    if fault is not None:
+        _log.warning("the entry %s of the cache is not used: %s", entry, fault)
+        return None
+    return Artifact(entry / _CONTENT, manifest)
+
+
+def _other_entry(entry: Path, manifest: Manifest) -> str | None:
+    if manifest.format != FORMAT:
+        return f"its manifest has format {manifest.format}, not {FORMAT}"
+    kind, name = manifest.kind, entry_name(manifest.kind, manifest.name, manifest.key)
+    return None if (kind, name) == (entry.parent.name, entry.name) else f"its manifest is of {kind}/{name}"
+
+
+def _visible(directory: Path) -> list[Path]:
+    try:
+        with os.scandir(directory) as found:
+            return sorted(Path(entry) for entry in found if not entry.name.startswith(".") and entry.is_dir())
+    except OSError:
+        return []
+
+
+def _clear(entry: Path) -> None:
+    """Remove a damaged `entry` and what killed builds of it left; only for the holder of its lock."""
+    if os.path.lexists(entry):
+        # Out of sight first, at once: its files go one by one.
+        entry.rename(entry.with_name(f".{entry.name}.{secrets.token_hex(8)}"))
+    for left in entry.parent.iterdir():
+        if left.name.startswith(f".{entry.name}."):
+            _remove(left)
+
+
+def _publish(temporary: Path, entry: Path) -> Artifact | None:
+    """Rename the finished `temporary` to `entry`; return what is there already, if something whole is."""
+    try:
+        temporary.rename(entry)
+    except OSError as error:
+        # Only where locks do not hold, as between two hosts that mount a disk with local locks.
+        if error.errno not in _TAKEN or (other := _find(entry)) is None:
+            raise
+        _remove(temporary)
+        return other
+    sync(entry.parent)
+    return None
+
+
+def _remove(path: Path) -> None:
+    """Delete a file or a tree as far as this user may; another user's leftover is theirs to delete."""
+    if path.is_symlink() or not path.is_dir():
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+        return
+    shutil.rmtree(path, ignore_errors=True)
+    if path.exists():
+        # A build may have made directories read-only, as some archives do.
+        with suppress(OSError):
+            for folder, names, _ in os.walk(path):
+                for name in names:
+                    if not (inner := Path(folder, name)).is_symlink():
+                        inner.chmod(0o700)
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@contextmanager
+def _faults_of(recipe: Recipe, directory: Path) -> Iterator[None]:
+    """Turn an OSError that is the cache's, not the recipe's, into a CacheError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _NO_ROOM or _is_full(error, directory):
+            free = shutil.disk_usage(directory).free
+            raise CacheError(
+                f"no room in the cache to make {recipe.name}",
+                f"{error}; {free:,} bytes are free in {directory.parent}",
+                "Free some space or raise the limit there, or choose another cache directory.",
+            ) from error
+        if error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(directory):
+            raise _unwritable(directory.parent, error) from error
+        raise
+
+
+def _is_full(error: OSError, directory: Path) -> bool:
+    # numpy reports a full disk ("8192 requested and 4096 written") without an error number.
+    return error.errno is None and shutil.disk_usage(directory).free < 1 << 20
+
+
+def _unwritable(path: Path, error: OSError) -> CacheError:
+    obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
+    return CacheError(
+        f"cannot write to the cache {path}",
+        "expected a directory in which you may write, found: "
+        + (f"{obstacle} is not a directory" if obstacle else str(error)),
+        "Make it one, or choose another cache directory.",
+    )

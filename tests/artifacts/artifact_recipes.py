@@ -1,0 +1,103 @@
+"""Recipes, and ways to run them in processes of their own, for the tests of the cache."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.artifacts.store import Artifact, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.artifacts.recipe import KeyValue
+
+NOBODY = 65534
+
+#: Children come from a clean server that has the package loaded: real processes, a few milliseconds each.
+processes = multiprocessing.get_context("forkserver")
+processes.set_forkserver_preload(["pytest_mlperf.artifacts.store"])
+
+
+@dataclass(frozen=True)
+class Scenes:
+    """Files with a known content; each build adds a line to `tally`, which lies outside the cache."""
+
+    tally: Path
+    seed: int = 0
+    count: int = 3
+    size: int = 1000
+    pause_s: float = 0.0
+    name: str = "scènes d’essai 3"
+    kind: str = "dataset"
+    source: str = "generated"
+
+    def key(self) -> Mapping[str, KeyValue]:
+        return {"count": self.count, "size": self.size, "seed": self.seed}
+
+    def build(self, directory: Path) -> None:
+        with self.tally.open("a") as file:
+            file.write(f"{os.getpid()}\n")
+        for number in range(self.count):
+            folder = directory / f"part {number % 2}"
+            folder.mkdir(exist_ok=True)
+            (folder / f"scène {number}.bin").write_bytes(self.content(number))
+            time.sleep(self.pause_s)
+
+    def content(self, number: int) -> bytes:
+        return f"{self.seed} {number} ".encode().ljust(self.size, b".")
+
+    def builds(self) -> int:
+        return len(self.tally.read_text().splitlines()) if self.tally.exists() else 0
+
+    def is_whole(self, artifact: Artifact) -> bool:
+        found = {path.name: path.read_bytes() for path in artifact.path.rglob("*.bin")}
+        return found == {f"scène {number}.bin": self.content(number) for number in range(self.count)}
+
+
+@dataclass(frozen=True)
+class Made:
+    """A recipe whose content is made by a function."""
+
+    make: Callable[[Path], object]
+    name: str = "made"
+    kind: str = "model"
+    source: str = "the test"
+
+    def key(self) -> Mapping[str, KeyValue]:
+        return {"made": True}
+
+    def build(self, directory: Path) -> None:
+        self.make(directory)
+
+
+def leftovers(root: Path) -> list[Path]:
+    """Return what killed or failed builds have left beside the entries of the cache."""
+    return sorted(path for path in root.glob("*/.*") if path.parent.name != ".locks")
+
+
+def run(function: Callable[..., None], *args: Any, timeout_s: float = 60) -> None:
+    """Call a function in a process of its own; fail if it raises there (its traceback is in stderr)."""
+    child = processes.Process(target=function, args=args)
+    child.start()
+    child.join(timeout_s)
+    if child.exitcode is None:
+        child.kill()
+        child.join()
+    assert child.exitcode == 0, f"{function.__name__}{args} ended with {child.exitcode}"
+
+
+def become(uid: int) -> None:
+    """Drop root's rights, before which no permission holds; an ordinary user has none to drop."""
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(uid)
+        os.setuid(uid)
+
+
+def get(root: Path, recipe: Scenes) -> None:
+    assert recipe.is_whole(Store(root).get(recipe))

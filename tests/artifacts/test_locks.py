@@ -1,0 +1,191 @@
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import pytest
+from artifact_recipes import NOBODY, become, processes, run
+
+from pytest_mlperf.artifacts.locks import Holder, holder, lease
+from pytest_mlperf.errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+def hold(path: Path, ready: Path) -> None:
+    with lease(path):
+        ready.touch()
+        time.sleep(60)
+
+
+def hold_with_child(path: Path, ready: Path) -> None:
+    with lease(path), subprocess.Popen(["sleep", "60"]) as child:
+        ready.write_text(str(child.pid))
+        time.sleep(60)
+
+
+@contextmanager
+def held(path: Path, target: object = hold) -> Iterator[int]:
+    """Have another process hold a lease, and give its pid."""
+    ready = path.with_name("ready")
+    other = processes.Process(target=target, args=(path, ready))  # type: ignore[arg-type]
+    other.start()
+    while not ready.exists():
+        assert other.is_alive()
+        time.sleep(0.005)
+    assert other.pid is not None
+    try:
+        yield other.pid
+    finally:
+        other.kill()
+        other.join()
+
+
+def add_one_often(path: Path, counter: Path, times: int) -> None:
+    for _ in range(times):
+        with lease(path, poll=0.001):
+            counter.write_text(str(int(counter.read_text()) + 1))
+
+
+def test_a_lease_is_exclusive_between_processes(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    many = [
+        processes.Process(target=add_one_often, args=(tmp_path / "cuda-0.lock", counter, 25))
+        for _ in range(4)
+    ]
+    for one in many:
+        one.start()
+    for one in many:
+        one.join()
+    assert counter.read_text() == "100"
+
+
+def test_a_lease_is_exclusive_between_threads(tmp_path: Path) -> None:
+    counter = tmp_path / "counter"
+    counter.write_text("0")
+    many = [
+        threading.Thread(target=add_one_often, args=(tmp_path / "cuda-0.lock", counter, 25)) for _ in range(4)
+    ]
+    for one in many:
+        one.start()
+    for one in many:
+        one.join()
+    assert counter.read_text() == "100"
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGSEGV, signal.SIGINT])
+def test_a_lease_ends_with_its_process_whatever_ends_it(tmp_path: Path, number: signal.Signals) -> None:
+    path = tmp_path / "cpu.lock"
+    with held(path) as pid:
+        os.kill(pid, number)
+        with lease(path, timeout=5):
+            pass
+
+
+def test_a_lease_does_not_pass_to_a_child_that_outlives_its_holder(tmp_path: Path) -> None:
+    path = tmp_path / "cpu.lock"
+    with held(path, hold_with_child) as pid:
+        child = int((tmp_path / "ready").read_text())
+        os.kill(pid, signal.SIGKILL)
+        try:
+            with lease(path, timeout=5):
+                os.kill(child, 0)  # it did outlive it
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_who_waits_is_told_once_for_whom(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "cpu.lock"
+    told: list[Holder | None] = []
+    caplog.set_level("INFO", "pytest_mlperf")
+    with (
+        held(path) as pid,
+        pytest.raises(TimeoutError, match=rf"not free within 0.3 s: held by process {pid} on"),
+        lease(path, timeout=0.3, on_wait=told.append, poll=0.05),
+    ):
+        pytest.fail("both hold the lease")
+    assert [(who.pid, who.host) for who in told if who] == [(pid, socket.gethostname())]
+    assert [f"process {pid}" in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_a_free_lease_waits_for_no_one(tmp_path: Path) -> None:
+    with lease(tmp_path / "cpu.lock", timeout=0, on_wait=lambda who: pytest.fail(f"waits for {who}")):
+        pass
+
+
+def test_the_name_of_a_dead_holder_is_not_told(tmp_path: Path) -> None:
+    path = tmp_path / "cpu.lock"
+    with held(path) as pid:
+        assert holder(path) is not None
+    assert f'"pid":{pid}' in (tmp_path / "cpu.lock.holder").read_text()
+    assert holder(path) is None
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'{"pid": "x"}'])
+def test_a_broken_holder_file_is_no_holder(tmp_path: Path, text: bytes) -> None:
+    (tmp_path / "cpu.lock.holder").write_bytes(text)
+    assert holder(tmp_path / "cpu.lock") is None
+
+
+def test_a_lock_file_left_by_anyone_does_not_block_and_stays(tmp_path: Path) -> None:
+    path = tmp_path / "cpu.lock"
+    path.write_text("4711\n")
+    before = path.stat().st_ino
+    with lease(path, timeout=0):
+        pass
+    assert path.stat().st_ino == before
+    assert [left.name for left in tmp_path.iterdir()] == ["cpu.lock"]
+
+
+def test_a_lease_ends_when_its_block_raises(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), lease(tmp_path / "cpu.lock"):
+        raise KeyboardInterrupt
+    with lease(tmp_path / "cpu.lock", timeout=0):
+        pass
+
+
+def test_an_error_of_the_block_is_not_taken_for_the_locks(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError, match="of the block"), lease(tmp_path / "cpu.lock"):
+        raise PermissionError("of the block")
+
+
+def take_as(uid: int, path: Path) -> None:
+    become(uid)
+    os.umask(0o077)
+    with lease(path, timeout=0, mode=0o666):
+        pass
+
+
+def test_a_lease_of_mode_666_is_for_all_users_of_the_machine_whatever_their_umask(public_path: Path) -> None:
+    path = public_path / "leases" / "cuda-0.lock"
+    run(take_as, NOBODY, path)
+    run(take_as, NOBODY - 1, path)
+    assert path.stat().st_mode & 0o777 == 0o666
+    assert path.parent.stat().st_mode & 0o7777 == 0o777
+
+
+def fail_to_take_as(uid: int, path: Path) -> None:
+    become(uid)
+    with pytest.raises(CacheError, match=rf"cannot lock {path}\n.*Permission denied"), lease(path):
+        pass
+
+
+def test_a_place_where_one_may_not_write_is_named(public_path: Path) -> None:
+    public_path.chmod(0o555)
+    run(fail_to_take_as, NOBODY, public_path / "cpu.lock")
+    public_path.chmod(0o777)
+
+
+def test_a_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:
+    (tmp_path / "leases").touch()
+    with pytest.raises(CacheError, match=r"cannot lock .*cpu.lock"), lease(tmp_path / "leases" / "cpu.lock"):
+        pass
