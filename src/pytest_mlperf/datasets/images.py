@@ -152,10 +152,10 @@ def _stretch(words: NDArray[np.uint32], out: NDArray[np.float32], divisor: int) 
         across += near
         channels = across.reshape(count, width, 4)
         plane = plane_rows[:count]
+        scaled = weights / np.float32(divisor)  # one rounding away from dividing 2 million values
         for channel, target in enumerate(out[:, rows]):
             np.copyto(plane, channels[:, :, channel])
-            np.matmul(weights, plane, out=target)
-            target /= divisor
+            np.matmul(scaled, plane, out=target)
 
 
 @lru_cache(maxsize=256)
