@@ -1,0 +1,1 @@
+"""Accuracy: LoadGen's accuracy log, and one module a metric that scores it."""

@@ -1,0 +1,191 @@
+"""LoadGen's mlperf_log_accuracy.json: which sample was answered with which bytes."""
+
+from __future__ import annotations
+
+import re
+from binascii import Error as HexError
+from binascii import unhexlify
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from pytest_mlperf.errors import AccuracyLogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+# LoadGen writes one entry a line (loadgen/logging.cc, AsyncLog::LogAccuracy):
+#     { "seq_id" : 0, "qsl_idx" : 1, "data" : "0000803F" },
+_HEAD = re.compile(
+    rb'\s*\{\s*"seq_id"\s*:\s*(\d{1,19})\s*,\s*"qsl_idx"\s*:\s*(\d{1,18})\s*,\s*"data"\s*:\s*"'
+)
+# Language models add "token_count" or "token_data" after the data.
+_TAIL = re.compile(rb'"(?:\s*,\s*"\w+"\s*:\s*(?:\d+|"[0-9A-Fa-f]*"))*\s*\}\s*,?\s*')
+
+
+class Record(NamedTuple):
+    """One sample's answer: its index in the query sample library, and the response's bytes."""
+
+    qsl_idx: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Float32Records:
+    """All answers of a log whose responses are rows of little-endian float32.
+
+    Attributes
+    ----------
+    qsl_idx
+        ``int64[records]``: the sample that each record answers, each sample once, in the log's order.
+    offsets
+        ``int64[records + 1]``: record ``i`` owns the rows ``values[offsets[i]:offsets[i + 1]]``; none for
+        a sample answered with nothing.
+    values
+        ``float32[rows, columns]``.
+    """
+
+    qsl_idx: NDArray[np.int64]
+    offsets: NDArray[np.int64]
+    values: NDArray[np.float32]
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Read a log as a stream, in its order; of several records for one sample the first counts.
+
+    LoadGen repeats samples in MultiStream, and the reference's scripts drop the repetitions. Take every
+    record before using any: that a log was cut off is seen at its end only.
+
+    Parameters
+    ----------
+    path
+        An ``mlperf_log_accuracy.json``.
+
+    Yields
+    ------
+    Record
+        The sample and its bytes.
+
+    Raises
+    ------
+    AccuracyLogError
+        The log is missing, empty, cut off, or not LoadGen's accuracy log.
+    """
+    seen: set[int] = set()
+    for number, line in _entries(path):
+        record = _parse(path, number, line)
+        if record.qsl_idx not in seen:
+            seen.add(record.qsl_idx)
+            yield record
+    if not seen:
+        raise AccuracyLogError(
+            f"{path} holds no record.",
+            "Expected at least one answered sample, found none.",
+            "Run the benchmark in accuracy mode again; performance mode writes no answers.",
+        )
+
+
+def read_float32(path: Path, columns: int) -> Float32Records:
+    """Read a log whose every response is a number of rows of float32, such as RetinaNet's boxes.
+
+    Parameters
+    ----------
+    path
+        An ``mlperf_log_accuracy.json``.
+    columns
+        Values in a row; 7 for RetinaNet.
+
+    Returns
+    -------
+    Float32Records
+        The rows of all records in one array.
+
+    Raises
+    ------
+    AccuracyLogError
+        As from `read_records`, or a response that is not a whole number of rows.
+    """
+    samples: list[int] = []
+    ends: list[int] = [0]
+    content = bytearray()  # grows in place, and becomes the array without a copy
+    row_bytes = 4 * columns
+    for qsl_idx, data in read_records(path):
+        if len(data) % row_bytes:
+            raise AccuracyLogError(
+                f"{path} answers sample {qsl_idx} with {len(data)} bytes.",
+                f"Expected a multiple of {row_bytes} bytes ({columns} float32 a row).",
+                "Check that the log is of this benchmark, and that outputs are encoded as it asks.",
+            )
+        content += data
+        samples.append(qsl_idx)
+        ends.append(len(content) // row_bytes)
+    values = np.frombuffer(content, "<f4").reshape(-1, columns)
+    return Float32Records(np.array(samples, np.int64), np.array(ends, np.int64), values)
+
+
+def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Each line between the brackets, with its number; the file is known to be whole when this ends."""
+    try:
+        with path.open("rb") as file:
+            first = file.readline(64)
+            if not first:
+                raise AccuracyLogError(f"{path} is empty.", *_CUT_OFF)
+            if first.strip() != b"[":
+                raise _malformed(path, 1, first)
+            followed = None  # whether the entry before says that another follows
+            for number, line in enumerate(file, 2):
+                ended = line.strip()
+                if followed is not None and followed is (ended == b"]"):
+                    raise _malformed(path, number, line)
+                if ended == b"]":
+                    break
+                followed = ended.endswith(b",")
+                yield number, line
+            else:
+                raise AccuracyLogError(f"{path} is cut off.", *_CUT_OFF)
+            if file.read(64).strip():
+                raise AccuracyLogError(
+                    f"{path} goes on after its end.", "Expected nothing after the closing ]."
+                )
+    except OSError as error:
+        raise AccuracyLogError(
+            f"{path} cannot be read: {error.strerror}.",
+            fix="Run the benchmark in accuracy mode first, or correct the path.",
+        ) from error
+
+
+_CUT_OFF = (
+    "Expected the ] that LoadGen writes when a run is over, found none: the run was ended before.",
+    "Run the benchmark in accuracy mode again; a part of a log must not be scored.",
+)
+
+
+def _parse(path: Path, number: int, line: bytes) -> Record:
+    head = _HEAD.match(line)
+    if head is None:
+        raise _malformed(path, number, line)
+    quote = line.find(b'"', head.end())
+    tail = _TAIL.fullmatch(line, quote) if quote >= 0 else None
+    if tail is None:
+        raise _malformed(path, number, line)
+    try:
+        data = unhexlify(memoryview(line)[head.end() : quote])
+    except HexError as error:
+        raise AccuracyLogError(
+            f"{path}, line {number}: the data of sample {int(head[2])} is not hexadecimal.",
+            f"Expected two digits a byte, found {quote - head.end():,} characters: {error}.",
+            _CUT_OFF[1],
+        ) from None
+    return Record(int(head[2]), data)
+
+
+def _malformed(path: Path, number: int, line: bytes) -> AccuracyLogError:
+    return AccuracyLogError(
+        f"{path}, line {number}: not an entry of LoadGen's accuracy log.",
+        f'Expected {{ "seq_id" : 0, "qsl_idx" : 0, "data" : "…" }}, found {line[:60]!r}.',
+        "Give the mlperf_log_accuracy.json that an accuracy run wrote, unchanged.",
+    )

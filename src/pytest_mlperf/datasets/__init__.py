@@ -1,0 +1,1 @@
+"""Data sets: one module a data set or a format, from files on disk to what a model reads."""
