@@ -1,0 +1,128 @@
+"""Training on generated scenes: the scenes as tensors, and the loop of descent."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from pytest_mlperf.datasets.digit_scenes import ANNOTATIONS
+from retinanet.loss import loss, match
+from retinanet.pictures import load_image, resize_bilinear
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from torch import Tensor
+
+    from retinanet.model import RetinaNet
+
+
+@dataclass(frozen=True)
+class TrainingScene:
+    """A scene as the network sees it.
+
+    Attributes
+    ----------
+    image
+        uint8 [3, S, S].
+    boxes
+        float32 [n, 4]: xmin, ymin, xmax, ymax in pixels of the input.
+    labels
+        int64 [n].
+    crowds
+        float32 [m, 4]: boxes of groups.
+    """
+
+    image: Tensor
+    boxes: Tensor
+    labels: Tensor
+    crowds: Tensor
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long and how fast to descend."""
+
+    epochs: int = 8
+    batch: int = 16
+    peak_rate: float = 3e-3
+    weight_decay: float = 1e-3
+    warm_up: float = 0.1
+    box_weight: float = 1.0
+
+
+def load_scenes(directory: Path, side: int) -> list[TrainingScene]:
+    """Return a generated training set, stretched to the network's input."""
+    truth = json.loads((directory / ANNOTATIONS).read_text(encoding="utf-8"))
+    objects: dict[int, list[dict[str, object]]] = {image["id"]: [] for image in truth["images"]}
+    for annotation in truth["annotations"]:
+        objects[annotation["image_id"]].append(annotation)
+    return [_load_scene(directory, image, objects[image["id"]], side) for image in truth["images"]]
+
+
+def _load_scene(
+    directory: Path, image: dict[str, object], objects: list[dict[str, object]], side: int
+) -> TrainingScene:
+    picture = resize_bilinear(load_image(directory / "train" / "data" / str(image["file_name"])), side, side)
+    scale = torch.tensor([side / float(str(image[key])) for key in ("width", "height")]).repeat(2)
+    corners = torch.tensor([item["bbox"] for item in objects], dtype=torch.float32).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    labels = torch.tensor([item["category_id"] for item in objects], dtype=torch.int64)
+    crowd = torch.tensor([bool(item["iscrowd"]) for item in objects], dtype=torch.bool)
+    pixels = torch.from_numpy(np.rint(picture).astype(np.uint8)).permute(2, 0, 1).contiguous()
+    boxes = corners * scale
+    return TrainingScene(pixels, boxes[~crowd], labels[~crowd], boxes[crowd])
+
+
+def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, seed: int) -> None:
+    """Train a network in place; the same seed, scenes and machine give the same weights."""
+    order = torch.Generator().manual_seed(seed)
+    anchors = torch.cat(network.anchors())
+    targets = [match(anchors, scene.boxes, scene.labels, scene.crowds) for scene in scenes]
+    steps = schedule.epochs * (len(scenes) // schedule.batch)
+    optimizer = torch.optim.AdamW(
+        network.parameters(), schedule.peak_rate, weight_decay=schedule.weight_decay
+    )
+    rates = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, schedule.peak_rate, total_steps=steps, pct_start=schedule.warm_up
+    )
+    network.train().to(memory_format=torch.channels_last)
+    began = time.monotonic()
+    for epoch in range(schedule.epochs):
+        sums = torch.zeros(2)
+        batches = torch.randperm(len(scenes), generator=order)[: steps // schedule.epochs * schedule.batch]
+        for batch in batches.view(-1, schedule.batch).tolist():
+            images = torch.stack([scenes[i].image for i in batch]).float() / 255
+            images = _vary_brightness(images, order).to(memory_format=torch.channels_last)
+            with torch.autocast("cpu", torch.bfloat16):
+                logits, offsets = network(images)
+            focal, distance = loss(
+                torch.cat(logits, 1).float(),
+                torch.cat(offsets, 1).float(),
+                torch.stack([targets[i].labels for i in batch]),
+                torch.stack([targets[i].boxes for i in batch]),
+                anchors,
+            )
+            optimizer.zero_grad()
+            (focal + schedule.box_weight * distance).backward()
+            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            optimizer.step()
+            rates.step()
+            sums += torch.stack([focal.detach(), distance.detach()])
+        focal_mean, distance_mean = (sums * schedule.epochs / steps).tolist()
+        spent = time.monotonic() - began
+        print(
+            f"epoch {epoch + 1}: class {focal_mean:.4f}, box {distance_mean:.4f}, {spent:.0f} s", flush=True
+        )
+    network.eval()
+
+
+def _vary_brightness(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Return the images a little brighter or darker, each by its own factor."""
+    factors = 0.85 + 0.3 * torch.rand(len(images), 1, 1, 1, generator=generator)
+    return (images * factors).clamp(0, 1)
