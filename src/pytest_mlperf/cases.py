@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING, cast
 from pytest_mlperf.errors import OptionError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from pytest_mlperf.backends.base import Backend
     from pytest_mlperf.benchmarks.base import Benchmark
 

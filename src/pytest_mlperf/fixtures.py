@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.cases import Case
 from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError
 from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.benchmarks.base import MissingFile
+    from pytest_mlperf.cases import Case
     from pytest_mlperf.environment import LoadGen, Python
     from pytest_mlperf.results import RunResult
     from pytest_mlperf.runner import OnProgress
@@ -50,7 +51,7 @@ def mlperf_case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture(scope="session")
 def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
     """The interpreter that has what the case's backend needs."""
-    from pytest_mlperf.environment import find_python  # noqa: PLC0415
+    from pytest_mlperf.environment import find_python
 
     backend = mlperf_session.registry.backend(mlperf_case.backend)
     return find_python(backend.name, backend.requirement)
@@ -59,7 +60,7 @@ def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
 @pytest.fixture(scope="session")
 def loadgen(python: Python) -> LoadGen:
     """LoadGen, in that interpreter."""
-    from pytest_mlperf.environment import find_loadgen  # noqa: PLC0415
+    from pytest_mlperf.environment import find_loadgen
 
     del python
     return find_loadgen()
@@ -94,9 +95,7 @@ def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
 class MLPerf:
     """Runs the item's case and demands what the rules demand."""
 
-    def __init__(
-        self, session: MLPerfSession, run: Run, python: Python, request: pytest.FixtureRequest
-    ) -> None:
+    def __init__(self, session: MLPerfSession, run: Run, python: Python, request: pytest.FixtureRequest) -> None:
         self._session = session
         self._run = run
         self._python = python
@@ -117,8 +116,8 @@ class MLPerf:
         MLPerfError
             The run ended without a result.
         """
-        from pytest_mlperf.runner import InterruptedRunError, execute  # noqa: PLC0415
-        from pytest_mlperf.verdict import failed, judge  # noqa: PLC0415
+        from pytest_mlperf.runner import InterruptedRunError, execute
+        from pytest_mlperf.verdict import failed, judge
 
         try:
             with _lease(self.case), _progress(self._request.config, self.case) as on_progress:
@@ -138,9 +137,9 @@ class MLPerf:
             pytest.fail("\n\n".join(map(str, result.errors)), pytrace=False)
 
     def _record(self, result: RunResult) -> None:
-        from msgspec import to_builtins  # noqa: PLC0415
+        from msgspec import to_builtins
 
-        from pytest_mlperf.report.junit import properties  # noqa: PLC0415
+        from pytest_mlperf.report.junit import properties
 
         self._request.node.stash[RESULT] = to_builtins(result)
         self._request.node.user_properties.extend(properties(result))
@@ -157,7 +156,7 @@ def mlperf(
     dataset: Path,
 ) -> MLPerf:
     """Run the item's case: ``mlperf.require(mlperf.run())``."""
-    from pytest_mlperf.verdict import Run  # noqa: PLC0415
+    from pytest_mlperf.verdict import Run
 
     del loadgen
     settings = mlperf_session.settings
@@ -173,8 +172,8 @@ def mlperf(
 
 
 def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path) -> RunSpec:
-    from pytest_mlperf.directories import run_directory  # noqa: PLC0415
-    from pytest_mlperf.worker.protocol import RunSpec  # noqa: PLC0415
+    from pytest_mlperf.directories import run_directory
+    from pytest_mlperf.worker.protocol import RunSpec
 
     settings = session.settings
     return RunSpec(
@@ -199,11 +198,9 @@ def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path) -> Ru
     )
 
 
-def _obtain(
-    session: MLPerfSession, found: Path | Recipe | MissingFile, case: Case, error: type[MLPerfError]
-) -> Path:
+def _obtain(session: MLPerfSession, found: Path | Recipe | MissingFile, case: Case, error: type[MLPerfError]) -> Path:
     """Return the path of what a benchmark said where to find; skip the item when it is not here."""
-    from pytest_mlperf.benchmarks.base import MissingFile  # noqa: PLC0415
+    from pytest_mlperf.benchmarks.base import MissingFile
 
     if isinstance(found, Path):
         return found
@@ -223,7 +220,7 @@ def _obtain(
 @contextmanager
 def _lease(case: Case, *, exclusive: bool | None = None) -> Iterator[None]:
     """Hold the device: alone for a performance run, together with others for anything else."""
-    from pytest_mlperf.artifacts.locks import lease  # noqa: PLC0415
+    from pytest_mlperf.artifacts.locks import lease
 
     alone = case.mode == "performance" if exclusive is None else exclusive
     path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
@@ -233,11 +230,9 @@ def _lease(case: Case, *, exclusive: bool | None = None) -> Iterator[None]:
 
 @contextmanager
 def _progress(config: pytest.Config, case: Case) -> Iterator[OnProgress]:
-    from pytest_mlperf.report.progress import show_progress  # noqa: PLC0415
+    from pytest_mlperf.report.progress import show_progress
 
-    with show_progress(
-        config.pluginmanager.get_plugin("terminalreporter"), f"{case.id} {case.mode}"
-    ) as update:
+    with show_progress(config.pluginmanager.get_plugin("terminalreporter"), f"{case.id} {case.mode}") as update:
         yield update
 
 

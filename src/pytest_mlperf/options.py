@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,8 @@ from pytest_mlperf.errors import OptionError
 from pytest_mlperf.user_conf import read_user_conf
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     import pytest
 
 CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
@@ -46,26 +48,32 @@ class Option:
 
 def positive(text: str) -> int:
     """Parse a whole number of 1 or more."""
-    value = int(text)
-    if value < 1:
-        raise ValueError("at least 1")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise ValueError("a whole number of 1 or more")
+    return int(text)
 
 
 def positive_number(text: str) -> float:
     """Parse a finite number above 0."""
-    value = float(text)
-    if not 0 < value < float("inf"):
+    value = _number(text)
+    if not 0 < value < math.inf:
         raise ValueError("a number above 0")
     return value
 
 
 def duration(text: str) -> float:
     """Parse seconds, 0 or more."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise ValueError("a number of seconds")
+    value = _number(text)
+    if not 0 <= value < math.inf:
+        raise ValueError("a number of seconds, 0 or more")
     return value
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 OPTIONS = (
@@ -90,9 +98,7 @@ OPTIONS = (
     ),
     Option("--min-duration", "SECONDS", "a performance run's minimum duration", duration),
     Option("--num-threads", "N", "threads that inference may use; default: every core", positive),
-    Option(
-        "--max-batchsize", "N", "largest batch to give the runtime; default: what the warm-up finds", positive
-    ),
+    Option("--max-batchsize", "N", "largest batch to give the runtime; default: what the warm-up finds", positive),
     Option(
         "--target-qps",
         "RATE",
@@ -177,9 +183,7 @@ def add_options(parser: pytest.Parser) -> None:
             help=option.help + (" (several: by comma or repeated)" if option.many else ""),
         )
         parser.addini(option.ini, f"default for {option.flag}", default=None)
-    group.addoption(
-        "--short", action="store_const", const="short", dest="mlperf_run_length", help="--run-length short"
-    )
+    group.addoption("--short", action="store_const", const="short", dest="mlperf_run_length", help="--run-length short")
 
 
 def any_given(config: pytest.Config) -> bool:
@@ -207,7 +211,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         selection = replace(selection, device=DEFAULT_DEVICE)
     if (conf := values.get("user_conf")) is not None:
         read_user_conf(conf)
-    defaults = {o.name: None for o in OPTIONS if not o.many} | {
+    defaults: dict[str, Any] = {o.name: None for o in OPTIONS if not o.many} | {
         "run_length": "short",
         "scorer": "hotcoco",
         "output": Path(config.invocation_params.dir) / "mlperf-results",
@@ -243,17 +247,8 @@ def _parse(option: Option, texts: list[str], base: Path) -> Any:
     try:
         value = option.parse(text)
     except ValueError as error:
-        raise _bad_value(option, text, _expected(option, error)) from None
+        raise _bad_value(option, text, str(error)) from None
     return base / value.expanduser() if isinstance(value, Path) else value
-
-
-def _expected(option: Option, error: ValueError) -> str:
-    words = {
-        positive: "a whole number of 1 or more",
-        positive_number: "a number above 0",
-        duration: "seconds, 0 or more",
-    }
-    return words.get(option.parse, str(error))
 
 
 def _bad_value(option: Option, text: str, expected: str) -> OptionError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,8 @@ from pytest_mlperf.options import add_options, any_given
 from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
+    from collections.abc import Generator
+
     from pytest_mlperf.options import Settings
 
 __all__ = ["dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_session", "model", "python"]
@@ -92,9 +93,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     marker = metafunc.definition.get_closest_marker("mlperf")
     mode = marker.kwargs.get("mode", MODES[0]) if marker else MODES[0]
     if mode not in MODES:
-        raise pytest.UsageError(
-            f"{metafunc.definition.nodeid}: mlperf(mode={mode!r}): valid: {', '.join(MODES)}"
-        )
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: mlperf(mode={mode!r}): valid: {', '.join(MODES)}")
     selected = session.settings.selection.of_any_mode()
     metafunc.parametrize(
         "mlperf_case",
@@ -130,13 +129,13 @@ def _case(item: pytest.Item) -> Case | None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_setup() -> Generator[None, object, object]:
     """Show a user's fault without a traceback."""
     return (yield from _without_traceback())
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+def pytest_runtest_call() -> Generator[None, object, object]:
     """Show a user's fault without a traceback."""
     return (yield from _without_traceback())
 
@@ -163,7 +162,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     """Print the table of results."""
     session = config.stash[SESSION]
     if session.results:
-        from pytest_mlperf.report.terminal import write_summary  # noqa: PLC0415
+        from pytest_mlperf.report.terminal import write_summary
 
         write_summary(terminalreporter, session.results, session.directory)
 
@@ -175,7 +174,7 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         return
     target = mlperf_session.settings.json
     if target is not None:
-        from pytest_mlperf.report.json_file import write_results  # noqa: PLC0415
+        from pytest_mlperf.report.json_file import write_results
 
         write_results(target, mlperf_session.results)
 
@@ -184,7 +183,7 @@ def header(settings: Settings) -> list[str]:
     """Return the lines of the report's header."""
     in_force = [f"run length {settings.run_length}", f"device {', '.join(settings.selection.device)}"]
     lines = [f"mlperf: {__version__}, {', '.join(in_force)}"]
-    given = {flag: source for flag, source in settings.sources.items()}
+    given = dict(settings.sources.items())
     if given:
         lines.append("mlperf options: " + ", ".join(f"{flag} ({source})" for flag, source in given.items()))
     return lines

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,6 +16,9 @@ from pytest_mlperf.errors import OptionError
 from pytest_mlperf.options import Settings, read_settings
 
 if TYPE_CHECKING:
+    from datetime import datetime
+    from pathlib import Path
+
     from pytest_mlperf.artifacts.store import Store
     from pytest_mlperf.benchmarks.base import MissingFile
 
@@ -61,7 +62,7 @@ class MLPerfSession:
     @cached_property
     def store(self) -> Store:
         """The cache."""
-        from pytest_mlperf.artifacts.store import Store, default_cache_dir  # noqa: PLC0415
+        from pytest_mlperf.artifacts.store import Store, default_cache_dir
 
         return Store(self.settings.cache or default_cache_dir({}), __version__)
 
@@ -87,7 +88,7 @@ class MLPerfSession:
 
     def missing(self, case: Case) -> list[MissingFile]:
         """Return the official files that a case needs and that are neither given nor known."""
-        from pytest_mlperf.benchmarks.base import MissingFile  # noqa: PLC0415
+        from pytest_mlperf.benchmarks.base import MissingFile
 
         benchmark = self.registry.benchmark(case.benchmark)
         model_format = self.registry.backend(case.backend).model_format

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import UserConfError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
 SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
 
@@ -111,9 +114,7 @@ def read_user_conf(path: Path) -> UserConf:
 def parse_user_conf(text: str, where: str) -> UserConf:
     """Parse the text of a user.conf; `where` names it in errors."""
     lines = enumerate(text.splitlines(), start=1)
-    return UserConf(
-        tuple(_parse_line(line.split(), f"{where}, line {n}") for n, line in lines if _has_content(line))
-    )
+    return UserConf(tuple(_parse_line(line.split(), f"{where}, line {n}") for n, line in lines if _has_content(line)))
 
 
 def render_user_conf(entries: Iterable[Entry], comment: str) -> str:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.errors import MLPerfError
 from pytest_mlperf.results import RunResult
 from pytest_mlperf.rules.accuracy import Accuracy, check_target
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
@@ -17,8 +15,11 @@ from pytest_mlperf.rules.performance import performance
 from pytest_mlperf.rules.validity import check_log, check_validity
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.cases import Case
+    from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.runner import Finished
     from pytest_mlperf.worker.protocol import RunSpec
 

@@ -120,9 +120,7 @@ def test_a_response_that_is_not_whole_rows_is_refused(tmp_path: Path, length: in
 
 
 def test_a_log_cut_off_at_any_byte_is_refused(tmp_path: Path) -> None:
-    whole = write(
-        tmp_path / "whole.json", [entry(index, bytes([index] * 3)) for index in range(3)]
-    ).read_bytes()
+    whole = write(tmp_path / "whole.json", [entry(index, bytes([index] * 3)) for index in range(3)]).read_bytes()
     path = tmp_path / "cut.json"
     for kept in range(len(whole) - 2):  # without its last newline the log is still whole
         path.write_bytes(whole[:kept])

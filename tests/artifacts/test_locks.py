@@ -58,10 +58,7 @@ def add_one_often(path: Path, counter: Path, times: int) -> None:
 def test_a_lease_is_exclusive_between_processes(tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
-    many = [
-        processes.Process(target=add_one_often, args=(tmp_path / "cuda-0.lock", counter, 25))
-        for _ in range(4)
-    ]
+    many = [processes.Process(target=add_one_often, args=(tmp_path / "cuda-0.lock", counter, 25)) for _ in range(4)]
     for one in many:
         one.start()
     for one in many:
@@ -72,9 +69,7 @@ def test_a_lease_is_exclusive_between_processes(tmp_path: Path) -> None:
 def test_a_lease_is_exclusive_between_threads(tmp_path: Path) -> None:
     counter = tmp_path / "counter"
     counter.write_text("0")
-    many = [
-        threading.Thread(target=add_one_often, args=(tmp_path / "cuda-0.lock", counter, 25)) for _ in range(4)
-    ]
+    many = [threading.Thread(target=add_one_often, args=(tmp_path / "cuda-0.lock", counter, 25)) for _ in range(4)]
     for one in many:
         one.start()
     for one in many:

@@ -39,9 +39,7 @@ def test_the_order_of_a_keys_items_does_not_matter(key: dict[str, KeyValue], ran
 
 
 @given(keys, keys)
-def test_keys_are_equal_only_if_their_values_are(
-    one: dict[str, KeyValue], other: dict[str, KeyValue]
-) -> None:
+def test_keys_are_equal_only_if_their_values_are(one: dict[str, KeyValue], other: dict[str, KeyValue]) -> None:
     assert (canonical_key(one) == canonical_key(other)) == (typed(one) == typed(other))
 
 
@@ -92,6 +90,5 @@ def test_a_kind_that_is_no_directory_of_the_cache_is_refused(kind: str) -> None:
 def test_an_entrys_name_never_changes() -> None:
     # Another name for the same key would have every cache in the world built anew.
     assert (
-        entry_name("dataset", "Tiny: 500 scènes", {"b": 1, "a": [None, "é", 0.5]})
-        == "tiny-500-sc-nes-e4659c0abdb7c735"
+        entry_name("dataset", "Tiny: 500 scènes", {"b": 1, "a": [None, "é", 0.5]}) == "tiny-500-sc-nes-e4659c0abdb7c735"
     )

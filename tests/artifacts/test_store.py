@@ -382,9 +382,7 @@ def test_the_cache_is_where_the_variable_says(tmp_path: Path) -> None:
     assert default_cache_dir({"PYTEST_MLPERF_CACHE": "~/x"}) == Path.home() / "x"
 
 
-def test_the_cache_is_where_the_platform_keeps_caches(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_cache_is_where_the_platform_keeps_caches(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert default_cache_dir({}) == default_cache_dir({"PYTEST_MLPERF_CACHE": ""})
     assert default_cache_dir({}).name == "pytest-mlperf"

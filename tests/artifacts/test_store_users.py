@@ -150,9 +150,7 @@ def test_the_owner_of_an_entry_cannot_write_to_its_files_but_can_delete_it(publi
 def build_beyond_the_limit(root: Path, recipe: Scenes) -> None:
     _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (recipe.size // 2, hard))
-    with pytest.raises(
-        CacheError, match=r"no room in the cache.*\n.*File too large.*bytes are free"
-    ) as error:
+    with pytest.raises(CacheError, match=r"no room in the cache.*\n.*File too large.*bytes are free") as error:
         Store(root).get(recipe)
     assert isinstance(error.value.__cause__, OSError)
     assert error.value.__cause__.errno == errno.EFBIG
@@ -214,9 +212,7 @@ def test_a_full_disk_says_so_and_keeps_what_is_whole(
 
 
 @as_root
-def test_a_read_only_disk_serves_what_it_has_and_says_what_it_cannot(
-    small_disk: Path, tmp_path: Path
-) -> None:
+def test_a_read_only_disk_serves_what_it_has_and_says_what_it_cannot(small_disk: Path, tmp_path: Path) -> None:
     store, recipe = Store(small_disk / "cache"), Scenes(tmp_path / "tally")
     store.get(recipe)
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)

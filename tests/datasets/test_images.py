@@ -52,9 +52,7 @@ def read_by_opencv(path: Path) -> NDArray[np.uint8]:
     target=st.tuples(st.integers(1, 90), st.integers(1, 90)),
     seed=st.integers(0, 2**32),
 )
-def test_resize_equals_opencv_for_any_size(
-    source: tuple[int, int], target: tuple[int, int], seed: int
-) -> None:
+def test_resize_equals_opencv_for_any_size(source: tuple[int, int], target: tuple[int, int], seed: int) -> None:
     image = np.random.default_rng(seed).integers(0, 256, (*source, 3), dtype=np.uint8)
     assert np.abs(resize_bilinear(image, *target) - by_opencv(image, *target)).max() <= LEVELS
 
@@ -226,9 +224,7 @@ def jpeg(**options: object) -> bytes:
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("kept", [0.01, 0.3, 0.5, 0.9, 0.99])
-def test_a_truncated_jpeg_is_an_error_and_never_half_grey(
-    tmp_path: Path, kept: float, progressive: bool
-) -> None:
+def test_a_truncated_jpeg_is_an_error_and_never_half_grey(tmp_path: Path, kept: float, progressive: bool) -> None:
     path = tmp_path / "cut.jpg"
     whole = jpeg(progressive=progressive)
     path.write_bytes(whole[: int(len(whole) * kept)])

@@ -62,9 +62,7 @@ def match(anchors: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Tar
     return Targets(target, goal)
 
 
-def loss(
-    logits: Tensor, offsets: Tensor, labels: Tensor, boxes: Tensor, anchors: Tensor
-) -> tuple[Tensor, Tensor]:
+def loss(logits: Tensor, offsets: Tensor, labels: Tensor, boxes: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
     """Return the class loss and the box loss of a batch, each per matched anchor.
 
     Parameters

@@ -19,9 +19,7 @@ def load_image(path: Path) -> NDArray[np.uint8]:
         return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def resize_bilinear(
-    image: NDArray[np.uint8], height: int, width: int, *, offset: float = 0.5
-) -> NDArray[np.float32]:
+def resize_bilinear(image: NDArray[np.uint8], height: int, width: int, *, offset: float = 0.5) -> NDArray[np.float32]:
     """Return the image stretched to float32 [height, width, 3], bilinear, without antialiasing.
 
     Pixels are squares whose centres lie at ``offset``: 0.5 is MLPerf's way, 0 a common mistake. Beyond the

@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 
 # LoadGen writes one entry a line (loadgen/logging.cc, AsyncLog::LogAccuracy):
 #     { "seq_id" : 0, "qsl_idx" : 1, "data" : "0000803F" },
-_HEAD = re.compile(
-    rb'\s*\{\s*"seq_id"\s*:\s*(\d{1,19})\s*,\s*"qsl_idx"\s*:\s*(\d{1,18})\s*,\s*"data"\s*:\s*"'
-)
+_HEAD = re.compile(rb'\s*\{\s*"seq_id"\s*:\s*(\d{1,19})\s*,\s*"qsl_idx"\s*:\s*(\d{1,18})\s*,\s*"data"\s*:\s*"')
 # Language models add "token_count" or "token_data" after the data.
 _TAIL = re.compile(rb'"(?:\s*,\s*"\w+"\s*:\s*(?:\d+|"[0-9A-Fa-f]*"))*\s*\}\s*,?\s*')
 
@@ -148,9 +146,7 @@ def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
             else:
                 raise AccuracyLogError(f"{path} is cut off.", *_CUT_OFF)
             if file.read(64).strip():
-                raise AccuracyLogError(
-                    f"{path} goes on after its end.", "Expected nothing after the closing ]."
-                )
+                raise AccuracyLogError(f"{path} goes on after its end.", "Expected nothing after the closing ].")
     except OSError as error:
         raise AccuracyLogError(
             f"{path} cannot be read: {error.strerror}.",

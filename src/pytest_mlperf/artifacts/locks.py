@@ -1,7 +1,8 @@
-"""Exclusive leases between the processes of a machine; changes when another way of locking is needed."""
+"""Leases between the processes of a machine; changes when another way of locking is needed."""
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import socket
@@ -51,6 +52,7 @@ def lease(
     on_wait: Callable[[Holder | None], None] | None = None,
     mode: int = 0o644,
     poll: float = 0.1,
+    shared: bool = False,
 ) -> Iterator[None]:
     """Hold `path` alone among all processes and threads, until the block ends or the process dies.
 
@@ -70,6 +72,8 @@ def lease(
         write: 0o666 for all users of a machine; a directory made for such a file is open to them as well.
     poll
         Seconds between two attempts.
+    shared
+        Hold it together with others who share it; whoever wants it alone waits for all of them.
 
     Raises
     ------
@@ -80,7 +84,7 @@ def lease(
     """
     try:
         _make_parent(path, mode)
-        lock = _acquire(path, timeout, on_wait, mode, poll)
+        lock = _acquire(path, timeout, on_wait, mode, poll, shared=shared)
     except (OSError, NotImplementedError) as error:
         if isinstance(error, TimeoutError):
             raise
@@ -90,11 +94,13 @@ def lease(
             "Choose a directory on a file system with locks, in which you may write.",
         ) from error
     try:
-        _announce(path, mode)
+        if not shared:
+            _announce(path, mode)
         yield
     finally:
-        with suppress(OSError):
-            _holder_file(path).unlink(missing_ok=True)
+        if not shared:
+            with suppress(OSError):
+                _holder_file(path).unlink(missing_ok=True)
         lock.release()
 
 
@@ -110,10 +116,51 @@ def holder(path: Path) -> Holder | None:
     return found
 
 
+class _SharedLock:
+    """flock's shared form, which filelock does not offer; it and a FileLock of the same file exclude each other."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        self._path, self._mode = path, mode
+        self._descriptor = -1
+
+    def acquire(self, timeout: float, poll_interval: float = 0.1) -> None:
+        """Take the lock within `timeout` seconds, or, when that is negative, whenever it is free."""
+        created = not self._path.exists()
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
+        try:
+            if created:
+                os.fchmod(self._descriptor, self._mode)
+            deadline = time.monotonic() + timeout
+            while not self._try():
+                if timeout >= 0 and time.monotonic() >= deadline:
+                    raise Timeout(str(self._path))
+                time.sleep(poll_interval)
+        except BaseException:
+            self.release()
+            raise
+
+    def release(self) -> None:
+        """Free the lock."""
+        os.close(self._descriptor)
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+
 def _acquire(
-    path: Path, timeout: float | None, on_wait: Callable[[Holder | None], None] | None, mode: int, poll: float
-) -> FileLock:
-    lock = FileLock(path, mode=mode)
+    path: Path,
+    timeout: float | None,
+    on_wait: Callable[[Holder | None], None] | None,
+    mode: int,
+    poll: float,
+    *,
+    shared: bool,
+) -> FileLock | _SharedLock:
+    lock = _SharedLock(path, mode) if shared else FileLock(path, mode=mode)
     try:
         try:
             lock.acquire(timeout=0)

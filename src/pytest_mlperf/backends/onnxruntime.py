@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pytest_mlperf.benchmarks.base import Contract, Tensor
 from pytest_mlperf.errors import ModelError, RequirementError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
     import onnxruntime
     from numpy.typing import NDArray
+
+    from pytest_mlperf.benchmarks.base import Contract, Tensor
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 DTYPES = {
@@ -55,7 +57,7 @@ class OnnxRuntime:
 
     def load(self, model: Path, contract: Contract, device: str, threads: int) -> OnnxRuntimeSession:
         """Load an ONNX file; see `pytest_mlperf.backends.base.Backend.load`."""
-        import onnxruntime  # noqa: PLC0415
+        import onnxruntime
 
         _require_file(model)
         provider = PROVIDERS[device]
@@ -85,7 +87,7 @@ class OnnxRuntime:
 
     def versions(self) -> Mapping[str, str]:
         """Return ONNX Runtime's version."""
-        import onnxruntime  # noqa: PLC0415
+        import onnxruntime
 
         return {"onnxruntime": onnxruntime.__version__, "numpy": version("numpy")}
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import as_file, files
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.benchmarks.base import (
@@ -22,6 +20,9 @@ from pytest_mlperf.benchmarks.base import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
     from numpy.typing import NDArray
 
     from pytest_mlperf.artifacts.recipe import Recipe
@@ -53,7 +54,7 @@ class RetinaNet(Benchmark):
 
     def open_samples(self, dataset: Path, count: int) -> Samples:
         """Open the first `count` images of an OpenImages-shaped directory."""
-        from pytest_mlperf.datasets.openimages import OpenImagesSamples  # noqa: PLC0415
+        from pytest_mlperf.datasets.openimages import OpenImagesSamples
 
         return OpenImagesSamples(dataset, count, self.size, self.contract.inputs[0].name)
 
@@ -62,7 +63,7 @@ class RetinaNet(Benchmark):
 
         The reference walks the scores in order and stops at the first below the threshold.
         """
-        import numpy as np  # noqa: PLC0415
+        import numpy as np
 
         boxes, labels, scores = outputs
         low = scores < SCORE_THRESHOLD
@@ -77,8 +78,8 @@ class RetinaNet(Benchmark):
 
     def score(self, accuracy_log: Path, dataset: Path, scorer: str) -> Score:
         """Compute mAP, as tools/accuracy-openimages.py does."""
-        from pytest_mlperf.accuracy.mean_average_precision import score  # noqa: PLC0415
-        from pytest_mlperf.datasets.openimages import ANNOTATIONS  # noqa: PLC0415
+        from pytest_mlperf.accuracy.mean_average_precision import score
+        from pytest_mlperf.datasets.openimages import ANNOTATIONS
 
         return score(accuracy_log, dataset / ANNOTATIONS, scorer)
 
@@ -88,7 +89,7 @@ class OfficialRetinaNet(RetinaNet):
 
     @property
     def metric(self) -> Metric:
-        """mAP of the reference: 37.55 % (PyTorch, float32)."""
+        """MAP of the reference: 37.55 % (PyTorch, float32)."""
         return Metric("mAP", "%", reference=37.55, tolerance=0.99)
 
     def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:
@@ -118,7 +119,7 @@ class TinyRetinaNet(RetinaNet):
 
     @property
     def metric(self) -> Metric:
-        """mAP of the trained PyTorch model in float32 on the same scenes."""
+        """MAP of the trained PyTorch model in float32 on the same scenes."""
         return Metric("mAP", "%", reference=self.record["reference"], tolerance=0.99)
 
     def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:
@@ -129,7 +130,7 @@ class TinyRetinaNet(RetinaNet):
 
     def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | MissingFile:
         """Return the recipe of at least `count` scenes, or the directory that the user named."""
-        from pytest_mlperf.datasets.digit_scenes import ScenesRecipe  # noqa: PLC0415
+        from pytest_mlperf.datasets.digit_scenes import ScenesRecipe
 
         return named or ScenesRecipe(max(count, self.dataset_size))
 

@@ -175,9 +175,7 @@ class _Painter:
     def paint_decoy(self) -> None:
         """Paint what is no object: a smooth print of a digit, or a grained fragment of one."""
         rng = self._rng
-        stamp = _stamp(
-            self._images[int(rng.integers(len(self._labels)))], self._digit_height(), self._angle(), 1.0
-        )
+        stamp = _stamp(self._images[int(rng.integers(len(self._labels)))], self._digit_height(), self._angle(), 1.0)
         height, width = stamp.shape
         grained = bool(rng.random() < 0.4)
         if grained:
@@ -222,9 +220,7 @@ class _Painter:
 
 def _scene_size(rng: np.random.Generator) -> tuple[int, int]:
     """Return a width and a height: long side mostly large, aspect 1:2 to 2:1."""
-    long_side = (
-        int(rng.integers(300, LONGEST_SIDE + 1)) if rng.random() < 0.85 else int(rng.integers(200, 300))
-    )
+    long_side = int(rng.integers(300, LONGEST_SIDE + 1)) if rng.random() < 0.85 else int(rng.integers(200, 300))
     short_side = max(SHORTEST_SIDE, int(long_side * (0.5 + 0.5 * rng.random())))
     return (long_side, short_side) if rng.random() < 0.6 else (short_side, long_side)
 
@@ -319,9 +315,7 @@ def _stamp(digit: _Bytes, height: float, angle: float, stretch: float) -> _Float
     # Output pixel -> source pixel, both centred.
     a, b, d, e = cos / scale_x, sin / scale_x, -sin / scale_y, cos / scale_y
     matrix = (a, b, 6 - (a + b) * side / 2, d, e, 6 - (d + e) * side / 2)
-    enlarged = Image.fromarray(padded).transform(
-        (side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
-    )
+    enlarged = Image.fromarray(padded).transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
     opacity: _Floats = np.clip(np.asarray(enlarged, np.float32) / np.float32(60) - np.float32(1.1), 0, 1)
     rows, columns = np.flatnonzero(opacity.any(axis=1)), np.flatnonzero(opacity.any(axis=0))
     return opacity[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +11,8 @@ from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
 ANNOTATIONS = Path("annotations", "openimages-mlperf.json")
@@ -65,7 +66,7 @@ class OpenImagesSamples:
 def _require_files(paths: list[Path], folder: Path) -> None:
     """A missing image would shift the index of every later one, so it is an error before the test."""
     try:
-        present = set(os.listdir(folder))
+        present = {entry.name for entry in os.scandir(folder)}
     except OSError as error:
         raise DatasetError(
             f"cannot list the images in {folder}",

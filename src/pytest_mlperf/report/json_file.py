@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pytest_mlperf import __version__
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def write_results(path: Path, results: list[dict[str, Any]]) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from pytest_mlperf.results import RunResult
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_mlperf.results import RunResult
 
 
 def properties(result: RunResult) -> Iterator[tuple[str, object]]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     import pytest
 
     from pytest_mlperf.runner import OnProgress
@@ -55,7 +56,7 @@ def describe(progress: Progress, rate: float) -> str:
 def show_progress(reporter: pytest.TerminalReporter | None, title: str) -> Iterator[OnProgress]:
     """Show what a run reports while the block lasts; `reporter` is None on a worker of pytest-xdist."""
     if reporter is None:
-        yield lambda progress: None
+        yield lambda _: None
     elif reporter.isatty:
         yield from _on_terminal(reporter, title)
     else:
@@ -64,7 +65,7 @@ def show_progress(reporter: pytest.TerminalReporter | None, title: str) -> Itera
 
 def _on_terminal(reporter: pytest.TerminalReporter, title: str) -> Iterator[OnProgress]:
     rate, shown = Rate(), [float("-inf")]
-    writer = reporter._tw  # noqa: SLF001 - pytest's own progress plugins write there, too
+    writer = reporter._tw
 
     def update(progress: Progress) -> None:
         speed, now = rate.update(progress.done), time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -11,6 +10,8 @@ import msgspec
 from pytest_mlperf.results import RunResult
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pytest
 
 MEBIBYTE = 1 << 20
@@ -101,14 +102,12 @@ def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any
     reporter.section("MLPerf results: " + ", ".join(f"{edition} edition" for edition in editions))
     good = {"VALID", "reached"}
     rows = [row(result) for result in converted]
-    for line in lines(rows, reporter._tw.fullwidth):  # noqa: SLF001 - the width that pytest writes with
+    for line in lines(rows, reporter._tw.fullwidth):
         bad = any(word in line for word in ("INVALID", "below target", "failed"))
         reporter.write_line(line, red=bad, green=not bad and any(word in line for word in good))
     needs = lacking(converted)
     if needs:
-        reporter.write_line(
-            "short runs are no MLPerf results; official length (--run-length official) needs:"
-        )
+        reporter.write_line("short runs are no MLPerf results; official length (--run-length official) needs:")
         for need in needs:
             reporter.write_line(need)
     for note in dict.fromkeys(note for result in converted for note in result.notes):

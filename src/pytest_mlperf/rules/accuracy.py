@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_mlperf.rules.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):

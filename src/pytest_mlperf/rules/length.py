@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_mlperf.rules.detail_log import DetailLog
 from pytest_mlperf.rules.finding import Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_mlperf.rules.detail_log import DetailLog
 
 FIX = "--run-length official"
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
-from pytest_mlperf.rules.detail_log import DetailLog
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pytest_mlperf.rules.detail_log import DetailLog
 
 NANOSECONDS_PER_MS = 1e6
 
@@ -23,9 +25,7 @@ class ResultField(NamedTuple):
 
 RESULT_FIELDS: Mapping[str, ResultField] = {
     "Offline": ResultField("result_samples_per_second", "samples/s", 1.0, "samples per second"),
-    "Server": ResultField(
-        "result_completed_samples_per_sec", "queries/s", 1.0, "completed queries per second"
-    ),
+    "Server": ResultField("result_completed_samples_per_sec", "queries/s", 1.0, "completed queries per second"),
     "SingleStream": ResultField("early_stopping_latency_ss", "ms", 1e-6, "90th percentile latency"),
     "MultiStream": ResultField("early_stopping_latency_ms", "ms", 1e-6, "99th percentile latency"),
 }

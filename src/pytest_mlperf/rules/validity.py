@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
-from pytest_mlperf.rules.detail_log import DetailLog
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import NANOSECONDS_PER_MS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_mlperf.rules.detail_log import DetailLog
 
 
 def check_log(log: DetailLog) -> Iterator[Finding]:

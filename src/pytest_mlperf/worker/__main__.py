@@ -123,9 +123,7 @@ def _bench(
         samples=range(min(REHEARSAL_SAMPLES, len(library))),
         threads=threads,
         max_batch=min(largest, spec.max_batchsize or LARGEST_BATCH),
-        samples_per_query=built_in_settings(
-            benchmark.loadgen_model, spec.scenario
-        ).multi_stream_samples_per_query,
+        samples_per_query=built_in_settings(benchmark.loadgen_model, spec.scenario).multi_stream_samples_per_query,
     )
 
 
@@ -143,7 +141,7 @@ def _expected_samples(spec: RunSpec, settings: Any) -> int | None:
         return spec.sample_count
     if spec.scenario == "Offline":
         by_duration = 1.1 * settings.min_duration_ms / 1000 * settings.offline_expected_qps
-        return max(int(by_duration), settings.min_query_count)
+        return max(int(by_duration), int(settings.min_query_count))
     if settings.min_duration_ms:
         return None
     a_query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1

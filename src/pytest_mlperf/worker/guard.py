@@ -10,12 +10,14 @@ import os
 import sys
 import threading
 import traceback
-from collections.abc import Callable
-from pathlib import Path
-from typing import NoReturn, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 from pytest_mlperf.errors import MLPerfError
 from pytest_mlperf.worker.protocol import RESULT_FILE, Failure, WorkerResult, write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 EXIT_FAILED = 70
 EXIT_ORPHANED = 71

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.user_conf import Entry
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from pytest_mlperf.worker.protocol import RunSpec
     from pytest_mlperf.worker.tuning import Tuned
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from numpy.typing import NDArray
 
     from pytest_mlperf.benchmarks.base import Samples
@@ -86,9 +87,7 @@ class SampleLibrary:
         if all(place.buffers is first.buffers for place in found):
             rows = [place.row for place in found]
             if rows == list(range(first.row, first.row + len(rows))):
-                return {
-                    name: value[first.row : first.row + len(rows)] for name, value in first.buffers.items()
-                }
+                return {name: value[first.row : first.row + len(rows)] for name, value in first.buffers.items()}
             return {name: value[rows] for name, value in first.buffers.items()}
         return {name: np.stack([place.buffers[name][place.row] for place in found]) for name in first.buffers}
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from pytest_mlperf.worker.length import conf_entries, expected_latency_ns
 from pytest_mlperf.worker.protocol import USER_CONF_FILE, OfficialLength
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.library import SampleLibrary
     from pytest_mlperf.worker.protocol import RunSpec
@@ -97,9 +98,7 @@ def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, tuned:
     return path
 
 
-def start_test(
-    settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard
-) -> None:
+def start_test(settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard) -> None:
     """Run the one test of this process; LoadGen's logs go to `output`."""
     log_output = lg.LogOutputSettings()
     log_output.outdir = str(output)
@@ -108,9 +107,7 @@ def start_test(
     log_settings.enable_trace = False  # on by default; costs 660 bytes and 9 us a query
     loaded_at_once = min(settings.performance_sample_count_override or len(library), len(library))
     lg_sut = lg.ConstructFastSUT(guard.wrap(sut.issue), guard.wrap(sut.flush))
-    lg_qsl = lg.ConstructQSL(
-        len(library), loaded_at_once, guard.wrap(library.load), guard.wrap(library.unload)
-    )
+    lg_qsl = lg.ConstructQSL(len(library), loaded_at_once, guard.wrap(library.load), guard.wrap(library.unload))
     # The audit file's default name is looked up in the current directory and may change the mode; "" is none.
     lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, "")
     lg.DestroyFastSUT(lg_sut)

@@ -9,21 +9,21 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.worker.protocol import ExecutionLayout
-from pytest_mlperf.worker.suts.base import SUT
 from pytest_mlperf.worker.suts.multi_stream import MultiStream
 from pytest_mlperf.worker.suts.offline import Offline
 from pytest_mlperf.worker.suts.single_stream import SingleStream
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from pytest_mlperf.backends.base import Session
     from pytest_mlperf.worker.guard import Guard
-    from pytest_mlperf.worker.suts.base import Inference
+    from pytest_mlperf.worker.suts.base import SUT, Inference
 
 #: A trial runs at least this long, after one query to warm up.
 TRIAL_SECONDS = 0.15
@@ -98,9 +98,9 @@ def tune(bench: Bench) -> Tuned:
     """Try the layouts that may serve the scenario and return the best with its figures."""
     if bench.scenario == "SingleStream":
         candidates = [ExecutionLayout(streams=1, threads=n, batch=1) for _, n in splits(bench.threads)]
-        return _best(candidates, bench, lambda layout: 1)
+        return _best(candidates, bench, lambda _: 1)
     if bench.scenario == "MultiStream":
-        return _best(_multi_stream_layouts(bench), bench, lambda layout: bench.samples_per_query)
+        return _best(_multi_stream_layouts(bench), bench, lambda _: bench.samples_per_query)
     one_by_one = [ExecutionLayout(streams=s, threads=t, batch=1) for s, t in splits(bench.threads)]
     return _grow_batch(_best(one_by_one, bench, _two_rounds), bench)
 
@@ -116,12 +116,15 @@ def _two_rounds(layout: ExecutionLayout) -> int:
 
 
 def _multi_stream_layouts(bench: Bench) -> list[ExecutionLayout]:
-    layouts = []
-    for streams, threads in splits(bench.threads):
-        whole = -(-bench.samples_per_query // streams)
-        for batch in dict.fromkeys((1, min(bench.max_batch, whole))):
-            layouts.append(ExecutionLayout(streams=streams, threads=threads, batch=batch))
-    return layouts
+    def batches(streams: int) -> list[int]:
+        share_of_query = -(-bench.samples_per_query // streams)
+        return list(dict.fromkeys((1, min(bench.max_batch, share_of_query))))
+
+    return [
+        ExecutionLayout(streams=streams, threads=threads, batch=batch)
+        for streams, threads in splits(bench.threads)
+        for batch in batches(streams)
+    ]
 
 
 def _grow_batch(best: Tuned, bench: Bench) -> Tuned:
@@ -197,9 +200,7 @@ def _rehearsal_sut(layout: ExecutionLayout, actors: Sequence[_Rehearsal], bench:
     return Offline(actors, layout.batch, bench.guard)  # Server's streams are tried at full load, too
 
 
-def session_source(
-    load: Callable[[int], Session], *, concurrent: bool
-) -> Callable[[int, int], Sequence[Session]]:
+def session_source(load: Callable[[int], Session], *, concurrent: bool) -> Callable[[int, int], Sequence[Session]]:
     """Return a function that gives sessions to streams, loading each no more often than the runtime needs."""
 
     @cache

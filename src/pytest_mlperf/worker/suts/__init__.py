@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.worker.suts.multi_stream import MultiStream
@@ -11,6 +10,8 @@ from pytest_mlperf.worker.suts.server import Server
 from pytest_mlperf.worker.suts.single_stream import SingleStream
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.suts.base import SUT, Answering
     from pytest_mlperf.worker.tuning import Tuned

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import mlperf_loadgen as lg
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pytest_mlperf.backends.base import Session
     from pytest_mlperf.benchmarks.base import Benchmark, Records
     from pytest_mlperf.worker.library import SampleLibrary
@@ -32,9 +33,7 @@ class Inference:
         What encodes, what infers, where the samples are, and who is told.
     """
 
-    def __init__(
-        self, benchmark: Benchmark, session: Session, library: SampleLibrary, reporter: Reporter
-    ) -> None:
+    def __init__(self, benchmark: Benchmark, session: Session, library: SampleLibrary, reporter: Reporter) -> None:
         self._encode = benchmark.encode
         self._run = session.run
         self._batch = library.batch

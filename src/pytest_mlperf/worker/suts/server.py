@@ -5,22 +5,23 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.worker.suts.base import SUT
 from pytest_mlperf.worker.suts.streams import Streams
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.suts.base import Answering
 
 
 class Waiting(NamedTuple):
-    """A sample that has arrived: LoadGen's identifier, the sample's index, the time of arrival in seconds."""
+    """A sample that has arrived: LoadGen's identifier, the sample's index, its arrival in seconds."""
 
     identifier: int
-    index: int
+    sample: int
     arrived: float
 
 
@@ -77,7 +78,7 @@ class Server(SUT):
 
     def _serve(self, inference: Answering) -> None:
         while batch := self._take():
-            inference.answer([sample.identifier for sample in batch], [sample.index for sample in batch])
+            inference.answer([waiting.identifier for waiting in batch], [waiting.sample for waiting in batch])
 
     def _take(self) -> list[Waiting]:
         with self._arrival:

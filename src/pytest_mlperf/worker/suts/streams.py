@@ -28,9 +28,7 @@ class Streams:
     def __init__(self, inferences: Sequence[Answering], guard: Guard) -> None:
         self._queues: list[SimpleQueue[Job | None]] = [SimpleQueue() for _ in inferences]
         self._threads = [
-            threading.Thread(
-                target=guard.wrap(_work), args=(inference, queue), name=f"stream-{n}", daemon=True
-            )
+            threading.Thread(target=guard.wrap(_work), args=(inference, queue), name=f"stream-{n}", daemon=True)
             for n, (inference, queue) in enumerate(zip(inferences, self._queues, strict=True))
         ]
         for thread in self._threads:
