@@ -130,7 +130,7 @@ class TinyRetinaNet(RetinaNet):
 
     def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | MissingFile:
         """Return the recipe of at least `count` scenes, or the directory that the user named."""
-        from pytest_mlperf.datasets.digit_scenes import ScenesRecipe
+        from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
 
         return named or ScenesRecipe(max(count, self.dataset_size))
 

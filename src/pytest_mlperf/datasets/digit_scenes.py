@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
-import PIL
 from PIL import Image
 
 from pytest_mlperf.datasets.digit_painting import CATEGORIES, SceneObject, Split, render
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
 ANNOTATIONS: Final = "annotations/openimages-mlperf.json"
 """Where the annotation file lies in a data set's directory."""
 
-VERSION: Final = 1
-"""Of the generator; a change of any pixel is a new one."""
-
 _JPEG_QUALITY: Final = 90
 
 
@@ -40,28 +36,6 @@ class _Entry:
     width: int
     height: int
     objects: tuple[SceneObject, ...]
-
-
-@dataclass(frozen=True)
-class ScenesRecipe:
-    """How the cache makes the validation scenes: the first `count` of them."""
-
-    count: int
-    kind: str = "dataset"
-    source: str = "generated from the UCI optical digits"
-
-    @property
-    def name(self) -> str:
-        """What the cache calls it."""
-        return f"retinanet-tiny scenes {self.count}"
-
-    def key(self) -> dict[str, str | int]:
-        """Return what determines the files: Pillow scales and encodes the pictures."""
-        return {"version": VERSION, "split": "validation", "count": self.count, "pillow": PIL.__version__}
-
-    def build(self, directory: Path) -> None:
-        """Write the scenes."""
-        generate(directory, "validation", self.count)
 
 
 def file_name(index: int) -> str:
