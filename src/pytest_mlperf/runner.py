@@ -179,7 +179,10 @@ def _ran_out_of_time(output: Path) -> bool:
 
 def _last_words(output: Path) -> tuple[str, str]:
     words = [line for line in _tail(output).decode("utf-8", "replace").splitlines() if line.strip()]
-    said = "\n    ".join(words[-LAST_WORDS_LINES:]) or "nothing"
+    # faulthandler writes the thread that failed first and the others after it.
+    dumps = [n for n, line in enumerate(words) if line.startswith(("Fatal Python error", "Timeout ("))]
+    start = max(0, dumps[-1] - 2 if dumps else len(words) - LAST_WORDS_LINES)
+    said = "\n    ".join(words[start : start + LAST_WORDS_LINES]) or "nothing"
     return f"its last words:\n    {said}", f"the whole log: {output / LOG_FILE}"
 
 

@@ -70,7 +70,7 @@ def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
     accuracy = Accuracy(
         metric=metric.name,
         unit=metric.unit,
-        value=score.value,
+        value=float(score.value),
         target=metric.target,
         reference=metric.reference,
         samples=score.samples,

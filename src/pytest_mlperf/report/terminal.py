@@ -43,7 +43,8 @@ def row(result: RunResult) -> Row:
     if result.performance is not None:
         figures = result.performance
         value = f"{number(figures.value)} {figures.unit}" if figures.value is not None else "–"
-        latencies = " / ".join(number(figures.latency_ms.get(p)) for p in ("p50", "p90", "p99"))
+        if result.scenario != "Offline":  # where a latency is how long a sample waited for its turn
+            latencies = " / ".join(number(figures.latency_ms.get(p)) for p in ("p50", "p90", "p99"))
     return Row(
         case=result.case,
         mode=result.mode,

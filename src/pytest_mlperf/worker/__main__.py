@@ -30,10 +30,10 @@ from pytest_mlperf.worker.tuning import (
     LARGEST_BATCH,
     REHEARSAL_SAMPLES,
     Bench,
+    Sessions,
     Tuned,
     available_cores,
     default_layout,
-    session_source,
     tune,
     untuned,
 )
@@ -76,7 +76,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     tuned = _tuned(spec, bench, library)
     watch.lap("warm-up")
     apply_user_conf(settings, spec, benchmark.loadgen_model, tuned)
-    sessions = bench.sessions(tuned.layout.streams, tuned.layout.threads)
+    sessions = bench.sessions.keep(tuned.layout)
     bound = settings.server_target_latency_ns / 1e9
     sut = make_sut(spec.scenario, tuned, [bench.inference(session) for session in sessions], guard, bound)
     reporter.enter(spec.mode, _expected_samples(spec, settings))
@@ -113,8 +113,8 @@ def _bench(
             )
         return session
 
-    sessions = session_source(load, concurrent=backend.concurrent)
-    largest = sessions(1, threads)[0].max_batch or LARGEST_BATCH
+    sessions = Sessions(load, concurrent=backend.concurrent)
+    largest = sessions.get(1, threads)[0].max_batch or LARGEST_BATCH
     return Bench(
         scenario=spec.scenario,
         sessions=sessions,

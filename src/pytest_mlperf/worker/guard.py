@@ -56,7 +56,8 @@ class Guard:
         traceback.print_exception(error)
         taught = isinstance(error, MLPerfError)
         message = str(error) if taught else "".join(traceback.format_exception_only(error)).strip()
-        failure = Failure(kind=type(error).__name__, message=message, taught=taught)
+        kind = MemoryError if isinstance(error, MemoryError) else type(error)
+        failure = Failure(kind=kind.__name__, message=message, taught=taught)
         write_json(self._output / RESULT_FILE, WorkerResult(failure=failure))
         leave(EXIT_FAILED)
 

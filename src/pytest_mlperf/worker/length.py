@@ -19,6 +19,8 @@ SHORT_SECONDS = 2.0
 #: percentiles (90 and 99 at 99 % confidence, loadgen/early_stopping.cc). Server: as MultiStream, which leaves
 #: room for one query over the bound. Offline: one query; the number is its samples.
 SHORT_FLOOR = {"Offline": 16, "Server": 662, "SingleStream": 64, "MultiStream": 662}
+#: The most: more would only make a fast SUT's short run long.
+SHORT_CEILING = 24_576
 #: The part of the rehearsal's throughput that Server is offered when the user names no target_qps: Poisson
 #: arrivals at full throughput would queue without end.
 SERVER_LOAD = 0.5
@@ -64,7 +66,8 @@ def _suggestions(spec: RunSpec, tuned: Tuned) -> Iterator[tuple[str, str]]:
     if spec.run_length == "short" and spec.min_duration is None:
         queries = rate if spec.scenario in ("Offline", "Server") else 1 / tuned.query_seconds
         yield "min_duration", "0"
-        yield "min_query_count", str(max(SHORT_FLOOR[spec.scenario], math.ceil(SHORT_SECONDS * queries)))
+        count = min(math.ceil(SHORT_SECONDS * queries), SHORT_CEILING)
+        yield "min_query_count", str(max(SHORT_FLOOR[spec.scenario], count))
 
 
 def _options(spec: RunSpec) -> Iterator[tuple[str, str]]:

@@ -10,7 +10,6 @@ import os
 import threading
 import time
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.worker.protocol import ExecutionLayout
@@ -51,12 +50,11 @@ class Tuned:
 class Bench:
     """What a layout is tried with: for which scenario, and on what.
 
-    ``sessions`` returns the sessions of some streams with some threads each; ``samples`` are the indices in
-    memory; ``samples_per_query`` is MultiStream's.
+    ``samples`` are the indices in memory; ``samples_per_query`` is MultiStream's.
     """
 
     scenario: str
-    sessions: Callable[[int, int], Sequence[Session]]
+    sessions: Sessions
     inference: Callable[[Session], Inference]
     guard: Guard
     samples: Sequence[int]
@@ -172,7 +170,7 @@ class _Rehearsal:
 
 def _rehearse(layout: ExecutionLayout, bench: Bench, query: int) -> Tuned:
     finished = threading.Semaphore(0)
-    sessions = bench.sessions(layout.streams, layout.threads)
+    sessions = bench.sessions.get(layout.streams, layout.threads)
     actors = [_Rehearsal(bench.inference(session), finished) for session in sessions]
     sut = _rehearsal_sut(layout, actors, bench)
     indices = [bench.samples[n % len(bench.samples)] for n in range(query)]
@@ -200,15 +198,32 @@ def _rehearsal_sut(layout: ExecutionLayout, actors: Sequence[_Rehearsal], bench:
     return Offline(actors, layout.batch, bench.guard)  # Server's streams are tried at full load, too
 
 
-def session_source(load: Callable[[int], Session], *, concurrent: bool) -> Callable[[int, int], Sequence[Session]]:
-    """Return a function that gives sessions to streams, loading each no more often than the runtime needs."""
+class Sessions:
+    """Gives sessions to streams, loading each no more often than the runtime needs.
 
-    @cache
-    def loaded(number: int, threads: int) -> Session:
-        del number
-        return load(threads)
+    Parameters
+    ----------
+    load
+        Loads the model for a number of threads.
+    concurrent
+        Whether one session serves several streams at once.
+    """
 
-    def sessions(streams: int, threads: int) -> Sequence[Session]:
-        return [loaded(0 if concurrent else number, threads) for number in range(streams)]
+    def __init__(self, load: Callable[[int], Session], *, concurrent: bool) -> None:
+        self._load = load
+        self._concurrent = concurrent
+        self._loaded: dict[tuple[int, int], Session] = {}
 
-    return sessions
+    def get(self, streams: int, threads: int) -> list[Session]:
+        """Return a session for each of `streams`, with `threads` threads each."""
+        keys = [(0 if self._concurrent else stream, threads) for stream in range(streams)]
+        for key in keys:
+            if key not in self._loaded:
+                self._loaded[key] = self._load(threads)
+        return [self._loaded[key] for key in keys]
+
+    def keep(self, layout: ExecutionLayout) -> list[Session]:
+        """Return the sessions of a layout and free all others: their memory is not the run's."""
+        kept = self.get(layout.streams, layout.threads)
+        self._loaded = {key: session for key, session in self._loaded.items() if session in kept}
+        return kept
