@@ -44,6 +44,8 @@ def mean_average_precision(annotations: Path, found: Sequence[Detections], input
         rows = [
             _rows(image, one, input_size) for image, one in zip(truth.dataset["images"], found, strict=True)
         ]
+        if not any(map(len, rows)):
+            return 0.0  # pycocotools cannot load results without a detection
         evaluation = COCOeval(truth, truth.loadRes(np.concatenate(rows)), "bbox")
         evaluation.evaluate()
         evaluation.accumulate()
