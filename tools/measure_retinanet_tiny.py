@@ -15,10 +15,10 @@ import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 from PIL import Image
-from retinanet.pictures import load_image, resize_bilinear, to_input
 from retinanet.scoring import Detections, mean_average_precision
 
 from pytest_mlperf.datasets.digit_scenes import ANNOTATIONS, file_name, generate
+from pytest_mlperf.datasets.images import load_image, resize_bilinear
 
 MODEL = Path(__file__).parents[1] / "src" / "pytest_mlperf" / "data" / "retinanet-tiny.onnx"
 
@@ -48,7 +48,17 @@ def _antialiased(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
 
 
 def _without_half_pixel(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    return resize_bilinear(image, side, side, offset=0.0)
+    """Sample at ``target * scale`` instead of ``(target + 0.5) * scale - 0.5``."""
+    picture = image.astype(np.float32)
+    for axis in (0, 1):
+        position = np.arange(side) * (image.shape[axis] / side)
+        first = position.astype(np.intp)
+        shape = [1, 1, 1]
+        shape[axis] = side
+        weight = (position - first).astype(np.float32).reshape(shape)
+        near = picture.take(first, axis)
+        picture = near + weight * (picture.take(np.minimum(first + 1, image.shape[axis] - 1), axis) - near)
+    return picture
 
 
 def _nearest(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
@@ -101,7 +111,8 @@ def measure(model: Path, directory: Path, count: int, pipelines: tuple[Pipeline,
     for pipeline in pipelines:
         found = []
         for picture in pictures:
-            images = to_input(pipeline.resize(picture, side))
+            stretched = pipeline.resize(picture, side) / np.float32(255)
+            images = np.ascontiguousarray(stretched.transpose(2, 0, 1)[None])
             boxes, scores, labels = session.run(["boxes", "scores", "labels"], {"images": images})
             found.append(pipeline.finish(Detections(boxes, scores, labels)))
         values[pipeline.name] = mean_average_precision(directory / ANNOTATIONS, found, side)

@@ -18,11 +18,11 @@ from retinanet.config import TINY
 from retinanet.detector import Detector
 from retinanet.export import export
 from retinanet.model import RetinaNet
-from retinanet.pictures import load_image, resize_bilinear, to_input
 from retinanet.scoring import Detections, mean_average_precision
 from retinanet.training import Schedule, load_scenes, train
 
 from pytest_mlperf.datasets.digit_scenes import ANNOTATIONS, file_name, generate
+from pytest_mlperf.datasets.images import preprocess_stretch
 
 DATA = Path(__file__).parents[1] / "src" / "pytest_mlperf" / "data"
 VALIDATION_SCENES = 500
@@ -43,7 +43,7 @@ def main() -> None:
         generate(scenes / "validation", "validation", VALIDATION_SCENES, workers=arguments.threads)
         train(
             network,
-            load_scenes(scenes / "train", TINY.input_size),
+            load_scenes(scenes / "train", TINY.input_size, arguments.threads),
             Schedule(arguments.epochs),
             arguments.seed,
         )
@@ -69,8 +69,8 @@ def _reference(detector: Detector, model: Path, directory: Path) -> float:
     session = onnxruntime.InferenceSession(str(model), providers=["CPUExecutionProvider"])
     found = []
     for index in range(VALIDATION_SCENES):
-        picture = load_image(directory / "validation" / "data" / file_name(index))
-        images = to_input(resize_bilinear(picture, TINY.input_size, TINY.input_size))
+        path = directory / "validation" / "data" / file_name(index)
+        images = preprocess_stretch(path, TINY.input_size)[None]
         with torch.inference_mode():
             boxes, scores, labels = (value.numpy() for value in detector(torch.from_numpy(images)))
         found.append(Detections(boxes, scores, labels))

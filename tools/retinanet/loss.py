@@ -12,23 +12,27 @@ from retinanet.anchors import encode, iou
 
 FOREGROUND, BACKGROUND = 0.5, 0.4
 _CROWD = 0.5
-_ALPHA, _GAMMA, _BETA = 0.25, 2.0, 1 / 9
+_ALPHA, _GAMMA, _BETA = 0.25, 2, 1 / 9
 
 
 @dataclass(frozen=True)
 class Targets:
-    """What the anchors of one image are to find.
+    """What the anchors of one image are to find; the anchors not named here are to find nothing.
 
     Attributes
     ----------
-    labels
-        int64 [anchors]: a class, -1 for the background, -2 for an anchor that does not count.
-    boxes
-        float32 [anchors, 4]: the box of an anchor with a class, otherwise zeros.
+    found
+        int64 [k]: anchors that have an object.
+    labels, boxes
+        int64 [k] and float32 [k, 4]: these objects.
+    ignored
+        int64 [m]: anchors that do not count.
     """
 
+    found: Tensor
     labels: Tensor
     boxes: Tensor
+    ignored: Tensor
 
 
 def match(anchors: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Targets:
@@ -43,47 +47,59 @@ def match(anchors: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Tar
     crowds
         [m, 4]: boxes of groups, within which anchors do not count.
     """
-    target = torch.full((len(anchors),), -1)
-    goal = torch.zeros(len(anchors), 4)
+    found = ignored = torch.zeros(len(anchors), dtype=torch.bool)
+    owner = torch.zeros(len(anchors), dtype=torch.int64)
     if len(boxes):
         overlap = iou(anchors, boxes)
         best, owner = overlap.max(1)
-        target[best >= BACKGROUND] = -2
         # An object that no anchor fits well still gets the anchors that fit it best.
         fits_best = ((overlap == overlap.max(0).values) & (overlap > 0)).any(1)
-        chosen = (best >= FOREGROUND) | fits_best
-        target[chosen] = labels[owner[chosen]]
-        goal[chosen] = boxes[owner[chosen]]
+        found = (best >= FOREGROUND) | fits_best
+        ignored = best >= BACKGROUND
     if len(crowds):
         low = torch.maximum(anchors[:, None, :2], crowds[None, :, :2])
         high = torch.minimum(anchors[:, None, 2:], crowds[None, :, 2:])
         inside = (high - low).clamp(min=0).prod(2) / (anchors[:, 2:] - anchors[:, :2]).prod(1)[:, None]
-        target[(inside > _CROWD).any(1) & (target == -1)] = -2
-    return Targets(target, goal)
+        ignored = ignored | (inside > _CROWD).any(1)
+    chosen = found.nonzero().squeeze(1)
+    objects = owner[chosen]
+    return Targets(chosen, labels[objects], boxes[objects], (ignored & ~found).nonzero().squeeze(1))
 
 
+<<<<<<< HEAD
 def loss(logits: Tensor, offsets: Tensor, labels: Tensor, boxes: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
     """Return the class loss and the box loss of a batch, each per matched anchor.
+=======
+def loss(logits: Tensor, offsets: Tensor, targets: list[Targets], anchors: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the class loss and the box loss of a batch, each per anchor that has an object.
+>>>>>>> tiny
 
     Parameters
     ----------
     logits, offsets
         [n, anchors, classes] and [n, anchors, 4].
-    labels, boxes
-        The targets of `match`, stacked: [n, anchors] and [n, anchors, 4].
+    targets
+        Of each of the n images.
     anchors
         [anchors, 4].
     """
-    found = labels >= 0
-    matched = found.sum().clamp(min=1)
-    counts = labels != -2
+    image, anchor = _places([target.found for target in targets])
+    labels, boxes = torch.cat([t.labels for t in targets]), torch.cat([t.boxes for t in targets])
+    matched = max(1, len(anchor))
     wanted = torch.zeros_like(logits)
-    image, anchor = found.nonzero(as_tuple=True)
-    wanted[image, anchor, labels[image, anchor]] = 1
+    wanted[image, anchor, labels] = 1
+    counts = torch.ones_like(logits[..., :1])
+    counts[_places([target.ignored for target in targets])] = 0
     entropy = functional.binary_cross_entropy_with_logits(logits, wanted, reduction="none")
     missing = (logits.sigmoid() - wanted).abs()
-    weight = torch.where(wanted > 0, _ALPHA, 1 - _ALPHA)
-    focal = (weight * missing**_GAMMA * entropy).sum(2)[counts].sum() / matched
-    goal = encode(boxes[image, anchor], anchors[anchor])
-    distance = functional.smooth_l1_loss(offsets[image, anchor], goal, beta=_BETA, reduction="sum") / matched
-    return focal, distance
+    weight = (1 - _ALPHA) + (2 * _ALPHA - 1) * wanted
+    focal = (counts * weight * missing**_GAMMA * entropy).sum() / matched
+    goal = encode(boxes, anchors[anchor])
+    distance = functional.smooth_l1_loss(offsets[image, anchor], goal, beta=_BETA, reduction="sum")
+    return focal, distance / matched
+
+
+def _places(anchors: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """Return the indices (image, anchor) of some anchors of each image of a batch."""
+    images = [torch.full_like(some, number) for number, some in enumerate(anchors)]
+    return torch.cat(images), torch.cat(anchors)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,8 @@ import numpy as np
 import torch
 
 from pytest_mlperf.datasets.digit_scenes import ANNOTATIONS
+from pytest_mlperf.datasets.images import preprocess_stretch
 from retinanet.loss import loss, match
-from retinanet.pictures import load_image, resize_bilinear
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -56,25 +57,29 @@ class Schedule:
     box_weight: float = 1.0
 
 
-def load_scenes(directory: Path, side: int) -> list[TrainingScene]:
-    """Return a generated training set, stretched to the network's input."""
+def load_scenes(directory: Path, side: int, workers: int) -> list[TrainingScene]:
+    """Return a generated training set, stretched to the network's input by MLPerf's recipe."""
     truth = json.loads((directory / ANNOTATIONS).read_text(encoding="utf-8"))
     objects: dict[int, list[dict[str, object]]] = {image["id"]: [] for image in truth["images"]}
     for annotation in truth["annotations"]:
         objects[annotation["image_id"]].append(annotation)
-    return [_load_scene(directory, image, objects[image["id"]], side) for image in truth["images"]]
+    with ThreadPoolExecutor(workers) as pool:
+        loaded = pool.map(
+            lambda image: _load_scene(directory, image, objects[image["id"]], side), truth["images"]
+        )
+        return list(loaded)
 
 
 def _load_scene(
     directory: Path, image: dict[str, object], objects: list[dict[str, object]], side: int
 ) -> TrainingScene:
-    picture = resize_bilinear(load_image(directory / "train" / "data" / str(image["file_name"])), side, side)
+    picture = preprocess_stretch(directory / "train" / "data" / str(image["file_name"]), side)
     scale = torch.tensor([side / float(str(image[key])) for key in ("width", "height")]).repeat(2)
     corners = torch.tensor([item["bbox"] for item in objects], dtype=torch.float32).reshape(-1, 4)
     corners[:, 2:] += corners[:, :2]
     labels = torch.tensor([item["category_id"] for item in objects], dtype=torch.int64)
     crowd = torch.tensor([bool(item["iscrowd"]) for item in objects], dtype=torch.bool)
-    pixels = torch.from_numpy(np.rint(picture).astype(np.uint8)).permute(2, 0, 1).contiguous()
+    pixels = torch.from_numpy(np.rint(255 * picture).astype(np.uint8))
     boxes = corners * scale
     return TrainingScene(pixels, boxes[~crowd], labels[~crowd], boxes[crowd])
 
@@ -102,8 +107,7 @@ def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, s
             focal, distance = loss(
                 torch.cat(logits, 1).float(),
                 torch.cat(offsets, 1).float(),
-                torch.stack([targets[i].labels for i in batch]),
-                torch.stack([targets[i].boxes for i in batch]),
+                [targets[i] for i in batch],
                 anchors,
             )
             optimizer.zero_grad()

@@ -1,1 +1,1 @@
-"""Data sets, one module each: where the samples come from and how a sample becomes a model's input."""
+"""Data sets: one module a data set or a format, from files on disk to what a model reads."""
