@@ -66,13 +66,8 @@ def match(anchors: Tensor, boxes: Tensor, labels: Tensor, crowds: Tensor) -> Tar
     return Targets(chosen, labels[objects], boxes[objects], (ignored & ~found).nonzero().squeeze(1))
 
 
-<<<<<<< HEAD
-def loss(logits: Tensor, offsets: Tensor, labels: Tensor, boxes: Tensor, anchors: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the class loss and the box loss of a batch, each per matched anchor.
-=======
 def loss(logits: Tensor, offsets: Tensor, targets: list[Targets], anchors: Tensor) -> tuple[Tensor, Tensor]:
     """Return the class loss and the box loss of a batch, each per anchor that has an object.
->>>>>>> tiny
 
     Parameters
     ----------
