@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pytest_mlperf.benchmarks.base import (
     Benchmark,
@@ -25,10 +25,13 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pytest_mlperf.accuracy.mean_average_precision import Scorer
     from pytest_mlperf.artifacts.recipe import Recipe
 
 #: PostProcessOpenImagesRetinanet in vision/classification_and_detection/python/openimages.py.
 SCORE_THRESHOLD = 0.05
+#: COCO's twelve figures, in the order of COCOeval.stats.
+COCO_STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
 def detection_contract(size: int) -> Contract:
@@ -81,7 +84,9 @@ class RetinaNet(Benchmark):
         from pytest_mlperf.accuracy.mean_average_precision import score
         from pytest_mlperf.datasets.openimages import ANNOTATIONS
 
-        return score(accuracy_log, dataset / ANNOTATIONS, scorer)
+        found = score(accuracy_log, dataset / ANNOTATIONS, cast("Scorer", scorer))
+        details = dict(zip(COCO_STATS, found.stats, strict=True))
+        return Score(found.percent, found.images, {**details, "detections": found.detections})
 
 
 class OfficialRetinaNet(RetinaNet):
@@ -120,7 +125,7 @@ class TinyRetinaNet(RetinaNet):
     @property
     def metric(self) -> Metric:
         """MAP of the trained PyTorch model in float32 on the same scenes."""
-        return Metric("mAP", "%", reference=self.record["reference"], tolerance=0.99)
+        return Metric("mAP", "%", reference=100 * self.record["reference"], tolerance=0.99)
 
     def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:
         """Return the shipped file, or the one that the user named."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def make_sut(scenario: str, tuned: Tuned, streams: Sequence[Answering], guard: Guard, bound: float) -> SUT:
-    """Return the scenario's SUT. `bound` is Server's latency bound in seconds."""
+    """Return the scenario's SUT. `bound` is Server's latency bound in seconds, infinite where nothing is timed."""
     batch = tuned.layout.batch
     if scenario == "SingleStream":
         return SingleStream(streams[0])
