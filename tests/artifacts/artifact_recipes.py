@@ -80,6 +80,11 @@ def leftovers(root: Path) -> list[Path]:
     return sorted(path for path in root.glob("*/.*") if path.parent.name != ".locks")
 
 
+def truncate(path: Path, size: int) -> None:
+    path.chmod(0o644)
+    os.truncate(path, size)
+
+
 def run(function: Callable[..., None], *args: Any, timeout_s: float = 60) -> None:
     """Call a function in a process of its own; fail if it raises there (its traceback is in stderr)."""
     child = processes.Process(target=function, args=args)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from artifact_recipes import Made, Scenes, leftovers
+from artifact_recipes import Made, Scenes, leftovers, truncate
 
 from pytest_mlperf.artifacts.store import Artifact, Store, default_cache_dir
 from pytest_mlperf.errors import CacheError, DatasetError
@@ -140,8 +140,8 @@ def put_an_empty_directory_there(entry: Path) -> None:
 FIRST = Path("content", "part 0", "scène 0.bin")
 
 DAMAGES: dict[str, Callable[[Path], object]] = {
-    "a truncated file": lambda entry: os.truncate(entry / FIRST, 999),
-    "an empty file": lambda entry: os.truncate(entry / FIRST, 0),
+    "a truncated file": lambda entry: truncate(entry / FIRST, 999),
+    "an empty file": lambda entry: truncate(entry / FIRST, 0),
     "a longer file": lambda entry: overwrite(entry / FIRST, b"." * 1001),
     "an extra file": lambda entry: (entry / "content" / "more.bin").touch(),
     "an extra file in a directory": lambda entry: (entry / FIRST.with_name(".more")).touch(),
@@ -153,7 +153,7 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "no content": lambda entry: shutil.rmtree(entry / "content"),
     "no manifest": lambda entry: (entry / "manifest.json").unlink(),
     "an empty manifest": lambda entry: overwrite(entry / "manifest.json", b""),
-    "half a manifest": lambda entry: os.truncate(entry / "manifest.json", 200),
+    "half a manifest": lambda entry: truncate(entry / "manifest.json", 200),
     "a manifest of zeros": lambda entry: overwrite(entry / "manifest.json", b"\0" * 500),
     "a manifest that is not UTF-8": lambda entry: overwrite(entry / "manifest.json", b'{"format":"\xff"}'),
     "a deep manifest": lambda entry: overwrite(entry / "manifest.json", b'{"key":{"a":' + b"[" * 100_000),

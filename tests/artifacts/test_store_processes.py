@@ -1,13 +1,12 @@
 from __future__ import annotations
 
-import os
 import random
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from artifact_recipes import Scenes, get, leftovers, processes
+from artifact_recipes import Scenes, get, leftovers, processes, truncate
 
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import CacheError
@@ -30,7 +29,7 @@ def get_when_all_are_ready(barrier: object, root: Path, recipe: Scenes) -> None:
 def test_of_many_processes_one_builds_and_all_get_the_whole(tmp_path: Path, damaged: bool) -> None:
     root, recipe = tmp_path / "cache", Scenes(tmp_path / "tally", pause_s=0.05)
     if damaged:
-        os.truncate(Store(root).get(recipe).path / "part 0" / "scène 0.bin", 5)
+        truncate(Store(root).get(recipe).path / "part 0" / "scène 0.bin", 5)
     barrier = processes.Barrier(12)
     many = [processes.Process(target=get_when_all_are_ready, args=(barrier, root, recipe)) for _ in range(12)]
     for one in many:
@@ -66,7 +65,7 @@ def kill_while_it_builds(root: Path, recipe: Scenes, seconds: float, chance: ran
 
 
 def damage(root: Path, recipe: Scenes) -> None:
-    os.truncate(Store(root).get(recipe).path / "part 1" / "scène 1.bin", 5)
+    truncate(Store(root).get(recipe).path / "part 1" / "scène 1.bin", 5)
 
 
 def kill_many_builders(tmp_path: Path, rounds: int, before: Callable[[Path, Scenes], None] | None) -> None:

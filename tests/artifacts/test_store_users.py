@@ -92,12 +92,12 @@ def test_users_of_a_shared_cache_use_and_extend_it_whatever_their_umask(public_p
     run(get_as, NOBODY, public_path, recipe)
     run(get_as, NOBODY - 1, public_path, recipe)
     assert recipe.builds() == 1
-    # The other's lock file, left by a build that was killed, is no obstacle.
+    # The lock file of a third user, whose build was killed, is no obstacle.
     entry = Store(public_path).path(other).parent
     lock = public_path / ".locks" / f"dataset-{entry.name}.lock"
     lock.touch()
     lock.chmod(0o666)
-    os.chown(lock, NOBODY, NOBODY)
+    os.chown(lock, NOBODY - 2, NOBODY - 2)
     run(get_as, NOBODY - 1, public_path, other)
     assert other.builds() == 1
 

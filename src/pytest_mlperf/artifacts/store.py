@@ -170,10 +170,10 @@ class Store:
         try:
             self.root.mkdir(parents=True, exist_ok=True)
             mode = self.root.stat().st_mode & 0o3777
+            # No sticky bit on the locks' directory: users could not lock each other's files, see `lease`.
             for directory, bits in ((entry.parent, mode), (self.root / _LOCKS, mode & 0o2777)):
                 with suppress(FileExistsError):
                     directory.mkdir()
-                    # Not under the sticky bit, see `lease`.
                     directory.chmod(0o700 | bits)
         except OSError as error:
             raise _unwritable(self.root, error) from error
