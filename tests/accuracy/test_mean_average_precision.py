@@ -35,9 +35,7 @@ def write_log(path: Path, answers: Mapping[int, Sequence[Sequence[float]]]) -> P
     entries = []
     for index, rows in answers.items():
         values = np.array([[index, *row] for row in rows], "<f4")
-        entries.append(
-            f'{{ "seq_id" : 0, "qsl_idx" : {index}, "data" : "{values.tobytes().hex().upper()}" }}'
-        )
+        entries.append(f'{{ "seq_id" : 0, "qsl_idx" : {index}, "data" : "{values.tobytes().hex().upper()}" }}')
     path.write_text("[\n" + ",\n".join(entries) + "\n]\n")
     return path
 
@@ -82,9 +80,7 @@ def by_reference(log: Path, annotations: Path) -> list[float]:
             for row in np.frombuffer(data, "<f4").reshape(-1, 7).tolist():
                 top, left, bottom, right = (edge * side for edge, side in zip(row[1:5], scale, strict=True))
                 box = [left, top, right - left, bottom - top]
-                found.append(
-                    {"image_id": image["id"], "category_id": int(row[6]), "bbox": box, "score": row[5]}
-                )
+                found.append({"image_id": image["id"], "category_id": int(row[6]), "bbox": box, "score": row[5]})
         evaluation = COCOeval(truth, truth.loadRes(found), "bbox")
         evaluation.params.imgIds = [truth.dataset["images"][index]["id"] for index in seen]
         evaluation.evaluate()
@@ -235,9 +231,7 @@ def test_only_detections_of_unknown_categories_are_0_percent(tmp_path: Path, sco
 
 @both
 def test_only_images_in_the_log_are_scored(tmp_path: Path, scorer: Scorer) -> None:
-    annotations = write_annotations(
-        tmp_path / "truth.json", [(80, 40)] * 3, [(index, 1, BOX, 0) for index in range(3)]
-    )
+    annotations = write_annotations(tmp_path / "truth.json", [(80, 40)] * 3, [(index, 1, BOX, 0) for index in range(3)])
     partial = score(write_log(tmp_path / "log.json", {2: [PERFECT]}), annotations, scorer)
     assert partial.percent == pytest.approx(100)
     assert partial.images == 1
@@ -250,9 +244,7 @@ def test_only_images_in_the_log_are_scored(tmp_path: Path, scorer: Scorer) -> No
 def test_an_annotation_numbered_0_can_be_found(tmp_path: Path, scorer: Scorer) -> None:
     truth = read_annotations(write_annotations(tmp_path / "truth.json", [(80, 40)], [(0, 1, BOX, 0)]))
     truth = replace(truth, boxes=replace(truth.boxes, ids=truth.boxes.ids - 1))
-    assert score(write_log(tmp_path / "log.json", {0: [PERFECT]}), truth, scorer).percent == pytest.approx(
-        100
-    )
+    assert score(write_log(tmp_path / "log.json", {0: [PERFECT]}), truth, scorer).percent == pytest.approx(100)
 
 
 @both
@@ -272,9 +264,7 @@ def test_scoring_prints_nothing(tmp_path: Path, scorer: Scorer, capfd: pytest.Ca
         ({1: [PERFECT]}, "cannot be scored"),
     ],
 )
-def test_a_log_that_does_not_fit_is_refused(
-    tmp_path: Path, answers: dict[int, list[Row]], message: str
-) -> None:
+def test_a_log_that_does_not_fit_is_refused(tmp_path: Path, answers: dict[int, list[Row]], message: str) -> None:
     annotations = write_annotations(tmp_path / "truth.json", [(80, 40)] * 2, [(0, 1, BOX, 0)])
     with pytest.raises(AccuracyLogError, match=message):
         score(write_log(tmp_path / "log.json", answers), annotations)

@@ -28,7 +28,15 @@ def hold(path: Path, ready: Path) -> None:
 
 def hold_with_child(path: Path, ready: Path) -> None:
     with lease(path), subprocess.Popen(["sleep", "60"]) as child:
-        ready.write_text(str(child.pid))
+        beside = ready.with_suffix(".part")
+        beside.write_text(str(child.pid))
+        beside.rename(ready)
+        time.sleep(60)
+
+
+def hold_shared(path: Path, ready: Path) -> None:
+    with lease(path, shared=True):
+        ready.touch()
         time.sleep(60)
 
 
@@ -47,6 +55,29 @@ def held(path: Path, target: object = hold) -> Iterator[int]:
     finally:
         other.kill()
         other.join()
+
+
+def test_a_shared_lease_lets_others_share_and_keeps_an_exclusive_one_out(tmp_path: Path) -> None:
+    path = tmp_path / "cpu.lock"
+    with held(path, hold_shared):
+        with lease(path, shared=True, timeout=0):
+            pass
+        with pytest.raises(TimeoutError), lease(path, timeout=0.05):
+            pass
+    with lease(path, timeout=5):
+        pass
+
+
+def test_an_exclusive_lease_keeps_those_out_who_would_share(tmp_path: Path) -> None:
+    path = tmp_path / "cpu.lock"
+    with held(path) as pid:
+        waited_for = []
+        with (
+            pytest.raises(TimeoutError, match=str(pid)),
+            lease(path, shared=True, timeout=0.05, on_wait=waited_for.append),
+        ):
+            pass
+        assert [holder.pid for holder in waited_for if holder] == [pid]
 
 
 def add_one_often(path: Path, counter: Path, times: int) -> None:

@@ -114,10 +114,7 @@ FAULTS = {
     **{f"no {key} of images": (drop("images", key), key) for key in ("id", "file_name", "width", "height")},
     **{f"no {key} of annotations": (drop("annotations", key), key) for key in GOOD["annotations"][0]},
     "no id of categories": (drop("categories", "id"), "id"),
-    **{
-        f"no {section}": (drop_section(section), section)
-        for section in ("images", "annotations", "categories")
-    },
+    **{f"no {section}": (drop_section(section), section) for section in ("images", "annotations", "categories")},
 }
 
 

@@ -77,8 +77,7 @@ def write(folder: Path, images: int, boxes: int, categories: int, detections: in
     ]
     content = {
         "images": [
-            {"id": i + 1, "file_name": f"{i:016x}.jpg", "width": width, "height": height}
-            for i in range(images)
+            {"id": i + 1, "file_name": f"{i:016x}.jpg", "width": width, "height": height} for i in range(images)
         ],
         "categories": [{"id": category, "name": str(category)} for category in range(categories)],
         "annotations": annotations,

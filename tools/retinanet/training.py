@@ -64,9 +64,7 @@ def load_scenes(directory: Path, side: int, workers: int) -> list[TrainingScene]
     for annotation in truth["annotations"]:
         objects[annotation["image_id"]].append(annotation)
     with ThreadPoolExecutor(workers) as pool:
-        loaded = pool.map(
-            lambda image: _load_scene(directory, image, objects[image["id"]], side), truth["images"]
-        )
+        loaded = pool.map(lambda image: _load_scene(directory, image, objects[image["id"]], side), truth["images"])
         return list(loaded)
 
 
@@ -90,9 +88,7 @@ def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, s
     anchors = torch.cat(network.anchors())
     targets = [match(anchors, scene.boxes, scene.labels, scene.crowds) for scene in scenes]
     steps = schedule.epochs * (len(scenes) // schedule.batch)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), schedule.peak_rate, weight_decay=schedule.weight_decay
-    )
+    optimizer = torch.optim.AdamW(network.parameters(), schedule.peak_rate, weight_decay=schedule.weight_decay)
     rates = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, schedule.peak_rate, total_steps=steps, pct_start=schedule.warm_up
     )
@@ -120,9 +116,7 @@ def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, s
             sums += torch.stack([focal.detach(), distance.detach()])
         focal_mean, distance_mean = (sums * schedule.epochs / steps).tolist()
         spent = time.monotonic() - began
-        print(
-            f"epoch {epoch + 1}: class {focal_mean:.4f}, box {distance_mean:.4f}, {spent:.0f} s", flush=True
-        )
+        print(f"epoch {epoch + 1}: class {focal_mean:.4f}, box {distance_mean:.4f}, {spent:.0f} s", flush=True)
     network.eval()
 
 

@@ -187,9 +187,7 @@ def _check_images(path: Path, images: tuple[ImageInfo, ...]) -> None:
     _check_unique(path, "file name", names)
 
 
-def _check_boxes(
-    path: Path, boxes: Boxes, images: tuple[ImageInfo, ...], category_ids: tuple[int, ...]
-) -> None:
+def _check_boxes(path: Path, boxes: Boxes, images: tuple[ImageInfo, ...], category_ids: tuple[int, ...]) -> None:
     order = np.argsort([image.id for image in images])
     image_ids = np.array([image.id for image in images], np.int64)[order]
     at = np.searchsorted(image_ids, boxes.image_ids).clip(max=len(images) - 1)
