@@ -93,7 +93,7 @@ OPTIONS = (
     Option(
         "--test-query-count",
         "N",
-        "issue exactly N queries in performance mode (Offline: N samples)",
+        "end a performance run after N queries (Offline: N samples), or after --min-duration if that is later",
         positive,
     ),
     Option("--min-duration", "SECONDS", "a performance run's minimum duration", duration),

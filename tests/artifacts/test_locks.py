@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
-from artifact_recipes import NOBODY, become, processes, run
 
 from pytest_mlperf.artifacts.locks import Holder, holder, lease
 from pytest_mlperf.errors import CacheError
+from tests.artifacts.recipes import NOBODY, become, processes, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +71,7 @@ def test_a_shared_lease_lets_others_share_and_keeps_an_exclusive_one_out(tmp_pat
 def test_an_exclusive_lease_keeps_those_out_who_would_share(tmp_path: Path) -> None:
     path = tmp_path / "cpu.lock"
     with held(path) as pid:
-        waited_for = []
+        waited_for: list[Holder | None] = []
         with (
             pytest.raises(TimeoutError, match=str(pid)),
             lease(path, shared=True, timeout=0.05, on_wait=waited_for.append),

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from artifact_recipes import Made, Scenes, leftovers, truncate
 
 from pytest_mlperf.artifacts.store import Artifact, Store, default_cache_dir
 from pytest_mlperf.errors import CacheError, DatasetError
+from tests.artifacts.recipes import Made, Scenes, leftovers, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from artifact_recipes import Scenes, get, leftovers, processes, truncate
 
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import CacheError
+from tests.artifacts.recipes import Scenes, get, leftovers, processes, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

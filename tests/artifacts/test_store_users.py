@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
-from artifact_recipes import NOBODY, Made, Scenes, become, get, leftovers, run
 
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import CacheError
+from tests.artifacts.recipes import NOBODY, Made, Scenes, become, get, leftovers, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

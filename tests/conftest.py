@@ -1,0 +1,59 @@
+"""What the tests of whole sessions share: a pytest in a process of its own, on the repository's benchmarks."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+REPOSITORY = Path(__file__).parents[1]
+SUPPORT = REPOSITORY / "tests" / "support"
+
+
+@dataclass(frozen=True)
+class Session:
+    """A finished pytest session."""
+
+    code: int
+    output: str
+
+    def outcomes(self) -> str:
+        """The last line, without its equals signs and its time."""
+        return self.output.strip().splitlines()[-1].strip("= ").partition(" in ")[0]
+
+
+RunSession = Callable[..., Session]
+
+
+@pytest.fixture
+def benchmarks(tmp_path: Path) -> RunSession:
+    """Run ``pytest benchmarks`` with options, in an empty directory, with the test runtimes installed."""
+    here = tmp_path / "here"
+    here.mkdir()
+
+    def run(*options: str, path: str | Path = REPOSITORY / "benchmarks", **variables: str) -> Session:
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(path), *options],
+            cwd=here,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(support_path()), "COLUMNS": "200", **variables},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        return Session(done.returncode, done.stdout)
+
+    return run
+
+
+def support_path() -> list[str]:
+    """PYTHONPATH with the test runtimes."""
+    return [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import pytest
+
+from pytest_mlperf.cases import Case, Registry, Selection, select
+from pytest_mlperf.errors import OptionError
+
+CASE = Case("retinanet-tiny", "python", "onnxruntime", "cpu", "Offline", "accuracy")
+
+
+def test_an_id_reads_from_the_benchmark_to_the_scenario() -> None:
+    assert CASE.id == "retinanet-tiny-onnxruntime-cpu-Offline"
+
+
+def test_another_implementation_than_python_is_part_of_the_id() -> None:
+    assert (
+        Case("resnet50", "cpp", "onnxruntime", "cpu", "Offline", "accuracy").id
+        == "resnet50-cpp-onnxruntime-cpu-Offline"
+    )
+
+
+def test_ids_are_unique_in_a_mode() -> None:
+    cases = Registry().cases("accuracy")
+    assert len({case.id for case in cases}) == len(cases) >= 16
+
+
+def test_our_own_benchmarks_are_found_as_any_others() -> None:
+    assert {"retinanet", "retinanet-tiny"} <= Registry().benchmarks.keys()
+    assert "onnxruntime" in Registry().backends
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "kept"),
+    [
+        ("model", "retinanet-tiny", True),
+        ("model", "retinanet", False),
+        ("scenario", "Server", False),
+        ("mode", "accuracy", True),
+    ],
+)
+def test_a_selection_keeps_what_has_its_values(dimension: str, value: str, kept: bool) -> None:
+    assert Selection(**{dimension: (value,)}).keeps(CASE) is kept
+
+
+def test_no_value_keeps_all() -> None:
+    assert Selection().keeps(CASE)
+
+
+def test_gpu_means_cuda_and_case_does_not_matter() -> None:
+    found = select(Registry(), device=["gpu", "CPU", "cuda"], scenario=["offline", "SINGLESTREAM"])
+    assert found.device == ("cuda", "cpu")
+    assert found.scenario == ("Offline", "SingleStream")
+
+
+@pytest.mark.parametrize(
+    ("dimension", "value", "says"),
+    [
+        ("scenario", "Ofline", "did you mean 'Offline'?"),
+        ("model", "retinanet_tiny", "did you mean 'retinanet-tiny'?"),
+        ("backend", "onnxrt", "did you mean 'onnxruntime'?"),
+        ("device", "tpu", "valid: cpu, cuda"),
+        ("mode", "speed", "valid: accuracy, performance"),
+        ("implementation", "rust", "valid: python"),
+    ],
+)
+def test_a_value_that_does_not_exist_is_refused_with_the_nearest_and_all_valid_ones(
+    dimension: str, value: str, says: str
+) -> None:
+    with pytest.raises(OptionError) as caught:
+        select(Registry(), **{dimension: [value]})
+    assert f"there is no {value!r}" in str(caught.value)
+    assert "valid: " in str(caught.value)
+    assert says in str(caught.value)

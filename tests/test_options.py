@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pytest_mlperf.cases import Registry
+from pytest_mlperf.errors import MLPerfError, OptionError
+from pytest_mlperf.options import OPTIONS, Option, Settings, duration, positive, positive_number, read_settings
+
+Read = Callable[..., Settings]
+
+
+@pytest.fixture
+def read(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Read:
+    monkeypatch.delenv("PYTEST_MLPERF_CACHE", raising=False)
+
+    def read(*options: str, ini: str = "") -> Settings:
+        pytester.makeini("[pytest]\n" + ini)
+        return read_settings(pytester.parseconfig(*options), Registry())
+
+    return read
+
+
+def test_the_defaults_are_a_short_run_on_the_cpu(read: Read, pytester: pytest.Pytester) -> None:
+    settings = read()
+    assert (settings.run_length, settings.selection.device, settings.scorer) == ("short", ("cpu",), "hotcoco")
+    assert settings.output == pytester.path / "mlperf-results"
+    assert (settings.timeout, settings.sources) == (600.0, {})
+
+
+def test_several_values_come_by_comma_or_repeated(read: Read) -> None:
+    found = read("--scenario", "Offline,Server", "--scenario=MultiStream").selection.scenario
+    assert found == ("Offline", "Server", "MultiStream")
+
+
+@pytest.mark.parametrize(
+    ("ini", "options", "expected", "source"),
+    [
+        ("mlperf_run_length = official", (), "official", "ini file"),
+        ("mlperf_run_length = official", ("--run-length", "short"), "short", "command line"),
+        ("mlperf_run_length = official", ("--short",), "short", "command line"),
+    ],
+)
+def test_the_command_line_counts_more_than_the_ini_file(
+    read: Read, ini: str, options: tuple[str, ...], expected: str, source: str
+) -> None:
+    settings = read(*options, ini=ini)
+    assert settings.run_length == expected
+    assert settings.sources == {"--run-length": source}
+
+
+def test_the_environment_stands_between_command_line_and_ini_file(
+    read: Read, monkeypatch: pytest.MonkeyPatch, pytester: pytest.Pytester
+) -> None:
+    monkeypatch.setenv("PYTEST_MLPERF_CACHE", "from-environment")
+    assert read(ini="mlperf_cache = from-ini").cache == pytester.path / "from-environment"
+    assert read("--mlperf-cache=given", ini="mlperf_cache = from-ini").cache == pytester.path / "given"
+    monkeypatch.delenv("PYTEST_MLPERF_CACHE")
+    assert read(ini="mlperf_cache = from-ini").cache == pytester.path / "from-ini"
+
+
+@pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
+def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) -> None:
+    conf = tmp_path / "user.conf"
+    conf.write_text("")
+    examples = {
+        "--model": "retinanet-tiny",
+        "--implementation": "python",
+        "--backend": "onnxruntime",
+        "--device": "gpu",
+        "--scenario": "Server",
+        "--mode": "accuracy",
+        "--user-conf": str(conf),
+    }
+    by_parser = {positive: "3", positive_number: "2.5", duration: "1.5", Path: "some/where"}
+    text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
+    from_ini = read(ini=f"{option.ini} = {text}")
+    from_command_line = read(option.flag, text)
+    assert from_ini.sources == {option.flag: "ini file"}
+
+    def value(settings: Settings) -> object:
+        return getattr(settings.selection if option.many else settings, option.name)
+
+    assert value(from_ini) == value(from_command_line) != value(read())
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (("--run-length", "long"), "expected: one of short, official; found: long"),
+        (("--test-query-count", "0"), "a whole number of 1 or more"),
+        (("--test-query-count", "1.5"), "a whole number of 1 or more"),
+        (("--target-qps", "-3"), "a number above 0"),
+        (("--target-qps", "fast"), "a number above 0"),
+        (("--min-duration", "inf"), "a number of seconds, 0 or more"),
+        (("--user-conf", "no-such.conf"), "cannot read the user.conf"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused(read: Read, options: tuple[str, ...], says: str) -> None:
+    with pytest.raises(MLPerfError) as caught:
+        read(*options)
+    assert says in str(caught.value)
+
+
+def test_a_time_limit_of_zero_is_none(read: Read) -> None:
+    assert read("--mlperf-timeout", "0").timeout is None
+    assert read("--run-length", "official").timeout is None
+    assert read("--mlperf-timeout", "7").timeout == 7
+
+
+@pytest.mark.parametrize(
+    ("options", "count"),
+    [
+        ((), 500),
+        (("--run-length", "official"), 24_781),
+        (("--dataset-size", "50"), 50),
+        (("--dataset-size", "900"), 900),
+    ],
+)
+def test_accuracy_uses_the_whole_data_set_at_official_length_only(
+    read: Read, options: tuple[str, ...], count: int
+) -> None:
+    assert read(*options).sample_count(24_781) == count
+
+
+def test_paths_in_the_ini_file_are_relative_to_it(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytester.makeini("[pytest]\nmlperf_output = results")
+    below = pytester.mkdir("below")
+    monkeypatch.chdir(below)
+    settings = read_settings(pytester.parseconfig("--rootdir", str(pytester.path)), Registry())
+    assert settings.output == pytester.path / "results"
+
+
+def test_an_unknown_value_names_the_option(read: Read) -> None:
+    with pytest.raises(OptionError, match="--backend: there is no 'onnx'"):
+        read("--backend", "onnx")

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_mlperf.worker.library import SampleLibrary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+
+class Numbers:
+    """Samples that hold their index, and count how often each was decoded."""
+
+    def __init__(self, count: int = 100) -> None:
+        self.count = count
+        self.decoded: Counter[int] = Counter()
+
+    def __len__(self) -> int:
+        return self.count
+
+    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+        self.decoded[index] += 1
+        return {"x": np.full((2, 3), index, np.float32)}
+
+
+def library(samples: Numbers | None = None) -> SampleLibrary:
+    return SampleLibrary(samples or Numbers(), threads=2)
+
+
+def values(tensors: Mapping[str, NDArray[Any]]) -> list[float]:
+    array = tensors["x"]
+    assert array.shape[1:] == (2, 3)
+    return [float(row[0, 0]) for row in array]
+
+
+def test_a_padded_set_is_decoded_once_and_unloaded_whole() -> None:
+    samples = Numbers()
+    lib = library(samples)
+    padded = [5, 6, 7, 5, 6]  # as MultiStream loads it
+    lib.load(padded)
+    assert samples.decoded == {5: 1, 6: 1, 7: 1}
+    lib.unload(padded)
+    assert lib.loaded == []
+
+
+def test_a_sample_loaded_twice_stays_until_it_is_unloaded_twice() -> None:
+    lib = library()
+    lib.load([1, 2])
+    lib.load([2, 3])
+    lib.unload([1, 2])
+    assert sorted(lib.loaded) == [2, 3]
+    assert values(lib.batch([3, 2])) == [3, 2]
+    lib.unload([2, 3])
+    assert lib.loaded == []
+
+
+def test_adjoining_samples_are_a_view_of_their_buffer() -> None:
+    lib = library()
+    lib.load([10, 11, 12, 13])
+    one, some = lib.batch([12])["x"], lib.batch([11, 12, 13])["x"]
+    assert np.shares_memory(one, some)
+    assert some.flags.c_contiguous
+    assert values({"x": some}) == [11, 12, 13]
+
+
+def test_samples_of_several_sets_make_one_batch() -> None:
+    lib = library()
+    lib.load([1, 2])
+    lib.load([8, 9])
+    assert values(lib.batch([2, 8, 1])) == [2, 8, 1]
+
+
+def test_memory_is_bounded_by_what_is_loaded() -> None:
+    lib = library(Numbers(1000))
+    for first in range(0, 1000, 50):
+        lib.load(range(first, first + 50))
+        assert len(lib.loaded) == 50
+        lib.unload(range(first, first + 50))
+    assert lib.loaded == []
+
+
+def test_samples_of_different_shapes_are_refused_by_name() -> None:
+    class Ragged(Numbers):
+        def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+            return {"x": np.zeros(index, np.float32)}
+
+    with pytest.raises(ValueError, match=r"sample 4: input x has shape \(4,\), the set's is \(3,\)"):
+        library(Ragged()).load([3, 4])
+
+
+@given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=8), max_size=8), st.data())
+def test_what_is_loaded_and_not_unloaded_is_there(sets: list[list[int]], data: st.DataObject) -> None:
+    lib = library()
+    expected: Counter[int] = Counter()
+    for indices in sets:
+        lib.load(indices)
+        expected.update(indices)
+    for indices in data.draw(st.permutations(sets)):
+        assert sorted(lib.loaded) == sorted(+expected)
+        wanted = data.draw(st.lists(st.sampled_from(sorted(+expected)), min_size=1, max_size=6))
+        assert values(lib.batch(wanted)) == wanted
+        lib.unload(indices)
+        expected.subtract(indices)
+    assert lib.loaded == []
