@@ -222,9 +222,12 @@ def test_no_detection_at_all_is_0_percent(tmp_path: Path, scorer: Scorer) -> Non
 
 
 @both
-def test_only_detections_of_unknown_categories_are_0_percent(tmp_path: Path, scorer: Scorer) -> None:
+@pytest.mark.parametrize("label", [264, -3, 3e38, -3e38])
+def test_only_detections_of_unknown_categories_are_0_percent(
+    tmp_path: Path, scorer: Scorer, label: float
+) -> None:
     annotations = write_annotations(tmp_path / "truth.json", [(80, 40)], [(0, 1, BOX, 0)])
-    log = write_log(tmp_path / "log.json", {0: [(*PERFECT[:5], 264)]})
+    log = write_log(tmp_path / "log.json", {0: [(*PERFECT[:5], label)]})
     found = score(log, annotations, scorer)
     assert (found.percent, found.detections) == (0.0, 1)
 

@@ -1,7 +1,11 @@
 """How fast RetinaNet's images are made ready, and whether a cache of them is worth its disk.
 
-Run it with ``python tools/bench/preprocessing.py``; it makes its own images. Every row is the median over
-the images of one process's CPU-bound passes, interleaved, so that the ratios hold on a busy machine too.
+Run it with ``python tools/bench/preprocessing.py``; it makes its own images. Every row is a median over
+passes that take turns, so that the ratios hold on a busy machine too.
+
+What it says: decode when LoadGen loads samples, and keep no cache. A 16-bit cache is within 0.002 grey
+levels and a sixth of the reference's time, but saves two or three minutes of one core over the whole data
+set for 95 GB of disk, which must be read at the disk's speed where the JPEGs are 6 GB.
 """
 
 from __future__ import annotations

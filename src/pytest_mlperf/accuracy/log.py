@@ -137,7 +137,7 @@ def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
             followed = None  # whether the entry before says that another follows
             for number, line in enumerate(file, 2):
                 ended = line.strip()
-                if followed is not None and followed is (ended == b"]"):
+                if followed == (ended == b"]"):
                     raise _malformed(path, number, line)
                 if ended == b"]":
                     break

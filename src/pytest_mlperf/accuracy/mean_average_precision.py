@@ -109,11 +109,8 @@ def score(log: Path, annotations: Path | Annotations, scorer: Scorer = "hotcoco"
     DatasetError
         The annotation file cannot be trusted.
     """
-    records = read_float32(log, _COLUMNS)
     truth = read_annotations(annotations) if isinstance(annotations, Path) else annotations
-    _check(log, records, truth)
-    detections = _detections(records, truth)
-    image_ids = np.array([truth.images[index].id for index in records.qsl_idx.tolist()], np.int64)
+    image_ids, detections = _read(log, truth)
     stats = coco_stats(truth, image_ids, detections, scorer)
     if stats[0] < 0:
         raise AccuracyLogError(
@@ -121,7 +118,7 @@ def score(log: Path, annotations: Path | Annotations, scorer: Scorer = "hotcoco"
             f"Expected at least one object to be found, {truth.path} has none in these images.",
             "Run more samples, or another part of the data set.",
         )
-    return MeanAveragePrecision(100 * stats[0], stats, len(image_ids), len(records.values))
+    return MeanAveragePrecision(100 * stats[0], stats, len(image_ids), len(detections))
 
 
 def coco_stats(
@@ -158,6 +155,25 @@ def coco_stats(
     return evaluate(image_ids, truth.category_ids, boxes, detections)
 
 
+def _read(log: Path, truth: Annotations) -> tuple[NDArray[np.int64], Detections]:
+    """Read which images a log answers, and its detections in pixels of these images."""
+    records = read_float32(log, _COLUMNS)
+    _check(log, records, truth)
+    images = [truth.images[index] for index in records.qsl_idx.tolist()]
+    of_record = np.array([(image.id, image.width, image.height) for image in images], np.int64)
+    counts = np.diff(records.offsets)
+    ids, width, height = (np.repeat(column, counts) for column in of_record.T)
+    top, left, bottom, right = records.values[:, 1:5].T
+    xywh = np.empty((len(ids), 4))
+    np.multiply(left, width, out=xywh[:, 0])
+    np.multiply(top, height, out=xywh[:, 1])
+    np.subtract(right * width, xywh[:, 0], out=xywh[:, 2])
+    np.subtract(bottom * height, xywh[:, 1], out=xywh[:, 3])
+    # Towards zero, as int() does; clipped, as what an int64 cannot hold is no category anyway.
+    labels = records.values[:, 6].clip(-1, 2**62).astype(np.int64)
+    return of_record[:, 0], Detections(ids, labels, xywh, records.values[:, 5].astype(np.float64))
+
+
 def _check(log: Path, records: Float32Records, truth: Annotations) -> None:
     last = int(records.qsl_idx.max())
     if last >= len(truth.images):
@@ -183,21 +199,6 @@ def _check(log: Path, records: Float32Records, truth: Annotations) -> None:
             f"Expected {samples[first]} as its first value, found {records.values[first].tolist()}.",
             _FIX,
         )
-
-
-def _detections(records: Float32Records, truth: Annotations) -> Detections:
-    """Turn the log's fractions into pixels of the original images."""
-    images = [truth.images[index] for index in records.qsl_idx.tolist()]
-    of_record = np.array([(image.id, image.width, image.height) for image in images], np.int64)
-    ids, width, height = np.repeat(of_record, np.diff(records.offsets), axis=0).T
-    xywh = np.empty((len(ids), 4))
-    top, left, bottom, right = records.values[:, 1:5].T
-    np.multiply(left, width, out=xywh[:, 0])
-    np.multiply(top, height, out=xywh[:, 1])
-    np.subtract(right * width, xywh[:, 0], out=xywh[:, 2])
-    np.subtract(bottom * height, xywh[:, 1], out=xywh[:, 3])
-    category_ids = records.values[:, 6].astype(np.int64)  # towards zero, as int() does
-    return Detections(ids, category_ids, xywh, records.values[:, 5].astype(np.float64))
 
 
 def _with_hotcoco(
