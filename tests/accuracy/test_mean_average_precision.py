@@ -223,9 +223,7 @@ def test_no_detection_at_all_is_0_percent(tmp_path: Path, scorer: Scorer) -> Non
 
 @both
 @pytest.mark.parametrize("label", [264, -3, 3e38, -3e38])
-def test_only_detections_of_unknown_categories_are_0_percent(
-    tmp_path: Path, scorer: Scorer, label: float
-) -> None:
+def test_only_detections_of_unknown_categories_are_0_percent(tmp_path: Path, scorer: Scorer, label: float) -> None:
     annotations = write_annotations(tmp_path / "truth.json", [(80, 40)], [(0, 1, BOX, 0)])
     log = write_log(tmp_path / "log.json", {0: [(*PERFECT[:5], label)]})
     found = score(log, annotations, scorer)

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from pytest_mlperf.report.progress import Rate, describe
+from pytest_mlperf.report.terminal import lacking, lines, number, row
+from pytest_mlperf.results import RunResult
+from pytest_mlperf.rules.accuracy import Accuracy
+from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.performance import Performance
+from pytest_mlperf.worker.protocol import Progress
+
+LACK = Finding(rule="r", severity="note", what="w", expected="a minimum of 600 s", found="0 s", fix="f")
+
+
+def result(**changes: Any) -> RunResult:
+    values: dict[str, Any] = {
+        "case": "retinanet-tiny-onnxruntime-cpu-SingleStream",
+        "benchmark": "retinanet-tiny",
+        "edition": "tiny",
+        "implementation": "python",
+        "backend": "onnxruntime",
+        "device": "cpu",
+        "scenario": "SingleStream",
+        "mode": "performance",
+        "run_length": "short",
+        "verdict": "VALID",
+        "performance": Performance(
+            value=1.23456,
+            unit="ms",
+            words="90th percentile latency",
+            valid=True,
+            samples=64,
+            latency_ms={"p50": 1.0, "p90": 1.234, "p99": 12.345},
+        ),
+        "findings": (LACK,),
+        "seconds": {"wall": 2.34},
+        "peak_memory_bytes": 150 << 20,
+    }
+    return RunResult(**(values | changes))
+
+
+ACCURACY = Accuracy(metric="mAP", unit="%", value=71.2345, target=70.5, reference=71.2, samples=500, dataset_size=500)
+
+
+def test_a_wide_terminal_gets_a_line_a_result_under_a_header() -> None:
+    header, first, second = lines(
+        [row(result()), row(result(performance=None, accuracy=ACCURACY, verdict="reached"))], 200
+    )
+    assert header.split()[:3] == ["case", "mode", "result"]
+    assert "VALID (short)" in first
+    assert "1 / 1.234 / 12.35" in first
+    assert "mAP 71.234 %" in second
+    assert "70.500 %" in second
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_a_narrow_terminal_gets_lines_that_fit(width: int) -> None:
+    shown = lines([row(result()), row(result(performance=None, accuracy=ACCURACY))], width)
+    assert all(len(line) <= width for line in shown)
+    assert "target 70.500 %" in " ".join(shown)
+
+
+def test_what_is_short_says_so_and_official_does_not() -> None:
+    assert row(result()).verdict == "VALID (short)"
+    assert row(result(run_length="official")).verdict == "VALID"
+
+
+def test_a_failed_run_shows_no_figure() -> None:
+    cells = row(result(performance=None, verdict="failed", seconds={}, peak_memory_bytes=0))
+    assert (cells.result, cells.latencies, cells.wall, cells.memory) == ("–", "–", "–", "–")
+
+
+def test_offline_shows_no_latencies_for_they_are_waiting_times() -> None:
+    assert row(result(scenario="Offline")).latencies == "–"
+
+
+def test_each_need_is_told_once() -> None:
+    other = LACK.__class__(rule="q", severity="note", what="w", expected="24,576 samples", found="500", fix="f")
+    found = lacking([result(), result(), result(scenario="Offline", findings=(LACK, other))])
+    assert found == [
+        "  SingleStream performance: a minimum of 600 s (here: 0 s)",
+        "  Offline performance: a minimum of 600 s (here: 0 s)",
+        "  Offline performance: 24,576 samples (here: 500)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(None, "–"), (0.0123456, "0.01235"), (12.3456, "12.35"), (1234567.8, "1,234,568")],
+)
+def test_a_number_has_four_digits_and_no_exponent(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_the_rate_is_that_of_the_last_moments() -> None:
+    now = [0.0]
+    rate = Rate(clock=lambda: now[0])
+    rate.update(0)
+    for second in range(1, 21):
+        now[0] = second
+        rate.update(100 * second if second <= 10 else 1000 + 10 * (second - 10))
+    now[0] = 21
+    assert rate.update(1110) == pytest.approx(10, rel=0.2)
+
+
+def test_a_new_phase_starts_a_new_rate() -> None:
+    now = [0.0]
+    rate = Rate(clock=lambda: now[0])
+    rate.update(500)
+    now[0] = 1.0
+    assert rate.update(0) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("progress", "rate", "text"),
+    [
+        (Progress(phase="loading"), 0.0, "loading"),
+        (Progress(phase="accuracy", done=250, total=500), 100.0, "accuracy, 250/500 samples, 100/s, 2 s left"),
+        (Progress(phase="performance", done=1000), 12.345, "performance, 1,000 samples, 12.35/s"),
+        (
+            Progress(phase="accuracy", done=100, total=24_781),
+            0.65,
+            "accuracy, 100/24,781 samples, 0.65/s, 10 h 32 min left",
+        ),
+    ],
+)
+def test_progress_is_told_in_words(progress: Progress, rate: float, text: str) -> None:
+    assert describe(progress, rate) == text
