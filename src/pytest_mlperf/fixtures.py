@@ -15,8 +15,9 @@ from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError
 from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.benchmarks.base import MissingFile
     from pytest_mlperf.cases import Case
@@ -120,7 +121,10 @@ class MLPerf:
         from pytest_mlperf.verdict import failed, judge
 
         try:
-            with _lease(self.case), _progress(self._request.config, self.case) as on_progress:
+            with (
+                device_lease(self._request.config, self.case, alone=self.case.mode == "performance"),
+                _progress(self._request.config, self.case) as on_progress,
+            ):
                 finished = execute(self._run.spec, self._python.executable, on_progress)
             result = judge(self._run, finished)
         except MLPerfError as error:
@@ -213,26 +217,38 @@ def _obtain(session: MLPerfSession, found: Path | Recipe | MissingFile, case: Ca
                 "name the files, or run its -tiny edition",
             )
         pytest.skip(f"{case.benchmark} needs {missing}")
-    with _lease(case, exclusive=False):
-        return session.store.get(found).path
+    if (artifact := session.store.find(found)) is not None:
+        return artifact.path
+    with device_lease(session.config, case, alone=False):
+        return session.store.get(found, on_wait=_tell(session.config, f"waiting for {found.name}")).path
 
 
 @contextmanager
-def _lease(case: Case, *, exclusive: bool | None = None) -> Iterator[None]:
-    """Hold the device: alone for a performance run, together with others for anything else."""
+def device_lease(config: pytest.Config, case: Case, *, alone: bool) -> Iterator[None]:
+    """Hold the case's device: alone for a performance run, together with others for anything else."""
     from pytest_mlperf.artifacts.locks import lease
 
-    alone = case.mode == "performance" if exclusive is None else exclusive
     path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
-    with lease(path, mode=0o666, shared=not alone):
+    with lease(path, mode=0o666, shared=not alone, on_wait=_tell(config, f"waiting for the device {case.device}")):
         yield
+
+
+def _tell(config: pytest.Config, what: str) -> Callable[[Holder | None], None]:
+    """Return what tells the user, on the terminal, whom the session waits for."""
+
+    def tell(holder: Holder | None) -> None:
+        from pytest_mlperf.report.progress import Terminal
+
+        Terminal(config).write_line(f"  {what}: in use by {holder or 'another run'}")
+
+    return tell
 
 
 @contextmanager
 def _progress(config: pytest.Config, case: Case) -> Iterator[OnProgress]:
     from pytest_mlperf.report.progress import show_progress
 
-    with show_progress(config.pluginmanager.get_plugin("terminalreporter"), f"{case.id} {case.mode}") as update:
+    with show_progress(config, case.id) as update:
         yield update
 
 
