@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,11 +59,14 @@ def benchmarks(tmp_path: Path) -> RunSession:
 
 
 @pytest.fixture
-def sandbox(tmp_path: Path) -> Sandbox:
-    """Sessions that can be watched and killed."""
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """Sessions that can be watched and killed; what a failed test leaves running is ended."""
     from tests.sandbox import Sandbox
 
-    return Sandbox(tmp_path)
+    sandbox = Sandbox(tmp_path)
+    yield sandbox
+    for process in sandbox.processes():
+        process.kill()
 
 
 def support_path() -> list[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import psutil
 import pytest
 
-from tests.sandbox import assert_no_traceback, command_line, item, wait_until
+from tests.sandbox import PATIENCE_SECONDS, assert_no_traceback, command_line, item, wait_until
 
 if TYPE_CHECKING:
     from tests.sandbox import Sandbox
@@ -107,7 +107,7 @@ def test_a_killed_worker_is_one_failed_item(sandbox: Sandbox) -> None:
     sandbox.wait_for_start_test()
     [worker] = sandbox.workers()
     worker.kill()
-    output, _ = session.communicate()
+    output, _ = session.communicate(timeout=PATIENCE_SECONDS)
     assert session.returncode == pytest.ExitCode.TESTS_FAILED
     failures = sandbox.failures()
     check_failure(failures["test_accuracy[null-slow-cpu-Offline]"], FAULTS["killed"][1], "nothing")
@@ -123,7 +123,7 @@ def test_a_killed_pytest_leaves_nothing_to_the_next_session(sandbox: Sandbox) ->
         "the process that the runtime starts",
     )
     psutil.Process(session.pid).kill()
-    session.communicate()
+    session.communicate(timeout=PATIENCE_SECONDS)
     sandbox.assert_nothing_is_left()
     code, output = sandbox.run(item("null-null-cpu-Offline", "performance"), *EASY)
     assert code == 0, output
@@ -136,7 +136,7 @@ def test_a_pytest_killed_while_it_builds_a_data_set_leaves_a_cache_that_serves(s
     datasets = sandbox.root / "cache" / "dataset"
     wait_until(lambda: list(datasets.glob(".*/content/**/*.jpg")), "a scene")
     psutil.Process(session.pid).kill()
-    session.communicate()
+    session.communicate(timeout=PATIENCE_SECONDS)
     assert [path.name[0] for path in datasets.iterdir()] == ["."], "the kill came too late to meet the build"
     sandbox.assert_nothing_is_left()
 

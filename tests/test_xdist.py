@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from tests.sandbox import BENCHMARKS, assert_no_traceback, item, wait_until
+from tests.sandbox import BENCHMARKS, PATIENCE_SECONDS, assert_no_traceback, item, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -96,7 +96,7 @@ def test_accuracy_runs_share_the_device(sandbox: Sandbox) -> None:
 def test_two_sessions_at_once_have_the_device_in_turn(sandbox: Sandbox) -> None:
     run = item("null-null-cpu-Offline", "performance")
     sessions = [sandbox.start(run, *EASY) for _ in range(2)]
-    outputs = [session.communicate()[0] for session in sessions]
+    outputs = [session.communicate(timeout=PATIENCE_SECONDS)[0] for session in sessions]
     assert [session.returncode for session in sessions] == [0, 0], outputs
     assert_performance_runs_were_alone(sandbox.root / "out", runs=2)
     sandbox.assert_nothing_is_left()
@@ -122,7 +122,7 @@ def test_a_killed_xdist_worker_costs_one_item(sandbox: Sandbox) -> None:
     assert parent.pid != session.pid
     parent.kill()
     wait_until(lambda: not run.is_running(), "the end of the run whose worker was killed")
-    output, _ = session.communicate()
+    output, _ = session.communicate(timeout=PATIENCE_SECONDS)
     assert session.returncode == pytest.ExitCode.TESTS_FAILED
     assert "1 failed, 2 passed" in output
     assert_no_traceback(output)
