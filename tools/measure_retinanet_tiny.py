@@ -44,7 +44,9 @@ def _bgr(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
 
 
 def _antialiased(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)).astype(np.float32)
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)).astype(
+        np.float32
+    )
 
 
 def _without_half_pixel(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
@@ -62,7 +64,9 @@ def _without_half_pixel(image: NDArray[np.uint8], side: int) -> NDArray[np.float
 
 
 def _nearest(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)).astype(np.float32)
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)).astype(
+        np.float32
+    )
 
 
 def _unscaled(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
@@ -90,7 +94,9 @@ PIPELINES = (
 )
 
 
-def measure(model: Path, directory: Path, count: int, pipelines: tuple[Pipeline, ...] = PIPELINES) -> dict[str, float]:
+def measure(
+    model: Path, directory: Path, count: int, pipelines: tuple[Pipeline, ...] = PIPELINES
+) -> dict[str, float]:
     """Return the mAP (0..1) of each pipeline on the first validation scenes.
 
     Parameters
@@ -120,7 +126,9 @@ def measure(model: Path, directory: Path, count: int, pipelines: tuple[Pipeline,
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--count", type=int, default=500)
     arguments = parser.parse_args()
