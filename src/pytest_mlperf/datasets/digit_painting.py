@@ -177,9 +177,7 @@ class _Painter:
     def paint_decoy(self) -> None:
         """Paint what is no object: a smooth print of a digit, or a grained fragment of one."""
         rng = self._rng
-        stamp = _stamp(
-            self._images[int(rng.integers(len(self._labels)))], self._digit_height(), self._angle(), 1.0
-        )
+        stamp = _stamp(self._images[int(rng.integers(len(self._labels)))], self._digit_height(), self._angle(), 1.0)
         height, width = stamp.shape
         grained = bool(rng.random() < 0.4)
         if grained:
@@ -321,9 +319,7 @@ def _stamp(digit: _Bytes, height: float, angle: float, stretch: float) -> _Float
     # From an output pixel to a source pixel, about the middle of both.
     a, b, d, e = cos / scale_x, sin / scale_x, -sin / scale_y, cos / scale_y
     matrix = (a, b, 6 - (a * wide + b * high) / 2, d, e, 6 - (d * wide + e * high) / 2)
-    enlarged = Image.fromarray(padded).transform(
-        (wide, high), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC
-    )
+    enlarged = Image.fromarray(padded).transform((wide, high), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
     opacity: _Floats = np.clip(np.asarray(enlarged, np.float32) / np.float32(60) - np.float32(1.1), 0, 1)
     rows, columns = np.flatnonzero(opacity.any(axis=1)), np.flatnonzero(opacity.any(axis=0))
     return opacity[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
