@@ -44,9 +44,7 @@ def _bgr(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
 
 
 def _antialiased(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)).astype(
-        np.float32
-    )
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BILINEAR)).astype(np.float32)
 
 
 def _without_half_pixel(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
@@ -64,9 +62,7 @@ def _without_half_pixel(image: NDArray[np.uint8], side: int) -> NDArray[np.float
 
 
 def _nearest(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)).astype(
-        np.float32
-    )
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.NEAREST)).astype(np.float32)
 
 
 def _unscaled(image: NDArray[np.uint8], side: int) -> NDArray[np.float32]:
@@ -94,9 +90,7 @@ PIPELINES = (
 )
 
 
-def measure(
-    model: Path, directory: Path, count: int, pipelines: tuple[Pipeline, ...] = PIPELINES
-) -> dict[str, float]:
+def measure(model: Path, directory: Path, count: int, pipelines: tuple[Pipeline, ...] = PIPELINES) -> dict[str, float]:
     """Return the mAP (0..1) of each pipeline on the first validation scenes.
 
     Parameters
@@ -126,9 +120,7 @@ def measure(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=Path, default=MODEL)
     parser.add_argument("--count", type=int, default=500)
     arguments = parser.parse_args()

@@ -55,9 +55,7 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=DATA, help="where the .onnx and the .json go")
     parser.add_argument("--scenes", type=int, default=10000, help="training scenes")
     parser.add_argument("--epochs", type=int, default=6)

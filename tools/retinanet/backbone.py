@@ -33,9 +33,7 @@ class _Block(nn.Module):
                 _conv_norm(middle, outputs, 1),
             )
             if bottleneck
-            else nn.Sequential(
-                _conv_norm(inputs, outputs, 3, stride), nn.ReLU(), _conv_norm(outputs, outputs, 3)
-            )
+            else nn.Sequential(_conv_norm(inputs, outputs, 3, stride), nn.ReLU(), _conv_norm(outputs, outputs, 3))
         )
         same = stride == 1 and inputs == outputs
         self.shortcut = nn.Identity() if same else _conv_norm(inputs, outputs, 1, stride)
@@ -49,18 +47,14 @@ class Backbone(nn.Module):
 
     def __init__(self, config: RetinaNetConfig) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            _conv_norm(3, config.stem, config.stem_kernel, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
-        )
+        self.stem = nn.Sequential(_conv_norm(3, config.stem, config.stem_kernel, 2), nn.ReLU(), nn.MaxPool2d(3, 2, 1))
         stages: list[nn.Module] = []
         inputs = config.stem
         for number, (outputs, blocks) in enumerate(zip(config.stages, config.blocks, strict=True)):
             strides = [1 if number == 0 else 2] + [1] * (blocks - 1)
             ins = [inputs] + [outputs] * (blocks - 1)
             stages.append(
-                nn.Sequential(
-                    *(_Block(i, outputs, s, config.bottleneck) for i, s in zip(ins, strides, strict=True))
-                )
+                nn.Sequential(*(_Block(i, outputs, s, config.bottleneck) for i, s in zip(ins, strides, strict=True)))
             )
             inputs = outputs
         self.stages = nn.ModuleList(stages)

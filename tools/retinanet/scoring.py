@@ -41,9 +41,7 @@ def mean_average_precision(annotations: Path, found: Sequence[Detections], input
     """
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO(str(annotations))
-        rows = [
-            _rows(image, one, input_size) for image, one in zip(truth.dataset["images"], found, strict=True)
-        ]
+        rows = [_rows(image, one, input_size) for image, one in zip(truth.dataset["images"], found, strict=True)]
         if not any(map(len, rows)):
             return 0.0  # pycocotools cannot load results without a detection
         evaluation = COCOeval(truth, truth.loadRes(np.concatenate(rows)), "bbox")

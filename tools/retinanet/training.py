@@ -65,9 +65,7 @@ def load_scenes(directory: Path, side: int, workers: int) -> list[TrainingScene]
     for annotation in truth["annotations"]:
         objects[annotation["image_id"]].append(annotation)
     with ThreadPoolExecutor(workers) as pool:
-        loaded = pool.map(
-            lambda image: _load_scene(directory, image, objects[image["id"]], side), truth["images"]
-        )
+        loaded = pool.map(lambda image: _load_scene(directory, image, objects[image["id"]], side), truth["images"])
         return list(loaded)
 
 
@@ -91,9 +89,7 @@ def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, s
     anchors = torch.cat(network.anchors())
     targets = [match(anchors, scene.boxes, scene.labels, scene.crowds) for scene in scenes]
     steps = schedule.epochs * (len(scenes) // schedule.batch)
-    optimizer = torch.optim.AdamW(
-        network.parameters(), schedule.peak_rate, weight_decay=schedule.weight_decay
-    )
+    optimizer = torch.optim.AdamW(network.parameters(), schedule.peak_rate, weight_decay=schedule.weight_decay)
     rates = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, schedule.peak_rate, total_steps=steps, pct_start=schedule.warm_up
     )
@@ -105,9 +101,7 @@ def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, s
         for batch in batches.view(-1, schedule.batch).tolist():
             images = _vary_brightness(torch.stack([scenes[i].image for i in batch]).float() / 255, order)
             logits, offsets = network(images.to(memory_format=torch.channels_last))
-            focal, distance = loss(
-                torch.cat(logits, 1), torch.cat(offsets, 1), [targets[i] for i in batch], anchors
-            )
+            focal, distance = loss(torch.cat(logits, 1), torch.cat(offsets, 1), [targets[i] for i in batch], anchors)
             optimizer.zero_grad()
             (focal + schedule.box_weight * distance).backward()
             torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.largest_gradient)
