@@ -8,8 +8,12 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.sandbox import Sandbox
 
 pytest_plugins = ["pytester"]
 
@@ -52,6 +56,14 @@ def benchmarks(tmp_path: Path) -> RunSession:
         return Session(done.returncode, done.stdout)
 
     return run
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Sandbox:
+    """Sessions that can be watched and killed."""
+    from tests.sandbox import Sandbox
+
+    return Sandbox(tmp_path)
 
 
 def support_path() -> list[str]:

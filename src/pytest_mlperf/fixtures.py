@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import time
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError
-from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
+from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError, RunError
+from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.cases import Case
     from pytest_mlperf.environment import LoadGen, Python
     from pytest_mlperf.results import RunResult
-    from pytest_mlperf.runner import OnProgress
+    from pytest_mlperf.runner import Finished, OnProgress
     from pytest_mlperf.verdict import Run
     from pytest_mlperf.worker.protocol import RunSpec
 
@@ -116,24 +117,47 @@ class MLPerf:
         ------
         MLPerfError
             The run ended without a result.
+        KeyboardInterrupt
+            A second Ctrl-C a moment after the one that ended another run.
         """
-        from pytest_mlperf.runner import InterruptedRunError, execute
         from pytest_mlperf.verdict import failed, judge
 
+        start = time.monotonic()
         try:
-            with (
-                device_lease(self._request.config, self.case, alone=self.case.mode == "performance"),
-                _progress(self._request.config, self.case) as on_progress,
-            ):
-                finished = execute(self._run.spec, self._python.executable, on_progress)
-            result = judge(self._run, finished)
+            result = judge(self._run, self._execute())
         except MLPerfError as error:
             self._record(failed(self._run, error))
-            if isinstance(error, InterruptedRunError) and self._session.interrupted_again():
-                raise KeyboardInterrupt from error
             raise
+        except KeyboardInterrupt:
+            if self._session.interrupted_again():
+                raise
+            interrupted = self._interrupted(time.monotonic() - start)
+            self._record(failed(self._run, interrupted))
+            raise interrupted from None
         self._record(result)
         return result
+
+    def _execute(self) -> Finished:
+        from pytest_mlperf.runner import execute
+
+        with (
+            device_lease(self._request.config, self.case, alone=self.case.mode == "performance"),
+            _progress(self._request.config, self.case) as on_progress,
+        ):
+            return execute(self._run.spec, self._python.executable, on_progress)
+
+    def _interrupted(self, seconds: float) -> RunError:
+        """Tell the user at once what one Ctrl-C does and how to stop; return the item's error."""
+        from pytest_mlperf.report.progress import Terminal
+
+        more = f"two Ctrl-C within {DOUBLE_INTERRUPT_SECONDS:g} s stop the session"
+        name = f"{self.case.id} {self.case.mode}"
+        Terminal(self._request.config).write_line(f"  {name}: interrupted; the other items go on, {more}")
+        return RunError(
+            "the run was interrupted",
+            f"expected: a finished run; found: Ctrl-C after {seconds:.0f} s",
+            f"only this item ended, {more}\nits files: {self._run.spec.output}",
+        )
 
     def require(self, result: RunResult) -> None:
         """Fail the item for every error among the result's findings."""

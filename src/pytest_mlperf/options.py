@@ -21,6 +21,7 @@ CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
 #: An accelerator is used when it is asked for.
 DEFAULT_DEVICE = ("cpu",)
 SHORT_SAMPLES = 500
+_ENVIRONMENT = f"${CACHE_VARIABLE}"
 SHORT_TIMEOUT = 600.0
 
 
@@ -187,8 +188,11 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def any_given(config: pytest.Config) -> bool:
-    """Say whether a session sets any of the options, wherever."""
-    return any(_find(option, config) for option in OPTIONS)
+    """Say whether the command line or the ini file sets any of the options.
+
+    The environment says nothing about a session: it is the same for those that run no benchmark.
+    """
+    return any(found[1] != _ENVIRONMENT for option in OPTIONS if (found := _find(option, config)))
 
 
 def read_settings(config: pytest.Config, registry: Registry) -> Settings:
@@ -231,7 +235,7 @@ def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] 
     if given:
         return (given if isinstance(given, list) else [given]), "command line", here
     if option.flag == "--mlperf-cache" and (named := os.environ.get(CACHE_VARIABLE)):
-        return [named], f"${CACHE_VARIABLE}", here
+        return [named], _ENVIRONMENT, here
     written = config.getini(option.ini)
     if written:
         return [str(written)], "ini file", config.inipath.parent if config.inipath else here
