@@ -154,8 +154,8 @@ def test_last_failed_runs_what_failed(benchmarks: RunSession) -> None:
 def test_the_header_says_what_is_in_force_and_where_it_comes_from(benchmarks: RunSession, tmp_path: Path) -> None:
     output = benchmarks(*NULL, "--collect-only", "--short", PYTEST_MLPERF_CACHE=str(tmp_path)).output
     assert "run length short, device cpu" in output
-    assert "--model (command line)" in output
-    assert "--mlperf-cache ($PYTEST_MLPERF_CACHE)" in output
+    assert "--model null (command line)" in output
+    assert f"--mlperf-cache {tmp_path} ($PYTEST_MLPERF_CACHE)" in output
     assert "run length short, device cpu" in benchmarks("--collect-only").output
 
 
