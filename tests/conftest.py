@@ -72,3 +72,10 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
 def support_path() -> list[str]:
     """PYTHONPATH with the test runtimes."""
     return [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests of a session, and for all workers of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared-cache"

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_mlperf.cases import Registry, Selection, select
 from pytest_mlperf.errors import OptionError
@@ -119,7 +120,7 @@ OPTIONS = (
     Option(
         "--mlperf-scorer",
         "NAME",
-        "what computes mAP: hotcoco (default) or pycocotools, the reference",
+        "what computes mAP: hotcoco (default, where installed) or pycocotools, the reference",
         choices=("hotcoco", "pycocotools"),
     ),
     Option(
@@ -139,11 +140,18 @@ OPTIONS = (
 )
 
 
+class Given(NamedTuple):
+    """An option's text and its origin: the command line, the environment's variable, or the ini file."""
+
+    text: str
+    origin: str
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is in force, after command line, environment, ini file and defaults.
 
-    ``sources`` says for each option that was set where its value came from.
+    ``given`` has for each option that was set its text and where it came from.
     """
 
     selection: Selection
@@ -163,7 +171,7 @@ class Settings:
     output: Path
     cache: Path | None
     json: Path | None
-    sources: Mapping[str, str]
+    given: Mapping[str, Given]
 
     def sample_count(self, dataset_size: int) -> int:
         """Return how many samples an accuracy run uses of a data set: the whole, unless told otherwise."""
@@ -204,11 +212,12 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         A value that does not exist or cannot be used.
     """
     values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
+    given: dict[str, Given] = {}
     for option in OPTIONS:
         found = _find(option, config)
         if found is not None:
-            texts, sources[option.flag], base = found
+            texts, origin, base = found
+            given[option.flag] = Given(",".join(texts) if option.many else texts[-1], origin)
             values[option.name] = _parse(option, texts, base)
     selection = select(registry, **{o.name: values.pop(o.name, ()) for o in OPTIONS if o.many})
     if not selection.device:
@@ -217,7 +226,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         read_user_conf(conf)
     defaults: dict[str, Any] = {o.name: None for o in OPTIONS if not o.many} | {
         "run_length": "short",
-        "scorer": "hotcoco",
+        "scorer": "hotcoco" if find_spec("hotcoco") else "pycocotools",
         "output": Path(config.invocation_params.dir) / "mlperf-results",
     }
     values = defaults | values
@@ -225,7 +234,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
     if timeout is None and values["run_length"] == "short":
         timeout = SHORT_TIMEOUT
     values["timeout"] = timeout or None
-    return Settings(selection=selection, sources=sources, **values)
+    return Settings(selection=selection, given=given, **values)
 
 
 def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] | None:

@@ -90,7 +90,8 @@ def _child(python: str, output: Path, log: IO[bytes]) -> Iterator[_Child]:
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=(writing,),
-        env={**os.environ, PROGRESS_FD_VARIABLE: str(writing), "PYTHONUNBUFFERED": "1"},
+        # A module of the user's current directory must not stand in for one of the runtime's (Python 3.11 on).
+        env={**os.environ, PROGRESS_FD_VARIABLE: str(writing), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"},
         start_new_session=True,
     )
     os.close(writing)
