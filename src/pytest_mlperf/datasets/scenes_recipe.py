@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from pytest_mlperf.errors import DatasetError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 GENERATOR: Final = 1
 """The version of `pytest_mlperf.datasets.digit_painting`; a change of any pixel is a new one."""
+
+MOST: Final = 24_781
+"""As many as the official data set has images: minutes to paint, and more than a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,19 @@ class ScenesRecipe:
         return {"generator": GENERATOR, "split": "validation", "count": self.count, "pillow": version("pillow")}
 
     def build(self, directory: Path) -> None:
-        """Write the scenes."""
+        """Write the scenes.
+
+        Raises
+        ------
+        DatasetError
+            There are more than anybody would wait for.
+        """
+        if self.count > MOST:
+            raise DatasetError(
+                f"too many scenes to paint: {self.count:,}",
+                f"expected: at most {MOST:,}; found: {self.count:,}",
+                "ask for fewer with --dataset-size",
+            )
         from pytest_mlperf.datasets.digit_scenes import generate
 
         generate(directory, "validation", self.count)
