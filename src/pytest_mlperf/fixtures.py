@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError
+from pytest_mlperf.errors import CacheError, DatasetError, MLPerfError, ModelError
+from pytest_mlperf.options import CACHE_VARIABLE
 from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
@@ -79,8 +80,15 @@ def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
             f"expected: an {model_format} model; found: {'a directory' if path.is_dir() else 'nothing'}",
             "check the path given with --model-path",
         )
-    with path.open("rb") as file:
-        return Model(path, _sha256(file))
+    try:
+        with path.open("rb") as file:
+            return Model(path, _sha256(file))
+    except OSError as error:
+        raise ModelError(
+            f"cannot read {path}",
+            f"expected: an {model_format} model; found: {error.strerror}",
+            "make the file readable, or give another with --model-path",
+        ) from error
 
 
 @pytest.fixture(scope="session")
@@ -89,7 +97,14 @@ def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
     benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
     count = mlperf_session.settings.sample_count(benchmark.dataset_size)
     found = benchmark.find_dataset(mlperf_session.settings.dataset_path, count)
-    return _obtain(mlperf_session, found, mlperf_case, DatasetError)
+    path = _obtain(mlperf_session, found, mlperf_case, DatasetError)
+    if not path.is_dir():
+        raise DatasetError(
+            f"{path} is not a directory",
+            f"expected: the directory of a data set; found: {'a file' if path.exists() else 'nothing'}",
+            "check the path given with --dataset-path",
+        )
+    return path
 
 
 class MLPerf:
@@ -214,7 +229,11 @@ def _obtain(session: MLPerfSession, found: Path | Recipe | MissingFile, case: Ca
             )
         pytest.skip(f"{case.benchmark} needs {missing}")
     with _lease(case, exclusive=False):
-        return session.store.get(found).path
+        try:
+            return session.store.get(found).path
+        except CacheError as error:
+            advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
+            raise CacheError(error.what, error.found, advice.lstrip()) from error
 
 
 @contextmanager
