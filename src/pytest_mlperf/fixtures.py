@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -243,7 +243,12 @@ def _lease(case: Case, *, exclusive: bool | None = None) -> Iterator[None]:
 
     alone = case.mode == "performance" if exclusive is None else exclusive
     path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
-    with lease(path, mode=0o666, shared=not alone):
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lease(path, mode=0o666, shared=not alone))
+        except CacheError as error:
+            fix = "make it a directory in which you may write, or name another place with the variable TMPDIR"
+            raise CacheError(f"cannot lease the device {case.device}: {error.what}", error.found, fix) from error
         yield
 
 
