@@ -68,7 +68,7 @@ def make_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     def make(size: str) -> Path:
         disk = tmp_path / f"disk {len(disks)}"
         disk.mkdir()
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", disk]
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
         if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
             pytest.skip("this machine lets nobody mount a disk")
         disks.append(disk)

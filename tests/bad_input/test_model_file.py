@@ -48,7 +48,11 @@ OTHER_CONTRACTS: dict[str, tuple[Values, Values, str]] = {
     "another input's size": ({"images": (TensorProto.FLOAT, [1, 3, 800, 800])}, OUTPUTS, "float32[1,3,800,800]"),
     "another input's rank": ({"images": (TensorProto.FLOAT, [3, 192, 192])}, OUTPUTS, "images float32[3,192,192]"),
     "one more input": ({**INPUTS, "scale": (TensorProto.FLOAT, [1])}, OUTPUTS, "scale float32[1]"),
-    "no such output": (INPUTS, {k: v for k, v in OUTPUTS.items() if k != "scores"}, "found: boxes float32[1,4], labels int64[1]"),
+    "no such output": (
+        INPUTS,
+        {k: v for k, v in OUTPUTS.items() if k != "scores"},
+        "found: boxes float32[1,4], labels int64[1]",
+    ),
     "another output's name": (INPUTS, {**OUTPUTS, "boxes": OUTPUTS["labels"]}, "found: boxes int64[1]"),
     "another output's type": (INPUTS, {**OUTPUTS, "labels": (TensorProto.INT32, [1])}, "labels int32[1]"),
     "another output's shape": (INPUTS, {**OUTPUTS, "boxes": (TensorProto.FLOAT, [1, 5])}, "boxes float32[1,5]"),

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("retinanet.Offline.target_pqs = 1", ("line 1: LoadGen knows no setting target_pqs", "did you mean target_qps?")),
+        (
+            "retinanet.Offline.target_pqs = 1",
+            ("line 1: LoadGen knows no setting target_pqs", "did you mean target_qps?"),
+        ),
         ("retinanet.Offline.target_qps = fast", ("line 1: fast is no value for target_qps", "expected: a number")),
         (None, ("cannot read the user.conf", "No such file", "--user-conf")),
     ],
