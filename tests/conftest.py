@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -42,10 +42,16 @@ def benchmarks(tmp_path: Path) -> RunSession:
     here = tmp_path / "here"
     here.mkdir()
 
-    def run(*options: str, path: str | Path = REPOSITORY / "benchmarks", **variables: str) -> Session:
+    def run(
+        *options: str,
+        path: str | Path = REPOSITORY / "benchmarks",
+        python: Sequence[str] = (sys.executable,),
+        directory: Path = here,
+        **variables: str,
+    ) -> Session:
         done = subprocess.run(
-            [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", str(path), *options],
-            cwd=here,
+            [*python, "-m", "pytest", "-p", "no:cacheprovider", str(path), *options],
+            cwd=directory,
             env={**os.environ, "PYTHONPATH": os.pathsep.join(support_path()), "COLUMNS": "200", **variables},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -67,6 +73,25 @@ def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
     yield sandbox
     for process in sandbox.processes():
         process.kill()
+
+
+@pytest.fixture
+def make_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Mount disks of a size such as ``256k``, where the machine lets us."""
+    disks: list[Path] = []
+
+    def make(size: str) -> Path:
+        disk = tmp_path / f"disk {len(disks)}"
+        disk.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(disk)]
+        if os.geteuid() != 0 or subprocess.run(command, check=False, capture_output=True).returncode:
+            pytest.skip("this machine lets nobody mount a disk")
+        disks.append(disk)
+        return disk
+
+    yield make
+    for disk in disks:
+        subprocess.run(["umount", disk], check=True)
 
 
 def support_path() -> list[str]:

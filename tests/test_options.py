@@ -7,7 +7,16 @@ import pytest
 
 from pytest_mlperf.cases import Registry
 from pytest_mlperf.errors import MLPerfError, OptionError
-from pytest_mlperf.options import OPTIONS, Option, Settings, duration, positive, positive_number, read_settings
+from pytest_mlperf.options import (
+    OPTIONS,
+    Option,
+    Settings,
+    duration,
+    positive,
+    positive_number,
+    read_settings,
+    threads,
+)
 
 Read = Callable[..., Settings]
 
@@ -74,7 +83,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         "--mode": "accuracy",
         "--user-conf": str(conf),
     }
-    by_parser = {positive: "3", positive_number: "2.5", duration: "1.5", Path: "some/where"}
+    by_parser = {positive: "3", threads: "3", positive_number: "2.5", duration: "1.5", Path: "some/where"}
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
     from_ini = read(ini=f"{option.ini} = {text}")
     from_command_line = read(option.flag, text)
@@ -95,6 +104,11 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         (("--target-qps", "-3"), "a number above 0"),
         (("--target-qps", "fast"), "a number above 0"),
         (("--min-duration", "inf"), "a number of seconds, 0 or more"),
+        (("--mlperf-timeout", "1e10"), "at most a year"),
+        (("--target-latency", "1e300"), "from 1e-09 to 1e+09"),
+        (("--test-query-count", str(2**63)), "below 9e+18"),
+        (("--dataset-size", "9" * 5000), "below 9e+18"),
+        (("--num-threads", "100000"), "16 for each core that this process may use"),
         (("--user-conf", "no-such.conf"), "cannot read the user.conf"),
     ],
 )

@@ -197,3 +197,9 @@ def test_an_audit_file_in_the_current_directory_is_ignored_with_a_note(benchmark
     session = benchmarks(*NULL, "--mode=performance", "--scenario=Offline", "--test-query-count=64")
     assert session.outcomes().startswith("1 passed"), session.output
     assert "audit.config is ignored" in session.output
+    [log] = (tmp_path / "here" / "mlperf-results").rglob("mlperf_log_detail.txt")
+    modes = [json.loads(line.partition(" ")[2]) for line in log.read_text().splitlines() if "_test_mode" in line]
+    assert {mode["key"]: mode["value"] for mode in modes} == {
+        "requested_test_mode": "PerformanceOnly",
+        "effective_test_mode": "PerformanceOnly",
+    }

@@ -65,6 +65,8 @@ def test_loadgen_itself_reads_the_same_precedence(tmp_path: Path) -> None:
         ("retinanet.Offline.target_qps = -1", "expected: a number"),
         ("retinanet.SingleStream.target_latency = 0.5", "whole milliseconds"),
         ("retinanet.Offline.min_query_count = 1e3", "a whole number"),
+        (f"retinanet.Offline.min_query_count = {2**63}", "below 2^63"),
+        (f"retinanet.Offline.min_query_count = {10**400}", "below 2^63"),
         ("*.*.qsl_rng_seed = 1", "the round's rules set it"),
         ("*.*.mode = 2", "use --mode"),
     ],

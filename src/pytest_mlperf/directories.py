@@ -1,8 +1,12 @@
-"""Where a session and its runs leave their files: never over those of an earlier one."""
+"""Where a session and its runs leave their files: never over those of an earlier one, and not where nothing can be."""
 
 from __future__ import annotations
 
+import os
+import tempfile
 from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import OutputError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -15,7 +19,13 @@ def session_directory(root: Path, started: datetime) -> Path:
 
 
 def run_directory(session: Path, case: str, mode: str) -> Path:
-    """Make and return a fresh directory for a run; a case that runs again in a session gets a number."""
+    """Make and return a fresh directory for a run; a case that runs again in a session gets a number.
+
+    Raises
+    ------
+    OutputError
+        It cannot be made.
+    """
     for number in range(1, 10_000):
         name = f"{case}-{mode}" if number == 1 else f"{case}-{mode}-{number}"
         path = session / name
@@ -23,5 +33,53 @@ def run_directory(session: Path, case: str, mode: str) -> Path:
             path.mkdir(parents=True)
         except FileExistsError:
             continue
+        except OSError as error:
+            raise unwritable(session, "--mlperf-output", error) from error
         return path
     raise RuntimeError(f"{session} has ten thousand runs of {case}")
+
+
+def require_directory(path: Path, option: str) -> None:
+    """Make sure that `path` is a directory to write in or could be made; leave nothing there.
+
+    Raises
+    ------
+    OutputError
+        It is not; the message names `option`.
+    """
+    there = next(place for place in (path, *path.parents) if os.path.lexists(place))
+    try:
+        # The way to know: for root, on a read-only disk, or in /proc, permission bits tell another story.
+        with tempfile.TemporaryFile(dir=there):
+            pass
+    except OSError as error:
+        raise unwritable(path, option, error) from error
+
+
+def require_file(path: Path, option: str) -> None:
+    """Make sure that a file could be written to `path`, which need not exist yet; leave nothing there.
+
+    Raises
+    ------
+    OutputError
+        It could not; the message names `option`.
+    """
+    # A device or a pipe, too: the file is written beside its name and would take the device's place.
+    if os.path.lexists(path) and not path.is_file():
+        raise OutputError(
+            f"cannot write {path}",
+            f"expected: a file, or a name for one; found: {'a directory' if path.is_dir() else 'something else'}",
+            f"name a file with {option}",
+        )
+    require_directory(path.parent, option)
+
+
+def unwritable(path: Path, option: str, error: OSError) -> OutputError:
+    """Return the error about a place for files that `option` names."""
+    obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
+    return OutputError(
+        f"cannot write to {path}",
+        "expected: a directory in which you may write; found: "
+        + (f"{obstacle} is not a directory" if obstacle else error.strerror or str(error)),
+        f"name another place with {option}",
+    )

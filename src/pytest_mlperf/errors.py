@@ -46,6 +46,10 @@ class CacheError(MLPerfError):
     """A cache directory that cannot be read or written, or an artifact that cannot be made."""
 
 
+class OutputError(MLPerfError):
+    """A place for results or a report that cannot be written."""
+
+
 class RequirementError(MLPerfError):
     """A package, a Python or a device that a case needs and this machine does not have."""
 

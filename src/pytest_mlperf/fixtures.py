@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError, RunError
+from pytest_mlperf.errors import CacheError, DatasetError, MLPerfError, ModelError, RunError
+from pytest_mlperf.options import CACHE_VARIABLE
 from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
@@ -81,8 +82,15 @@ def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
             f"expected: an {model_format} model; found: {'a directory' if path.is_dir() else 'nothing'}",
             "check the path given with --model-path",
         )
-    with path.open("rb") as file:
-        return Model(path, _sha256(file))
+    try:
+        with path.open("rb") as file:
+            return Model(path, _sha256(file))
+    except OSError as error:
+        raise ModelError(
+            f"cannot read {path}",
+            f"expected: an {model_format} model; found: {error.strerror}",
+            "make the file readable, or give another with --model-path",
+        ) from error
 
 
 @pytest.fixture(scope="session")
@@ -91,7 +99,14 @@ def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
     benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
     count = mlperf_session.settings.sample_count(benchmark.dataset_size)
     found = benchmark.find_dataset(mlperf_session.settings.dataset_path, count)
-    return _obtain(mlperf_session, found, mlperf_case, DatasetError)
+    path = _obtain(mlperf_session, found, mlperf_case, DatasetError)
+    if not path.is_dir():
+        raise DatasetError(
+            f"{path} is not a directory",
+            f"expected: the directory of a data set; found: {'a file' if path.exists() else 'nothing'}",
+            "check the path given with --dataset-path",
+        )
+    return path
 
 
 class MLPerf:
@@ -244,7 +259,11 @@ def _obtain(session: MLPerfSession, found: Path | Recipe | MissingFile, case: Ca
     if (artifact := session.store.find(found)) is not None:
         return artifact.path
     with device_lease(session.config, case, alone=False):
-        return session.store.get(found, on_wait=_tell(session.config, f"waiting for {found.name}")).path
+        try:
+            return session.store.get(found, on_wait=_tell(session.config, f"waiting for {found.name}")).path
+        except CacheError as error:
+            advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
+            raise CacheError(error.what, error.found, advice.lstrip()) from error
 
 
 @contextmanager
@@ -253,7 +272,13 @@ def device_lease(config: pytest.Config, case: Case, *, alone: bool) -> Iterator[
     from pytest_mlperf.artifacts.locks import lease
 
     path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
-    with lease(path, mode=0o666, shared=not alone, on_wait=_tell(config, f"waiting for the device {case.device}")):
+    on_wait = _tell(config, f"waiting for the device {case.device}")
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(lease(path, mode=0o666, shared=not alone, on_wait=on_wait))
+        except CacheError as error:
+            fix = "make it a directory in which you may write, or name another place with the variable TMPDIR"
+            raise CacheError(f"cannot lease the device {case.device}: {error.what}", error.found, fix) from error
         yield
 
 

@@ -24,6 +24,13 @@ DEFAULT_DEVICE = ("cpu",)
 SHORT_SAMPLES = 500
 _ENVIRONMENT = f"${CACHE_VARIABLE}"
 SHORT_TIMEOUT = 600.0
+#: Above it threads only wait for each other: a runtime's spinning threads then take minutes to start.
+MOST_THREADS_A_CORE = 16
+#: LoadGen counts in signed 64-bit numbers and takes what is larger for the largest, without a word.
+LARGEST_COUNT = 2**63 - 1
+#: For rates a second and latencies in ms, which LoadGen turns into whole nanoseconds of 64 bits.
+LARGEST_NUMBER = 1e9
+LONGEST_SECONDS = 366 * 24 * 3600.0
 
 
 @dataclass(frozen=True)
@@ -49,25 +56,35 @@ class Option:
 
 
 def positive(text: str) -> int:
-    """Parse a whole number of 1 or more."""
-    if not text.isdecimal() or int(text) < 1:
-        raise ValueError("a whole number of 1 or more")
+    """Parse a whole number of 1 or more that LoadGen can count to."""
+    # Python refuses to convert thousands of digits.
+    if not text.isdecimal() or len(text) > len(str(LARGEST_COUNT)) or not 1 <= int(text) <= LARGEST_COUNT:
+        raise ValueError("a whole number of 1 or more" + (f", below {LARGEST_COUNT:.0e}" if text.isdecimal() else ""))
     return int(text)
 
 
+def threads(text: str) -> int:
+    """Parse a number of threads that this machine's cores can serve."""
+    most = MOST_THREADS_A_CORE * len(os.sched_getaffinity(0))
+    count = positive(text)
+    if count > most:
+        raise ValueError(f"at most {most}, {MOST_THREADS_A_CORE} for each core that this process may use")
+    return count
+
+
 def positive_number(text: str) -> float:
-    """Parse a finite number above 0."""
+    """Parse a number above 0 that LoadGen can compute with."""
     value = _number(text)
-    if not 0 < value < math.inf:
-        raise ValueError("a number above 0")
+    if not 1 / LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+        raise ValueError(f"a number above 0, from {1 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}")
     return value
 
 
 def duration(text: str) -> float:
-    """Parse seconds, 0 or more."""
+    """Parse seconds, 0 or more, up to a year."""
     value = _number(text)
-    if not 0 <= value < math.inf:
-        raise ValueError("a number of seconds, 0 or more")
+    if not 0 <= value <= LONGEST_SECONDS:
+        raise ValueError(f"a number of seconds, 0 or more, at most a year ({LONGEST_SECONDS:,.0f})")
     return value
 
 
@@ -99,7 +116,7 @@ OPTIONS = (
         positive,
     ),
     Option("--min-duration", "SECONDS", "a performance run's minimum duration", duration),
-    Option("--num-threads", "N", "threads that inference may use; default: every core", positive),
+    Option("--num-threads", "N", "threads that inference may use; default: every core", threads),
     Option("--max-batchsize", "N", "largest batch to give the runtime; default: what the warm-up finds", positive),
     Option(
         "--target-qps",

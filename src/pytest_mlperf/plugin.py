@@ -44,6 +44,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if any_given(config):
         try:
             session.check_selection()
+            session.check_places()
         except MLPerfError as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -165,18 +166,25 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         from pytest_mlperf.report.terminal import write_summary
 
         write_summary(terminalreporter, session.results, session.directory)
+    if session.unreported is not None:
+        terminalreporter.section("MLPerf report")
+        terminalreporter.write_line(str(session.unreported), red=True)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the session's results to --mlperf-json; on the controller only."""
-    mlperf_session = session.config.stash[SESSION]
-    if not mlperf_session.results or _worker_input(session.config):
+    """Write the session's results to --mlperf-json, even if there is none: an older file is not this session's."""
+    config, mlperf_session = session.config, session.config.stash[SESSION]
+    if not any_given(config) or _worker_input(config) or config.getoption("collectonly"):
         return
     target = mlperf_session.settings.json
     if target is not None:
         from pytest_mlperf.report.json_file import write_results
 
-        write_results(target, mlperf_session.results)
+        try:
+            write_results(target, mlperf_session.results)
+        except MLPerfError as error:  # the disk may have filled up since the start; the summary must still appear
+            mlperf_session.unreported = error
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def header(settings: Settings) -> list[str]:

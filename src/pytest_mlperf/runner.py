@@ -6,6 +6,7 @@ import contextlib
 import os
 import re
 import selectors
+import shutil
 import signal
 import subprocess
 import time
@@ -17,7 +18,8 @@ from typing import IO
 import msgspec
 
 from pytest_mlperf import errors
-from pytest_mlperf.errors import MLPerfError, RunError
+from pytest_mlperf.directories import unwritable
+from pytest_mlperf.errors import MLPerfError, OutputError, RunError
 from pytest_mlperf.worker.protocol import (
     LOG_FILE,
     PROGRESS_FD_VARIABLE,
@@ -40,6 +42,8 @@ LAST_WORDS_LINES = 12
 TAIL_BYTES = 1 << 18
 #: The worker's own threads in a stack of faulthandler's; they have nothing to do with a hang.
 _BYSTANDER = re.compile(r'worker/(progress\.py", line \d+ in _report|guard\.py", line \d+ in wait)')
+#: A run without a result on a disk with less room than this is taken to have died of it.
+FULL_BYTES = 1 << 16
 OnProgress = Callable[[Progress], None]
 
 
@@ -58,13 +62,19 @@ def execute(spec: RunSpec, python: str, on_progress: OnProgress) -> Finished:
     ------
     KeyboardInterrupt
         Ctrl-C while the child ran.
+    OutputError
+        The run's directory cannot be written.
     MLPerfError
         What the child wrote down, as the same class; RunError when it died, hung, or failed otherwise.
     """
     output = Path(spec.output)
-    write_json(output / RUN_FILE, spec)
+    try:
+        write_json(output / RUN_FILE, spec)
+        log_file = (output / LOG_FILE).open("wb")
+    except OSError as error:
+        raise unwritable(output, "--mlperf-output", error) from error
     start = time.monotonic()
-    with (output / LOG_FILE).open("wb") as log, _child(python, output, log) as child:
+    with log_file as log, _child(python, output, log) as child:
         limit = spec.timeout + GRACE_SECONDS if spec.timeout else None
         in_time = _follow(child, limit, on_progress)
     seconds = time.monotonic() - start
@@ -149,6 +159,12 @@ def _judge(spec: RunSpec, code: int, *, in_time: bool) -> WorkerResult:
         raise _as_error(result.failure, output)
     if code == 0 and in_time and result is not None:
         return result
+    if result is None and (free := shutil.disk_usage(output).free) < FULL_BYTES:
+        raise OutputError(
+            f"no room for LoadGen's logs in {output}",
+            f"expected: room for the logs and the result; found: {free:,} bytes free",
+            "free some space there, or name another place with --mlperf-output",
+        )
     timed_out = not in_time or (code == 1 and _ran_out_of_time(output))
     what = f"the run did not end within {spec.timeout:g} s" if timed_out else _died(code)
     raise RunError(what, *_last_words(output))

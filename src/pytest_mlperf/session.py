@@ -11,7 +11,7 @@ import pytest
 
 from pytest_mlperf import __version__
 from pytest_mlperf.cases import MODES, Case, Registry
-from pytest_mlperf.directories import session_directory
+from pytest_mlperf.directories import require_directory, require_file, session_directory
 from pytest_mlperf.errors import OptionError
 from pytest_mlperf.options import Settings, read_settings
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.store import Store
     from pytest_mlperf.benchmarks.base import MissingFile
+    from pytest_mlperf.errors import MLPerfError
 
 #: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
 DOUBLE_INTERRUPT_SECONDS = 3.0
@@ -40,12 +41,15 @@ class MLPerfSession:
         Of every run of the session, on the controller also those of the workers, as JSON-like dictionaries.
     missing_is_error
         True when nothing of what was selected can run for want of files.
+    unreported
+        Why --mlperf-json could not be written at the end, if so.
     """
 
     config: pytest.Config
     started: datetime
     results: list[dict[str, Any]] = field(default_factory=list)
     missing_is_error: bool = False
+    unreported: MLPerfError | None = None
     registry: Registry = field(default_factory=Registry)
     _interrupted: float = float("-inf")
 
@@ -81,6 +85,20 @@ class MLPerfSession:
                 f"found: no benchmark, backend, device and scenario go together in {selection}",
                 "leave one of the options out; pytest --collect-only -q shows the cases",
             )
+
+    def check_places(self) -> None:
+        """Refuse places for results before the runs, whose hours would be lost.
+
+        Raises
+        ------
+        OutputError
+            The results or the report could not be written.
+        """
+        if self.config.getoption("collectonly"):
+            return
+        require_directory(self.settings.output, "--mlperf-output")
+        if self.settings.json is not None:
+            require_file(self.settings.json, "--mlperf-json")
 
     def marks(self, case: Case) -> tuple[str, str]:
         """Return the marks of a case's item."""

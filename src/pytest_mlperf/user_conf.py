@@ -57,6 +57,8 @@ RESERVED_KEYS = {
     "target_duration": "LoadGen reads it nowhere; use min_duration",
     "test05": "the round's rules set it",
 }
+#: LoadGen takes what 64 bits do not hold for the largest number that they do, without a word.
+TOO_LARGE = 2**63
 KNOWN_KEYS = sorted(INTEGER_KEYS | NUMBER_KEYS | {LATENCY_KEY})
 
 
@@ -181,11 +183,11 @@ def _check_value(key: str, value: str, where: str) -> None:
         number = float(value) if key in NUMBER_KEYS else int(value)
     except ValueError:
         number = math.nan
-    if math.isfinite(number) and number >= 0:
+    if 0 <= number < TOO_LARGE:  # neither NaN nor infinity is
         return
     raise UserConfError(
         f"{where}: {value} is no value for {key}",
-        f"expected: {kind} of 0 or more; found: {value}",
+        f"expected: {kind} of 0 or more, below 2^63; found: {value}",
         "times are whole milliseconds" if key.endswith(("latency", "duration")) else "correct the value",
     )
 

@@ -16,7 +16,7 @@ from pytest_mlperf.errors import CacheError
 from tests.artifacts.recipes import NOBODY, Made, Scenes, become, get, leftovers, run
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become two users, or mount a disk")
@@ -177,16 +177,8 @@ def test_no_room_for_the_manifest_is_no_artifact(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], check=False, capture_output=True
-    )
-    if mounted.returncode:
-        pytest.skip("this machine lets nobody mount a disk")
-    yield disk
-    subprocess.run(["umount", disk], check=True)
+def small_disk(make_disk: Callable[[str], Path]) -> Path:
+    return make_disk("256k")
 
 
 def write_too_much(directory: Path) -> None:

@@ -36,8 +36,9 @@ class OnnxRuntimeSession:
         self._session = session
         self._outputs = [output.name for output in contract.outputs]
         self.device = device
-        lengths = {value.shape[0] for value in session.get_inputs() if value.shape}
-        fixed = [length for length in lengths if isinstance(length, int)]
+        # A file may leave the length open that the contract fixes: its outputs have no room for another.
+        shapes = [tensor.shape for tensor in contract.inputs] + [value.shape for value in session.get_inputs()]
+        fixed = [shape[0] for shape in shapes if shape and isinstance(shape[0], int)]
         self.max_batch = min(fixed) if fixed else None
 
     def run(self, inputs: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:

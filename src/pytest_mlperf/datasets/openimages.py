@@ -43,6 +43,12 @@ class OpenImagesSamples:
     """
 
     def __init__(self, directory: Path, count: int, size: int, input_name: str) -> None:
+        if not (directory / ANNOTATIONS).exists():
+            raise DatasetError(
+                f"{directory} is not laid out as this data set",
+                f"expected: {ANNOTATIONS} and {IMAGES}/; found: no {ANNOTATIONS}",
+                "give the directory that holds both with --dataset-path",
+            )
         annotations = read_annotations(directory / ANNOTATIONS)
         if len(annotations.images) < count:
             raise DatasetError(
@@ -66,17 +72,18 @@ class OpenImagesSamples:
 def _require_files(paths: list[Path], folder: Path) -> None:
     """A missing image would shift the index of every later one, so it is an error before the test."""
     try:
-        present = {entry.name for entry in os.scandir(folder)}
+        with os.scandir(folder) as entries:  # thousands of names at once; a link to nothing is no file
+            present = {entry.path for entry in entries if entry.is_file()}
     except OSError as error:
         raise DatasetError(
             f"cannot list the images in {folder}",
             f"expected: a directory of JPEG files; found: {error.strerror}",
             "give the directory that holds annotations/ and validation/data/ with --dataset-path",
         ) from error
-    missing = [path.name for path in paths if path.name not in present]
+    missing = [path for path in paths if str(path) not in present and not path.is_file()]
     if missing:
         raise DatasetError(
             f"{len(missing):,} of {len(paths):,} images are missing in {folder}",
-            f"expected: every image of the annotation file; first missing: {missing[0]}",
+            f"expected: every image of the annotation file; first missing: {missing[0].relative_to(folder)}",
             "fetch the missing images, or take the annotation file that belongs to this directory",
         )

@@ -8,11 +8,16 @@ from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
+from pytest_mlperf.errors import DatasetError
+
 if TYPE_CHECKING:
     from pathlib import Path
 
 MADE_OF: Final = ("datasets/digit_painting.py", "datasets/digit_scenes.py", "data/digits.npz")
 """The files of the package that determine the pixels and the boxes."""
+
+MOST: Final = 24_781
+"""As many as the official data set has images: minutes to paint, and more than a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,19 @@ class ScenesRecipe:
         return {"split": "validation", "count": self.count, **packages, **made_of}
 
     def build(self, directory: Path) -> None:
-        """Write the scenes."""
+        """Write the scenes.
+
+        Raises
+        ------
+        DatasetError
+            There are more than anybody would wait for.
+        """
+        if self.count > MOST:
+            raise DatasetError(
+                f"too many scenes to paint: {self.count:,}",
+                f"expected: at most {MOST:,}; found: {self.count:,}",
+                "ask for fewer with --dataset-size",
+            )
         from pytest_mlperf.datasets.digit_scenes import generate
 
         generate(directory, "validation", self.count)

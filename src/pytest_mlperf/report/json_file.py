@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pytest_mlperf import __version__
+from pytest_mlperf.directories import unwritable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 def write_results(path: Path, results: list[dict[str, Any]]) -> None:
-    """Write the results beside `path` and rename; the file is whole or it is not there."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write the results beside `path` and rename; the file is whole or it is not there.
+
+    Raises
+    ------
+    OutputError
+        It cannot be written.
+    """
     content = {"pytest_mlperf": __version__, "results": results}
     beside = path.with_name(path.name + ".part")
-    beside.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-    beside.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+        beside.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink()
+        raise unwritable(path.parent, "--mlperf-json", error) from error

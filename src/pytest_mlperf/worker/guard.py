@@ -12,6 +12,7 @@ import stat
 import sys
 import threading
 import traceback
+from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 from pytest_mlperf.errors import MLPerfError
@@ -55,19 +56,22 @@ class Guard:
     def fail(self, error: BaseException) -> NoReturn:
         """Write the traceback to the log, the reason to result.json, and leave without destructors."""
         self._lock.acquire()  # never released: the first fault is the one that counts
-        traceback.print_exception(error)
+        with suppress(OSError):  # where the disk is full, the way out is still the exit code
+            traceback.print_exception(error)
         taught = isinstance(error, MLPerfError)
         message = str(error) if taught else "".join(traceback.format_exception_only(error)).strip()
         kind = MemoryError if isinstance(error, MemoryError) else type(error)
         failure = Failure(kind=kind.__name__, message=message, taught=taught)
-        write_json(self._output / RESULT_FILE, WorkerResult(failure=failure))
+        with suppress(OSError):
+            write_json(self._output / RESULT_FILE, WorkerResult(failure=failure))
         leave(EXIT_FAILED)
 
 
 def leave(code: int) -> NoReturn:
     """Exit now: LoadGen's static destructors crash when its threads are alive."""
-    sys.stdout.flush()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stdout.flush()
+        sys.stderr.flush()
     os._exit(code)
 
 

@@ -1,0 +1,116 @@
+"""A cache that cannot be written says which option names another; whatever else happened to it goes unnoticed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.artifacts.store import Store
+from pytest_mlperf.benchmarks.retinanet import TINY
+from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
+from tests.artifacts.recipes import leftovers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.bad_input.conftest import Tiny
+
+RECIPE = ScenesRecipe(TINY.dataset_size)
+ADVICE = "--mlperf-cache DIR or PYTEST_MLPERF_CACHE"
+
+
+@pytest.fixture(scope="session")
+def whole_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with the tiny edition's data set, for everybody to read."""
+    root = tmp_path_factory.mktemp("whole") / "cache"
+    Store(root).get(RECIPE)
+    return root
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "/sys/pytest-mlperf"])
+def test_a_cache_that_cannot_be_made(tiny: Tiny, tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").write_text("mine")
+    cache = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "cache"}.get(place, Path(place))
+    session = tiny.made("--mlperf-cache", str(cache))
+    tiny.refuses(session, f"cannot write to the cache {cache}", "expected a directory in which you may write", ADVICE)
+    assert (tmp_path / "file").read_text() == "mine"
+    assert not tiny.output.exists()
+
+
+def test_a_cache_that_the_environment_names_is_the_same(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    options = ("--model=retinanet-tiny", "--backend=onnxruntime", "--scenario=Offline", "--mode=accuracy")
+    session = tiny.benchmarks(*options, f"--mlperf-json={tiny.report}", PYTEST_MLPERF_CACHE=str(tmp_path / "file"))
+    tiny.refuses(session, "cannot write to the cache", ADVICE)
+
+
+def test_a_cache_with_no_room_for_a_file(tiny: Tiny) -> None:
+    session = tiny.made(python=("prlimit", "--fsize=20000", sys.executable))
+    tiny.refuses(session, "no room in the cache to make retinanet-tiny scenes 500", "File too large", ADVICE)
+    assert leftovers(tiny.cache) == []
+
+
+def test_a_cache_on_a_full_disk(tiny: Tiny, make_disk: Callable[[str], Path]) -> None:
+    tiny = replace(tiny, cache=make_disk("256k") / "cache")
+    tiny.refuses(tiny.made(), "no room in the cache", "No space left on device", ADVICE)
+    assert leftovers(tiny.cache) == []
+
+
+def test_a_read_only_cache_serves_what_it_has(tiny: Tiny, whole_cache: Path, make_disk: Callable[[str], Path]) -> None:
+    disk = make_disk("64m")
+    shutil.copytree(whole_cache, disk / "cache")
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    session = tiny.made("--mlperf-cache", str(disk / "cache"))
+    assert session.outcomes().startswith("1 passed"), session.output
+
+
+@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+def test_every_path_may_have_spaces_and_letters_of_any_language(
+    tiny: Tiny, whole_cache: Path, tmp_path: Path, locale: str
+) -> None:
+    directory = tmp_path / "Größe mit Leerzeichen 'π' 模型 [1]"
+    (directory / "here").mkdir(parents=True)
+    shutil.copytree(whole_cache, directory / "cache")
+    tiny = replace(tiny, cache=directory / "cache", output=directory / "results", report=directory / "report.json")
+    session = tiny.made(directory=directory / "here", LC_ALL=locale)
+    assert session.outcomes().startswith("1 passed"), session.output
+    [result] = tiny.results()
+    assert Path(result["output"]).is_relative_to(tiny.output)
+    assert (Path(result["output"]) / "mlperf_log_accuracy.json").stat().st_size > 0
+    assert result["accuracy"]["samples"] == 8
+    assert sorted(path.name for path in directory.iterdir()) == ["cache", "here", "report.json", "results"]
+
+
+def test_a_damaged_entry_behind_a_stale_lock_is_made_again_without_a_word(tiny: Tiny, whole_cache: Path) -> None:
+    shutil.copytree(whole_cache, tiny.cache)
+    store = Store(tiny.cache)
+    made = store.find(RECIPE)
+    assert made is not None
+    image = next(made.path.rglob("scene-000007.jpg"))
+    image.chmod(0o644)
+    os.truncate(image, 100)
+    locks = tiny.cache / ".locks"
+    lock = next(locks.glob("*.lock"))
+    lock.write_text("4194305")  # above the largest process number that Linux gives by default
+    lock.with_name(f"{lock.name}.holder").write_text('{"pid": 4194305, "host": "elsewhere", "since": "2001-01-01"}')
+    session = tiny.made()
+    assert session.outcomes().startswith("1 passed"), session.output
+    assert not any(word in session.output.lower() for word in ("warning", "is not used", "captured"))
+    again = store.find(RECIPE)
+    assert again is not None
+    again.verify()
+    assert [file.sha256 for file in again.manifest.files] == [file.sha256 for file in made.manifest.files]
+    assert leftovers(tiny.cache) == []
+
+
+def test_a_place_for_device_leases_that_is_taken(tiny: Tiny, tmp_path: Path) -> None:
+    (tmp_path / "pytest-mlperf-leases").write_text("mine")
+    session = tiny.made(TMPDIR=str(tmp_path))
+    tiny.refuses(session, "cannot lease the device cpu", str(tmp_path / "pytest-mlperf-leases"), "TMPDIR")
