@@ -50,12 +50,13 @@ class Schedule:
     """How long and how fast to descend."""
 
     epochs: int = 8
-    batch: int = 16
-    peak_rate: float = 3e-3
+    batch: int = 8
+    peak_rate: float = 2e-3
     weight_decay: float = 1e-3
     warm_up: float = 0.1
     box_weight: float = 2.0
     largest_gradient: float = 5.0
+    steady_epochs: int = 2
 
 
 def load_scenes(directory: Path, side: int, workers: int) -> list[TrainingScene]:
@@ -96,6 +97,8 @@ def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, s
     network.train().to(memory_format=torch.channels_last)
     began = time.monotonic()
     for epoch in range(schedule.epochs):
+        if epoch == schedule.epochs - schedule.steady_epochs:
+            _freeze_statistics(network)
         sums = torch.zeros(2)
         batches = torch.randperm(len(scenes), generator=order)[: steps // schedule.epochs * schedule.batch]
         for batch in batches.view(-1, schedule.batch).tolist():
@@ -110,6 +113,13 @@ def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, s
             sums += torch.stack([focal.detach(), distance.detach()])
         _tell(epoch, sums * schedule.epochs / steps, time.monotonic() - began)
     network.eval()
+
+
+def _freeze_statistics(network: RetinaNet) -> None:
+    """Normalise by the statistics so far, as inference does: those of a batch make boxes tremble."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
 
 
 def _tell(epoch: int, losses: Tensor, seconds: float) -> None:

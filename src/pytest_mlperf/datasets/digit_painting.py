@@ -49,7 +49,7 @@ _CROWDED_SCENES: Final = 0.08
 _MOST_DIGITS: Final = 12
 # Height of a digit as a fraction of the geometric mean of the scene's sides.
 _SMALLEST: Final = 0.08
-_LARGEST: Final = 0.38
+_LARGEST: Final = 0.30
 _SMALLEST_PIXELS: Final = 14
 # Digits may cover this much of each other, as a fraction of the smaller one.
 _MOST_OVERLAP: Final = 0.15
