@@ -72,7 +72,7 @@ def test_a_failed_inference_in_start_test_is_never_an_empty_answer(sandbox: Sand
 @pytest.mark.parametrize(("runtime", "culprit"), [("segfaults", "string_at"), ("hangs", "in fail")])
 def test_the_last_words_show_the_thread_at_fault_among_many(sandbox: Sandbox, runtime: str, culprit: str) -> None:
     limit = ("--mlperf-timeout=3",) if runtime == "hangs" else ()
-    sandbox.run(item(f"null-{runtime}-cpu-Offline"), "--num-threads=48", *limit)
+    sandbox.run(item(f"null-{runtime}-cpu-Offline"), "--num-threads=16", *limit)
     [text] = sandbox.failures().values()
     assert text is not None
     assert text.startswith(FAULTS[runtime][1])
