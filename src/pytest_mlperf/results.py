@@ -20,7 +20,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     run_length
         ``short`` or ``official``: short, too, when the run lacks something of official length.
     verdict
-        One word or two for the table: ``VALID``, ``INVALID``, ``reached``, ``below target``.
+        For the table: ``VALID``, ``INVALID``; ``reached``, ``below target``, ``not comparable``; ``failed``.
     findings
         Errors, which fail the item, and notes: what the run does not show.
     output

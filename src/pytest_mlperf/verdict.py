@@ -66,28 +66,35 @@ def failed(run: Run, error: MLPerfError) -> RunResult:
 
 def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
     score = run.benchmark.score(Path(run.spec.output) / ACCURACY_LOG, Path(run.spec.dataset), run.scorer)
-    metric = run.benchmark.metric
+    metric = run.benchmark.metric(score.samples)
     accuracy = Accuracy(
         metric=metric.name,
         unit=metric.unit,
         value=float(score.value),
         target=metric.target,
         reference=metric.reference,
+        reference_samples=metric.samples,
         samples=score.samples,
         dataset_size=run.benchmark.dataset_size,
         details=dict(score.details),
     )
     broken = (*check_log(log), *_check_samples(run, score.samples))
     missed = tuple(check_target(accuracy))
-    lacks = tuple(check_accuracy_length(score.samples, run.benchmark.dataset_size))
+    lacks = tuple(check_accuracy_length(accuracy))
     return _result(
         run,
-        verdict="failed" if broken else "below target" if missed else "reached",
+        verdict="failed" if broken else "below target" if missed else _reached(accuracy),
         accuracy=accuracy,
         findings=(*broken, *missed, *lacks),
         run_length="short" if lacks else run.spec.run_length,
         finished=finished,
     )
+
+
+def _reached(accuracy: Accuracy) -> str:
+    """Return the word for a metric above its target; that of a part proves nothing against that of the whole."""
+    compared = accuracy.reference_samples == accuracy.samples or accuracy.samples >= accuracy.dataset_size
+    return "reached" if compared else "not comparable"
 
 
 def _check_samples(run: Run, scored: int) -> Iterator[Finding]:

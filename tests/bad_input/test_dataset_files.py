@@ -219,10 +219,9 @@ def unusual(scenes: Path, tmp_path: Path) -> tuple[Path, Path]:
 def test_a_run_over_unusual_images_finds_what_it_finds_in_their_pixels(tiny: Tiny, unusual: tuple[Path, Path]) -> None:
     found = []
     for dataset in unusual:
-        session = tiny.run(dataset=dataset)
-        assert session.outcomes().startswith("1 passed"), session.output
+        session = tiny.run(dataset=dataset)  # without colours, mAP may well miss its target
         [result] = tiny.results()
-        assert result["accuracy"]["samples"] == 8
+        assert result["accuracy"]["samples"] == 8, session.output
         found.append(read_float32(Path(result["output"]) / "mlperf_log_accuracy.json", columns=7))
     strange, plain = found
     rows = {index: name.__name__ for index, name in enumerate(UNUSUAL, start=1)}

@@ -42,7 +42,16 @@ def result(**changes: Any) -> RunResult:
     return RunResult(**(values | changes))
 
 
-ACCURACY = Accuracy(metric="mAP", unit="%", value=71.2345, target=70.5, reference=71.2, samples=500, dataset_size=500)
+ACCURACY = Accuracy(
+    metric="mAP",
+    unit="%",
+    value=71.2345,
+    target=70.5,
+    reference=71.2,
+    reference_samples=500,
+    samples=500,
+    dataset_size=500,
+)
 
 
 def test_a_wide_terminal_gets_a_line_a_result_under_a_header() -> None:

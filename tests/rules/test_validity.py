@@ -118,9 +118,16 @@ def test_a_run_of_official_length_lacks_nothing() -> None:
     assert not list(check_performance_length("Offline", log, NEEDED))
 
 
-def accuracy(value: float) -> Accuracy:
+def accuracy(value: float, samples: int = 500, reference_samples: int = 24_781) -> Accuracy:
     return Accuracy(
-        metric="mAP", unit="%", value=value, target=37.1745, reference=37.55, samples=500, dataset_size=24_781
+        metric="mAP",
+        unit="%",
+        value=value,
+        target=37.1745,
+        reference=37.55,
+        reference_samples=reference_samples,
+        samples=samples,
+        dataset_size=24_781,
     )
 
 
@@ -133,11 +140,16 @@ def test_a_metric_at_or_above_its_target_passes(value: float) -> None:
 def test_a_metric_below_its_target_fails_with_both_figures(value: float) -> None:
     [finding] = check_target(accuracy(value))
     assert finding.severity == "error"
-    assert "at least 37.175 % (99.0% of the reference's 37.550 %)" in str(finding)
+    assert "at least 37.175 % (99.0% of the reference's 37.550 % on 24,781)" in str(finding)
     assert f"found: {value:.3f} % on 500 samples" in str(finding)
 
 
-def test_accuracy_of_a_part_is_labelled() -> None:
-    [note] = check_accuracy_length(500, 24_781)
+@pytest.mark.parametrize(("reference_samples", "says"), [(24_781, "that of the whole"), (500, "on the same part")])
+def test_accuracy_of_a_part_is_labelled_with_what_its_target_is_worth(reference_samples: int, says: str) -> None:
+    [note] = check_accuracy_length(accuracy(54.8, 500, reference_samples))
     assert (note.severity, note.expected, note.found) == ("note", "24,781 samples", "500")
-    assert not list(check_accuracy_length(24_781, 24_781))
+    assert says in note.what
+
+
+def test_accuracy_of_the_whole_lacks_nothing() -> None:
+    assert not list(check_accuracy_length(accuracy(37.5, 24_781)))

@@ -1,21 +1,22 @@
-"""COCO's mean average precision of detections on a generated data set."""
+"""COCO's mean average precision of a detector's outputs on a generated data set."""
 
 from __future__ import annotations
 
-import contextlib
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pycocotools.coco import COCO
-from pycocotools.cocoeval import COCOeval
+
+from pytest_mlperf.accuracy import mean_average_precision as scorers
+from pytest_mlperf.datasets.coco import read_annotations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from pytest_mlperf.datasets.coco import Annotations
 
 
 @dataclass(frozen=True)
@@ -27,34 +28,48 @@ class Detections:
     labels: NDArray[np.int64]
 
 
-def mean_average_precision(annotations: Path, found: Sequence[Detections], input_size: int) -> float:
-    """Return COCO's AP of boxes at IoU 0.50:0.95, 0..1.
+def mean_average_precision(
+    annotations: Path, found: Sequence[Detections], input_size: int, scorer: scorers.Scorer = "pycocotools"
+) -> float:
+    """Return COCO's AP of boxes at IoU 0.50:0.95, 0..1, on the first images of a data set.
 
     Parameters
     ----------
     annotations
         The data set's annotation file.
     found
-        Detections of the images, in sample order.
+        Detections of the first images, in sample order.
     input_size
         Side of the detector's input, in pixels.
+    scorer
+        What computes it.
     """
-    with contextlib.redirect_stdout(io.StringIO()):
-        truth = COCO(str(annotations))
-        rows = [_rows(image, one, input_size) for image, one in zip(truth.dataset["images"], found, strict=True)]
-        if not any(map(len, rows)):
-            return 0.0  # pycocotools cannot load results without a detection
-        evaluation = COCOeval(truth, truth.loadRes(np.concatenate(rows)), "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return float(evaluation.stats[0])
+    return _score(read_annotations(annotations), found, input_size, scorer)
 
 
-def _rows(image: dict[str, int], found: Detections, input_size: int) -> NDArray[np.float64]:
-    """Return an image's detections as pycocotools wants them: image, x, y, width, height, score, class."""
-    scale = np.array([image["width"], image["height"]] * 2) / input_size
+def by_count(annotations: Path, found: Sequence[Detections], input_size: int) -> list[float | None]:
+    """Return the AP on the first 1, 2, 3 ... images; None where those have nothing to be found."""
+    truth = read_annotations(annotations)
+    values = (_score(truth, found[:count], input_size, "hotcoco") for count in range(1, len(found) + 1))
+    return [None if value < 0 else value for value in values]
+
+
+def _score(truth: Annotations, found: Sequence[Detections], input_size: int, scorer: scorers.Scorer) -> float:
+    images = truth.images[: len(found)]
+    boxes = [_in_pixels(image.width, image.height, one, input_size) for image, one in zip(images, found, strict=True)]
+    detections = scorers.Detections(
+        image_ids=np.repeat([image.id for image in images], [len(one.scores) for one in found]),
+        category_ids=np.concatenate([one.labels for one in found]),
+        xywh=np.concatenate(boxes),
+        scores=np.concatenate([one.scores for one in found]).astype(np.float64),
+    )
+    image_ids = np.array([image.id for image in images], np.int64)
+    return scorers.coco_stats(truth, image_ids, detections, scorer)[0]
+
+
+def _in_pixels(width: int, height: int, found: Detections, input_size: int) -> NDArray[np.float64]:
+    """Return an image's boxes as left, top, width, height in pixels of the image itself."""
+    scale = np.array([width, height] * 2) / input_size
     boxes = found.boxes.astype(np.float64) * scale
     boxes[:, 2:] -= boxes[:, :2]
-    ids = np.full((len(boxes), 1), image["id"], np.float64)
-    return np.hstack([ids, boxes, found.scores[:, None], found.labels[:, None]])
+    return boxes

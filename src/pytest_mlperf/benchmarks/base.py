@@ -39,14 +39,15 @@ class Contract:
 class Metric:
     """A benchmark's measure of quality, in the unit in which MLPerf states it.
 
-    ``reference`` is the float32 reference's value on the whole data set, ``tolerance`` the part of it that
-    must be reached: 0.99 for most, 0.999 for the high-accuracy benchmarks.
+    ``reference`` is the float32 reference's value on the first ``samples`` samples, ``tolerance`` the part of it
+    that must be reached: 0.99 for most, 0.999 for the high-accuracy benchmarks.
     """
 
     name: str
     unit: str
     reference: float
     tolerance: float
+    samples: int
 
     @property
     def target(self) -> float:
@@ -114,7 +115,7 @@ class Benchmark(ABC):
     contract
         The model's inputs and outputs.
     dataset_size
-        Samples in the whole data set, which the target is stated for.
+        Samples in the whole data set, which the official target is stated for.
     """
 
     name: str
@@ -125,10 +126,12 @@ class Benchmark(ABC):
     contract: Contract
     dataset_size: int
 
-    @property
     @abstractmethod
-    def metric(self) -> Metric:
-        """The quality measure and its target."""
+    def metric(self, samples: int) -> Metric:
+        """Return the quality measure and its target for the first `samples` samples.
+
+        Where the reference is known for the whole data set only, that is what is returned.
+        """
 
     @abstractmethod
     def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:

@@ -13,13 +13,17 @@ if TYPE_CHECKING:
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
-    """What an accuracy run measured, against what it must reach, in the metric's unit."""
+    """What an accuracy run measured, against what it must reach, in the metric's unit.
+
+    ``samples`` were scored; the reference and the target are those of ``reference_samples``.
+    """
 
     metric: str
     unit: str
     value: float
     target: float
     reference: float
+    reference_samples: int
     samples: int
     dataset_size: int
     details: dict[str, float] = {}
@@ -35,7 +39,7 @@ def check_target(accuracy: Accuracy) -> Iterator[Finding]:
             severity="error",
             what=f"{accuracy.metric} is below the target",
             expected=f"at least {accuracy.target:.3f} {unit} ({accuracy.target / accuracy.reference:.1%} of "
-            f"the reference's {accuracy.reference:.3f} {unit})",
+            f"the reference's {accuracy.reference:.3f} {unit} on {accuracy.reference_samples:,})",
             found=f"{accuracy.value:.3f} {unit} on {accuracy.samples:,} samples",
             fix="check the model file, its quantisation and the preprocessing",
         )

@@ -11,6 +11,7 @@ from pytest_mlperf.rules.finding import Finding
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_mlperf.rules.accuracy import Accuracy
     from pytest_mlperf.rules.detail_log import DetailLog
 
 FIX = "--run-length official"
@@ -54,15 +55,18 @@ def check_performance_length(scenario: str, log: DetailLog, needed: Needed) -> I
         )
 
 
-def check_accuracy_length(samples: int, dataset_size: int) -> Iterator[Finding]:
-    """Yield a note when an accuracy run did not see the whole data set, which the target is stated for."""
-    if samples < dataset_size:
-        yield _note(
-            "whole-data-set",
-            "accuracy of a part of the data set, while the target is that of the whole",
-            f"{dataset_size:,} samples",
-            f"{samples:,}",
-        )
+def check_accuracy_length(accuracy: Accuracy) -> Iterator[Finding]:
+    """Yield a note when an accuracy run did not see the whole data set, and what its target is worth then."""
+    if accuracy.samples >= accuracy.dataset_size:
+        return
+    paired = accuracy.reference_samples == accuracy.samples
+    yield _note(
+        "whole-data-set",
+        "accuracy of a part of the data set"
+        + (", against the reference on the same part" if paired else ", while the target is that of the whole"),
+        f"{accuracy.dataset_size:,} samples",
+        f"{accuracy.samples:,}",
+    )
 
 
 def _note(rule: str, what: str, expected: str, found: str) -> Finding:
