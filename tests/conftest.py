@@ -9,8 +9,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.sandbox import Sandbox
 
 pytest_plugins = ["pytester"]
 
@@ -63,6 +67,17 @@ def benchmarks(tmp_path: Path) -> RunSession:
 
 
 @pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    """Sessions that can be watched and killed; what a failed test leaves running is ended."""
+    from tests.sandbox import Sandbox
+
+    sandbox = Sandbox(tmp_path)
+    yield sandbox
+    for process in sandbox.processes():
+        process.kill()
+
+
+@pytest.fixture
 def make_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
     """Mount disks of a size such as ``256k``, where the machine lets us."""
     disks: list[Path] = []
@@ -84,3 +99,10 @@ def make_disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
 def support_path() -> list[str]:
     """PYTHONPATH with the test runtimes."""
     return [str(SUPPORT), *filter(None, [os.environ.get("PYTHONPATH")])]
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One cache for all tests of a session, and for all workers of pytest-xdist."""
+    base = tmp_path_factory.getbasetemp()
+    return (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared-cache"

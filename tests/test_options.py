@@ -36,7 +36,7 @@ def test_the_defaults_are_a_short_run_on_the_cpu(read: Read, pytester: pytest.Py
     settings = read()
     assert (settings.run_length, settings.selection.device, settings.scorer) == ("short", ("cpu",), "hotcoco")
     assert settings.output == pytester.path / "mlperf-results"
-    assert (settings.timeout, settings.sources) == (600.0, {})
+    assert (settings.timeout, settings.given) == (600.0, {})
 
 
 def test_several_values_come_by_comma_or_repeated(read: Read) -> None:
@@ -57,7 +57,7 @@ def test_the_command_line_counts_more_than_the_ini_file(
 ) -> None:
     settings = read(*options, ini=ini)
     assert settings.run_length == expected
-    assert settings.sources == {"--run-length": source}
+    assert settings.given == {"--run-length": (expected, source)}
 
 
 def test_the_environment_stands_between_command_line_and_ini_file(
@@ -87,7 +87,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
     from_ini = read(ini=f"{option.ini} = {text}")
     from_command_line = read(option.flag, text)
-    assert from_ini.sources == {option.flag: "ini file"}
+    assert from_ini.given == {option.flag: (text, "ini file")}
 
     def value(settings: Settings) -> object:
         return getattr(settings.selection if option.many else settings, option.name)

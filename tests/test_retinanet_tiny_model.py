@@ -33,6 +33,7 @@ def test_the_record_belongs_to_the_model(record: dict[str, Any]) -> None:
     assert hashlib.sha256(MODEL.read_bytes()).hexdigest() == record["sha256"]
     assert MODEL.stat().st_size < 3_000_000
     assert record["metric"] == "mAP"
+    assert 0.55 <= record["reference"] <= 0.90
     assert float(record["reference_percent"]) == pytest.approx(100 * record["reference"], abs=5e-4)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
+import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,19 +12,20 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.errors import CacheError, DatasetError, MLPerfError, ModelError
+from pytest_mlperf.errors import CacheError, DatasetError, MLPerfError, ModelError, RunError
 from pytest_mlperf.options import CACHE_VARIABLE
-from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
+from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
+    from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.benchmarks.base import MissingFile
     from pytest_mlperf.cases import Case
     from pytest_mlperf.environment import LoadGen, Python
     from pytest_mlperf.results import RunResult
-    from pytest_mlperf.runner import OnProgress
+    from pytest_mlperf.runner import Finished, OnProgress
     from pytest_mlperf.verdict import Run
     from pytest_mlperf.worker.protocol import RunSpec
 
@@ -130,21 +132,47 @@ class MLPerf:
         ------
         MLPerfError
             The run ended without a result.
+        KeyboardInterrupt
+            A second Ctrl-C a moment after the one that ended another run.
         """
-        from pytest_mlperf.runner import InterruptedRunError, execute
         from pytest_mlperf.verdict import failed, judge
 
+        start = time.monotonic()
         try:
-            with _lease(self.case), _progress(self._request.config, self.case) as on_progress:
-                finished = execute(self._run.spec, self._python.executable, on_progress)
-            result = judge(self._run, finished)
+            result = judge(self._run, self._execute())
         except MLPerfError as error:
             self._record(failed(self._run, error))
-            if isinstance(error, InterruptedRunError) and self._session.interrupted_again():
-                raise KeyboardInterrupt from error
             raise
+        except KeyboardInterrupt:
+            if self._session.interrupted_again():
+                raise
+            interrupted = self._interrupted(time.monotonic() - start)
+            self._record(failed(self._run, interrupted))
+            raise interrupted from None
         self._record(result)
         return result
+
+    def _execute(self) -> Finished:
+        from pytest_mlperf.runner import execute
+
+        with (
+            device_lease(self._request.config, self.case, alone=self.case.mode == "performance"),
+            _progress(self._request.config, self.case) as on_progress,
+        ):
+            return execute(self._run.spec, self._python.executable, on_progress)
+
+    def _interrupted(self, seconds: float) -> RunError:
+        """Tell the user at once what one Ctrl-C does and how to stop; return the item's error."""
+        from pytest_mlperf.report.progress import Terminal
+
+        more = f"two Ctrl-C within {DOUBLE_INTERRUPT_SECONDS:g} s stop the session"
+        name = f"{self.case.id} {self.case.mode}"
+        Terminal(self._request.config).write_line(f"  {name}: interrupted; the other items go on, {more}")
+        return RunError(
+            "the run was interrupted",
+            f"expected: a finished run; found: Ctrl-C after {seconds:.0f} s",
+            f"only this item ended, {more}\nits files: {self._run.spec.output}",
+        )
 
     def require(self, result: RunResult) -> None:
         """Fail the item for every error among the result's findings."""
@@ -228,35 +256,48 @@ def _obtain(session: MLPerfSession, found: Path | Recipe | MissingFile, case: Ca
                 "name the files, or run its -tiny edition",
             )
         pytest.skip(f"{case.benchmark} needs {missing}")
-    with _lease(case, exclusive=False):
+    if (artifact := session.store.find(found)) is not None:
+        return artifact.path
+    with device_lease(session.config, case, alone=False):
         try:
-            return session.store.get(found).path
+            return session.store.get(found, on_wait=_tell(session.config, f"waiting for {found.name}")).path
         except CacheError as error:
             advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
             raise CacheError(error.what, error.found, advice.lstrip()) from error
 
 
 @contextmanager
-def _lease(case: Case, *, exclusive: bool | None = None) -> Iterator[None]:
-    """Hold the device: alone for a performance run, together with others for anything else."""
+def device_lease(config: pytest.Config, case: Case, *, alone: bool) -> Iterator[None]:
+    """Hold the case's device: alone for a performance run, together with others for anything else."""
     from pytest_mlperf.artifacts.locks import lease
 
-    alone = case.mode == "performance" if exclusive is None else exclusive
     path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
+    on_wait = _tell(config, f"waiting for the device {case.device}")
     with ExitStack() as stack:
         try:
-            stack.enter_context(lease(path, mode=0o666, shared=not alone))
+            stack.enter_context(lease(path, mode=0o666, shared=not alone, on_wait=on_wait))
         except CacheError as error:
             fix = "make it a directory in which you may write, or name another place with the variable TMPDIR"
             raise CacheError(f"cannot lease the device {case.device}: {error.what}", error.found, fix) from error
         yield
 
 
+def _tell(config: pytest.Config, what: str) -> Callable[[Holder | None], None]:
+    """Return what tells the user, on the terminal, whom the session waits for."""
+
+    def tell(holder: Holder | None) -> None:
+        from pytest_mlperf.report.progress import Terminal
+
+        Terminal(config).write_line(f"  {what}: in use by {holder or 'another run'}")
+
+    return tell
+
+
 @contextmanager
 def _progress(config: pytest.Config, case: Case) -> Iterator[OnProgress]:
     from pytest_mlperf.report.progress import show_progress
 
-    with show_progress(config.pluginmanager.get_plugin("terminalreporter"), f"{case.id} {case.mode}") as update:
+    with show_progress(config, case.id) as update:
         yield update
 
 

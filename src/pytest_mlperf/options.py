@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 import os
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_mlperf.cases import Registry, Selection, select
 from pytest_mlperf.errors import OptionError
@@ -21,6 +22,7 @@ CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
 #: An accelerator is used when it is asked for.
 DEFAULT_DEVICE = ("cpu",)
 SHORT_SAMPLES = 500
+_ENVIRONMENT = f"${CACHE_VARIABLE}"
 SHORT_TIMEOUT = 600.0
 #: Above it threads only wait for each other: a runtime's spinning threads then take minutes to start.
 MOST_THREADS_A_CORE = 16
@@ -135,7 +137,7 @@ OPTIONS = (
     Option(
         "--mlperf-scorer",
         "NAME",
-        "what computes mAP: hotcoco (default) or pycocotools, the reference",
+        "what computes mAP: hotcoco (default, where installed) or pycocotools, the reference",
         choices=("hotcoco", "pycocotools"),
     ),
     Option(
@@ -155,11 +157,18 @@ OPTIONS = (
 )
 
 
+class Given(NamedTuple):
+    """An option's text and its origin: the command line, the environment's variable, or the ini file."""
+
+    text: str
+    origin: str
+
+
 @dataclass(frozen=True)
 class Settings:
     """What is in force, after command line, environment, ini file and defaults.
 
-    ``sources`` says for each option that was set where its value came from.
+    ``given`` has for each option that was set its text and where it came from.
     """
 
     selection: Selection
@@ -179,7 +188,7 @@ class Settings:
     output: Path
     cache: Path | None
     json: Path | None
-    sources: Mapping[str, str]
+    given: Mapping[str, Given]
 
     def sample_count(self, dataset_size: int) -> int:
         """Return how many samples an accuracy run uses of a data set: the whole, unless told otherwise."""
@@ -204,8 +213,11 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def any_given(config: pytest.Config) -> bool:
-    """Say whether a session sets any of the options, wherever."""
-    return any(_find(option, config) for option in OPTIONS)
+    """Say whether the command line or the ini file sets any of the options.
+
+    The environment says nothing about a session: it is the same for those that run no benchmark.
+    """
+    return any(found[1] != _ENVIRONMENT for option in OPTIONS if (found := _find(option, config)))
 
 
 def read_settings(config: pytest.Config, registry: Registry) -> Settings:
@@ -217,11 +229,12 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         A value that does not exist or cannot be used.
     """
     values: dict[str, Any] = {}
-    sources: dict[str, str] = {}
+    given: dict[str, Given] = {}
     for option in OPTIONS:
         found = _find(option, config)
         if found is not None:
-            texts, sources[option.flag], base = found
+            texts, origin, base = found
+            given[option.flag] = Given(",".join(texts) if option.many else texts[-1], origin)
             values[option.name] = _parse(option, texts, base)
     selection = select(registry, **{o.name: values.pop(o.name, ()) for o in OPTIONS if o.many})
     if not selection.device:
@@ -230,7 +243,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         read_user_conf(conf)
     defaults: dict[str, Any] = {o.name: None for o in OPTIONS if not o.many} | {
         "run_length": "short",
-        "scorer": "hotcoco",
+        "scorer": "hotcoco" if find_spec("hotcoco") else "pycocotools",
         "output": Path(config.invocation_params.dir) / "mlperf-results",
     }
     values = defaults | values
@@ -238,7 +251,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
     if timeout is None and values["run_length"] == "short":
         timeout = SHORT_TIMEOUT
     values["timeout"] = timeout or None
-    return Settings(selection=selection, sources=sources, **values)
+    return Settings(selection=selection, given=given, **values)
 
 
 def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] | None:
@@ -248,7 +261,7 @@ def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] 
     if given:
         return (given if isinstance(given, list) else [given]), "command line", here
     if option.flag == "--mlperf-cache" and (named := os.environ.get(CACHE_VARIABLE)):
-        return [named], f"${CACHE_VARIABLE}", here
+        return [named], _ENVIRONMENT, here
     written = config.getini(option.ini)
     if written:
         return [str(written)], "ini file", config.inipath.parent if config.inipath else here

@@ -191,7 +191,5 @@ def header(settings: Settings) -> list[str]:
     """Return the lines of the report's header."""
     in_force = [f"run length {settings.run_length}", f"device {', '.join(settings.selection.device)}"]
     lines = [f"mlperf: {__version__}, {', '.join(in_force)}"]
-    given = dict(settings.sources.items())
-    if given:
-        lines.append("mlperf options: " + ", ".join(f"{flag} ({source})" for flag, source in given.items()))
+    lines += [f"mlperf: {flag} {given.text} ({given.origin})" for flag, given in settings.given.items()]
     return lines

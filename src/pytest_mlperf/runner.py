@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import selectors
 import shutil
 import signal
@@ -34,7 +35,13 @@ from pytest_mlperf.worker.protocol import (
 
 #: The child ends itself at the limit and writes its stacks; the parent waits this much longer before it kills.
 GRACE_SECONDS = 5.0
+#: A silent child is looked at this often: a process that its runtime forked may hold the progress pipe open.
+WATCH_SECONDS = 1.0
 LAST_WORDS_LINES = 12
+#: What is read of a log's end: faulthandler writes up to a hundred threads there.
+TAIL_BYTES = 1 << 18
+#: The worker's own threads in a stack of faulthandler's; they have nothing to do with a hang.
+_BYSTANDER = re.compile(r'worker/(progress\.py", line \d+ in _report|guard\.py", line \d+ in wait)')
 #: A run without a result on a disk with less room than this is taken to have died of it.
 FULL_BYTES = 1 << 16
 OnProgress = Callable[[Progress], None]
@@ -48,16 +55,12 @@ class Finished:
     wall_seconds: float
 
 
-class InterruptedRunError(RunError):
-    """Ctrl-C ended the run."""
-
-
 def execute(spec: RunSpec, python: str, on_progress: OnProgress) -> Finished:
     """Run `spec` in a child of the interpreter `python`; whatever happens, no process is left behind.
 
     Raises
     ------
-    InterruptedRunError
+    KeyboardInterrupt
         Ctrl-C while the child ran.
     OutputError
         The run's directory cannot be written.
@@ -73,15 +76,7 @@ def execute(spec: RunSpec, python: str, on_progress: OnProgress) -> Finished:
     start = time.monotonic()
     with log_file as log, _child(python, output, log) as child:
         limit = spec.timeout + GRACE_SECONDS if spec.timeout else None
-        try:
-            in_time = _follow(child, limit, on_progress)
-        except KeyboardInterrupt:
-            _kill(child.process)
-            raise InterruptedRunError(
-                "interrupted",
-                f"expected: a finished run; found: Ctrl-C after {time.monotonic() - start:.0f} s",
-                f"its log: {output / LOG_FILE}",
-            ) from None
+        in_time = _follow(child, limit, on_progress)
     seconds = time.monotonic() - start
     return Finished(_judge(spec, child.process.returncode, in_time=in_time), seconds)
 
@@ -105,7 +100,8 @@ def _child(python: str, output: Path, log: IO[bytes]) -> Iterator[_Child]:
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=(writing,),
-        env={**os.environ, PROGRESS_FD_VARIABLE: str(writing), "PYTHONUNBUFFERED": "1"},
+        # A module of the user's current directory must not stand in for one of the runtime's (Python 3.11 on).
+        env={**os.environ, PROGRESS_FD_VARIABLE: str(writing), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"},
         start_new_session=True,
     )
     os.close(writing)
@@ -124,15 +120,25 @@ def _follow(child: _Child, limit: float | None, on_progress: OnProgress) -> bool
     with selectors.DefaultSelector() as selector:
         selector.register(child.progress, selectors.EVENT_READ)
         while deadline is None or time.monotonic() < deadline:
-            if selector.select(None if deadline is None else max(0.0, deadline - time.monotonic())):
+            if selector.select(WATCH_SECONDS):
                 chunk = os.read(child.progress, 65536)
-                if not chunk:  # closed by the child's end; a runtime's own children may outlive it a moment
-                    child.process.wait()
-                    return True
+                if not chunk:
+                    return _ends(child.process, deadline)
                 *lines, pending = (pending + chunk).split(b"\n")
                 for line in lines:
                     on_progress(decoder.decode(line))
+            elif child.process.poll() is not None:
+                return True
     return False
+
+
+def _ends(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
+    """Wait for a child that has closed its pipe, most often by its end."""
+    try:
+        process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        return False
+    return True
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
@@ -194,18 +200,30 @@ def _ran_out_of_time(output: Path) -> bool:
 
 
 def _last_words(output: Path) -> tuple[str, str]:
-    words = [line for line in _tail(output).decode("utf-8", "replace").splitlines() if line.strip()]
-    # faulthandler writes the thread that failed first and the others after it.
-    dumps = [n for n, line in enumerate(words) if line.startswith(("Fatal Python error", "Timeout ("))]
-    start = max(0, dumps[-1] - 2 if dumps else len(words) - LAST_WORDS_LINES)
-    said = "\n    ".join(words[start : start + LAST_WORDS_LINES]) or "nothing"
-    return f"its last words:\n    {said}", f"the whole log: {output / LOG_FILE}"
+    lines = [line for line in _tail(output).decode("utf-8", "replace").splitlines() if line.strip()]
+    dumps = [n for n, line in enumerate(lines) if line.startswith(("Fatal Python error", "Timeout ("))]
+    if dumps:
+        said = [*lines[max(0, dumps[-1] - 2) : dumps[-1] + 1], *_telling_stacks(lines[dumps[-1] + 1 :])]
+        said = said[:LAST_WORDS_LINES]
+    else:
+        said = lines[-LAST_WORDS_LINES:]
+    return "its last words:\n    " + "\n    ".join(said or ["nothing"]), f"the whole log: {output / LOG_FILE}"
 
 
-def _tail(output: Path, size: int = 8192) -> bytes:
+def _telling_stacks(dump: list[str]) -> Iterator[str]:
+    """Yield the lines of faulthandler's dump that tell: of the thread that crashed, or of all that may hang."""
+    starts = [n for n, line in enumerate(dump) if line.startswith(("Current thread", "Thread ", "Extension modules"))]
+    stacks = [dump[start:end] for start, end in zip(starts, [*starts[1:], len(dump)], strict=True)]
+    crashed = [stack for stack in stacks if stack[0].startswith("Current thread")]
+    for stack in crashed or stacks:
+        if not _BYSTANDER.search("\n".join(stack)) and not stack[0].startswith("Extension modules"):
+            yield from stack
+
+
+def _tail(output: Path) -> bytes:
     try:
         with (output / LOG_FILE).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - size))
+            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
             return log.read()
     except OSError:
         return b""

@@ -11,7 +11,7 @@ from pytest_mlperf.rules.accuracy import Accuracy, check_target
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.length import Needed, check_accuracy_length, check_performance_length
-from pytest_mlperf.rules.performance import performance
+from pytest_mlperf.rules.performance import Performance, performance_of
 from pytest_mlperf.rules.validity import check_log, check_validity
 
 if TYPE_CHECKING:
@@ -77,14 +77,14 @@ def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
         dataset_size=run.benchmark.dataset_size,
         details=dict(score.details),
     )
-    errors = (*check_log(log), *_check_samples(run, score.samples), *check_target(accuracy))
+    broken = (*check_log(log), *_check_samples(run, score.samples))
+    missed = tuple(check_target(accuracy))
     lacks = tuple(check_accuracy_length(score.samples, run.benchmark.dataset_size))
-    verdict = "below target" if any(check_target(accuracy)) else "reached"
     return _result(
         run,
-        verdict=verdict if not errors or verdict == "below target" else "failed",
+        verdict="failed" if broken else "below target" if missed else "reached",
         accuracy=accuracy,
-        findings=(*errors, *lacks),
+        findings=(*broken, *missed, *lacks),
         run_length="short" if lacks else run.spec.run_length,
         finished=finished,
     )
@@ -103,7 +103,7 @@ def _check_samples(run: Run, scored: int) -> Iterator[Finding]:
 
 
 def _performance(run: Run, finished: Finished, log: DetailLog) -> RunResult:
-    figures = performance(run.case.scenario, log)
+    figures = performance_of(run.case.scenario, log)
     errors = (*check_log(log), *check_validity(run.case.scenario, log))
     official = finished.result.official
     lacks: tuple[Finding, ...] = ()
@@ -132,7 +132,7 @@ def _result(
     run_length: str,
     finished: Finished | None = None,
     accuracy: Accuracy | None = None,
-    performance: object = None,
+    performance: Performance | None = None,
 ) -> RunResult:
     case, worker = run.case, finished.result if finished else None
     return RunResult(
@@ -147,7 +147,7 @@ def _result(
         run_length=run_length,
         verdict=verdict,
         accuracy=accuracy,
-        performance=performance,  # type: ignore[arg-type]
+        performance=performance,
         findings=findings,
         notes=run.notes + (worker.notes if worker else ()),
         output=run.spec.output,

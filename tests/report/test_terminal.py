@@ -98,20 +98,20 @@ def test_a_number_has_four_digits_and_no_exponent(value: float | None, text: str
 def test_the_rate_is_that_of_the_last_moments() -> None:
     now = [0.0]
     rate = Rate(clock=lambda: now[0])
-    rate.update(0)
-    for second in range(1, 21):
+    for second in range(21):
         now[0] = second
-        rate.update(100 * second if second <= 10 else 1000 + 10 * (second - 10))
-    now[0] = 21
-    assert rate.update(1110) == pytest.approx(10, rel=0.2)
+        found = rate.update(Progress(phase="accuracy", done=100 * min(second, 10) + 10 * max(0, second - 10)))
+    assert found == pytest.approx(10)
 
 
 def test_a_new_phase_starts_a_new_rate() -> None:
     now = [0.0]
     rate = Rate(clock=lambda: now[0])
-    rate.update(500)
-    now[0] = 1.0
-    assert rate.update(0) == 0.0
+    rate.update(Progress(phase="warming up", done=0))
+    now[0] = 100.0
+    rate.update(Progress(phase="accuracy", done=0))
+    now[0] = 101.0
+    assert rate.update(Progress(phase="accuracy", done=50)) == pytest.approx(50)
 
 
 @pytest.mark.parametrize(

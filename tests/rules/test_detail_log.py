@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf.rules.detail_log import parse_detail_log, read_detail_log
-from pytest_mlperf.rules.performance import performance
+from pytest_mlperf.rules.performance import performance_of
 from pytest_mlperf.rules.validity import check_log, check_validity
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def test_a_cut_log_is_a_finding_and_never_valid() -> None:
     log = parse_detail_log(whole[:-10])
     [finding] = check_log(log)
     assert finding.rule == "loadgen-log"
-    assert not performance("Offline", log).valid
+    assert not performance_of("Offline", log).valid
 
 
 def test_a_missing_and_a_binary_log_are_findings(tmp_path: Path) -> None:
@@ -71,7 +71,7 @@ KEYS = st.sampled_from(
 )
 def test_whatever_a_log_says_the_rules_answer(pairs: list[tuple[str, Any]], scenario: str, cut: int) -> None:
     log = parse_detail_log("\n".join(line(key, value) for key, value in pairs)[:cut])
-    figures = performance(scenario, log)
+    figures = performance_of(scenario, log)
     findings = [*check_log(log), *check_validity(scenario, log)]
     assert figures.valid or findings
     assert all(len(str(finding).splitlines()) >= 3 for finding in findings)

@@ -7,7 +7,7 @@ import pytest
 from pytest_mlperf.rules.accuracy import Accuracy, check_target
 from pytest_mlperf.rules.detail_log import DetailLog
 from pytest_mlperf.rules.length import Needed, check_accuracy_length, check_performance_length
-from pytest_mlperf.rules.performance import performance
+from pytest_mlperf.rules.performance import performance_of
 from pytest_mlperf.rules.validity import check_validity
 
 INVALID: dict[str, Any] = {
@@ -73,18 +73,18 @@ def test_a_valid_run_has_no_finding() -> None:
 def test_a_result_has_the_key_and_the_unit_of_its_scenario(
     scenario: str, key: str, raw: float, value: float, unit: str
 ) -> None:
-    figures = performance(scenario, DetailLog({key: raw, "result_validity": "VALID"}))
+    figures = performance_of(scenario, DetailLog({key: raw, "result_validity": "VALID"}))
     assert (figures.value, figures.unit, figures.valid) == (value, unit, True)
 
 
 def test_a_result_that_loadgen_does_not_give_is_none_and_not_zero() -> None:
     # SingleStream with too few queries for early stopping reports a latency of 0.
-    assert performance("SingleStream", DetailLog({"early_stopping_latency_ss": 0})).value is None
+    assert performance_of("SingleStream", DetailLog({"early_stopping_latency_ss": 0})).value is None
 
 
 def test_offline_counts_the_samples_of_its_one_query() -> None:
     log = DetailLog({"result_query_count": 1, "effective_samples_per_query": 24_576})
-    assert performance("Offline", log).samples == 24_576
+    assert performance_of("Offline", log).samples == 24_576
 
 
 NEEDED = Needed(min_duration_ms=600_000, min_query_count=24_576, performance_sample_count=64)

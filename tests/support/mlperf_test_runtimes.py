@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,9 @@ from pytest_mlperf.benchmarks.base import (
     Score,
     Tensor,
 )
+
+if TYPE_CHECKING:
+    from pytest_mlperf.artifacts.recipe import Recipe
 
 Inputs = Mapping[str, NDArray[Any]]
 Outputs = Sequence[NDArray[Any]]
@@ -55,7 +58,7 @@ class NullBenchmark(Benchmark):
     def find_model(self, model_format: str, named: Path | None) -> Path:
         return named or Path(__file__)
 
-    def find_dataset(self, named: Path | None, count: int) -> Path:
+    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe:
         return named or Path(__file__).parent
 
     def open_samples(self, dataset: Path, count: int) -> Samples:
@@ -73,6 +76,31 @@ class NullBenchmark(Benchmark):
         return Score(100.0 * float(right) / len(seen), len(seen), {})
 
 
+@dataclass(frozen=True)
+class TallyRecipe:
+    """A data set that takes a moment to build, and writes down each build in the file $MLPERF_TEST_TALLY."""
+
+    kind: str = "dataset"
+    name: str = "tallied"
+    source: str = "made by the test"
+
+    def key(self) -> dict[str, str | int]:
+        return {}
+
+    def build(self, directory: Path) -> None:
+        with Path(os.environ["MLPERF_TEST_TALLY"]).open("a") as tally:
+            tally.write(f"{os.getpid()}\n")
+        time.sleep(0.5)
+        (directory / "samples").touch()
+
+
+class TallyBenchmark(NullBenchmark):
+    """As null, with a data set that has to be built."""
+
+    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe:
+        return TallyRecipe()
+
+
 NULL = NullBenchmark(
     name="null",
     edition="tiny",
@@ -82,6 +110,7 @@ NULL = NullBenchmark(
     contract=Contract((Tensor("x", "float32", (None, 1)),), (Tensor("y", "float32", (None, 1)),)),
     dataset_size=1000,
 )
+TALLY = TallyBenchmark(**{**vars(NULL), "name": "tally", "model_formats": ("tally",)})
 
 
 class Runtime:
@@ -127,11 +156,30 @@ class Null(Runtime):
     max_batch: ClassVar[int | None] = None
 
 
+class Tally(Null):
+    """As null, for the benchmark tally alone."""
+
+    model_format: ClassVar[str] = "tally"
+
+
 class Slow(Runtime):
     """Takes 5 ms a sample, sleeping."""
 
     def run(self, inputs: Inputs) -> Outputs:
         time.sleep(0.005)
+        return (inputs["x"],)
+
+
+class Meets(Runtime):
+    """Infers when two processes have come to the directory $MLPERF_TEST_MEETING, not before."""
+
+    def __init__(self) -> None:
+        self._place = Path(os.environ["MLPERF_TEST_MEETING"])
+
+    def run(self, inputs: Inputs) -> Outputs:
+        (self._place / str(os.getpid())).touch()
+        while len(list(self._place.iterdir())) < 2:
+            time.sleep(0.01)
         return (inputs["x"],)
 
 
@@ -186,6 +234,15 @@ class Stalls(Hangs):
     def fail(self) -> None:
         subprocess.Popen(["sleep", "3600.125"])
         super().fail()
+
+
+class Forks(LateFault):
+    """Dies, and a process that it forked lives on with every descriptor."""
+
+    def fail(self) -> None:
+        if os.fork() == 0:
+            time.sleep(3600.125)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 class Killed(LateFault):

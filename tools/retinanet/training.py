@@ -50,11 +50,13 @@ class Schedule:
     """How long and how fast to descend."""
 
     epochs: int = 8
-    batch: int = 16
-    peak_rate: float = 3e-3
+    batch: int = 8
+    peak_rate: float = 2e-3
     weight_decay: float = 1e-3
     warm_up: float = 0.1
-    box_weight: float = 1.0
+    box_weight: float = 2.0
+    largest_gradient: float = 5.0
+    steady_epochs: int = 2
 
 
 def load_scenes(directory: Path, side: int, workers: int) -> list[TrainingScene]:
@@ -95,29 +97,34 @@ def train(network: RetinaNet, scenes: list[TrainingScene], schedule: Schedule, s
     network.train().to(memory_format=torch.channels_last)
     began = time.monotonic()
     for epoch in range(schedule.epochs):
+        if epoch == schedule.epochs - schedule.steady_epochs:
+            _freeze_statistics(network)
         sums = torch.zeros(2)
         batches = torch.randperm(len(scenes), generator=order)[: steps // schedule.epochs * schedule.batch]
         for batch in batches.view(-1, schedule.batch).tolist():
-            images = torch.stack([scenes[i].image for i in batch]).float() / 255
-            images = _vary_brightness(images, order).to(memory_format=torch.channels_last)
-            with torch.autocast("cpu", torch.bfloat16):
-                logits, offsets = network(images)
-            focal, distance = loss(
-                torch.cat(logits, 1).float(),
-                torch.cat(offsets, 1).float(),
-                [targets[i] for i in batch],
-                anchors,
-            )
+            images = _vary_brightness(torch.stack([scenes[i].image for i in batch]).float() / 255, order)
+            logits, offsets = network(images.to(memory_format=torch.channels_last))
+            focal, distance = loss(torch.cat(logits, 1), torch.cat(offsets, 1), [targets[i] for i in batch], anchors)
             optimizer.zero_grad()
             (focal + schedule.box_weight * distance).backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+            torch.nn.utils.clip_grad_norm_(network.parameters(), schedule.largest_gradient)
             optimizer.step()
             rates.step()
             sums += torch.stack([focal.detach(), distance.detach()])
-        focal_mean, distance_mean = (sums * schedule.epochs / steps).tolist()
-        spent = time.monotonic() - began
-        print(f"epoch {epoch + 1}: class {focal_mean:.4f}, box {distance_mean:.4f}, {spent:.0f} s", flush=True)
+        _tell(epoch, sums * schedule.epochs / steps, time.monotonic() - began)
     network.eval()
+
+
+def _freeze_statistics(network: RetinaNet) -> None:
+    """Normalise by the statistics so far, as inference does: those of a batch make boxes tremble."""
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.eval()
+
+
+def _tell(epoch: int, losses: Tensor, seconds: float) -> None:
+    focal, distance = losses.tolist()
+    print(f"epoch {epoch + 1}: class {focal:.4f}, box {distance:.4f}, {seconds:.0f} s", flush=True)
 
 
 def _vary_brightness(images: Tensor, generator: torch.Generator) -> Tensor:

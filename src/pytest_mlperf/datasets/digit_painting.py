@@ -42,15 +42,15 @@ INK_EDGE: Final = 0.5
 
 _SEED: Final = 20_240_229
 _SPLITS: Final = ("train", "validation")
-# The digits are stored writer by writer, so one cut keeps the writers apart, but for one.
-_FIRST_VALIDATION_DIGIT: Final = 1200
+# Every third digit is for validation: stored writer by writer, the digits of both splits are by all hands.
+_VALIDATION_PERIOD: Final = 3
 _EMPTY_SCENES: Final = 0.05
 _CROWDED_SCENES: Final = 0.08
 _MOST_DIGITS: Final = 12
 # Height of a digit as a fraction of the geometric mean of the scene's sides.
-_SMALLEST: Final = 0.06
-_LARGEST: Final = 0.40
-_SMALLEST_PIXELS: Final = 12
+_SMALLEST: Final = 0.08
+_LARGEST: Final = 0.30
+_SMALLEST_PIXELS: Final = 14
 # Digits may cover this much of each other, as a fraction of the smaller one.
 _MOST_OVERLAP: Final = 0.15
 
@@ -114,8 +114,9 @@ def render(split: Split, index: int) -> Scene:
         for _ in range(rng.integers(2, _MOST_DIGITS + 1)):
             painter.paint_digit()
         objects = painter.objects
-    noise = np.float32(rng.random() * 24) * (rng.random(canvas.shape, dtype=np.float32) - np.float32(0.5))
-    return Scene(np.clip(canvas + noise, 0, 255).astype(np.uint8), tuple(objects))
+    noise = np.float32(rng.random() * 24) * (rng.random((height, width), dtype=np.float32) - np.float32(0.5))
+    canvas += noise[..., None]
+    return Scene(np.clip(canvas, 0, 255, out=canvas).astype(np.uint8), tuple(objects))
 
 
 @cache
@@ -130,7 +131,8 @@ def digits_of(split: Split) -> tuple[_Bytes, _Bytes]:
     path = resources.files("pytest_mlperf") / "data" / "digits.npz"
     with path.open("rb") as file, np.load(file, allow_pickle=False) as digits:
         images, labels = digits["images"], digits["labels"]
-    part = slice(_FIRST_VALIDATION_DIGIT) if split == "train" else slice(_FIRST_VALIDATION_DIGIT, None)
+    for_validation = np.arange(len(labels)) % _VALIDATION_PERIOD == 0
+    part = for_validation if split == "validation" else ~for_validation
     return images[part], labels[part]
 
 
@@ -220,7 +222,8 @@ class _Painter:
 
 def _scene_size(rng: np.random.Generator) -> tuple[int, int]:
     """Return a width and a height: long side mostly large, aspect 1:2 to 2:1."""
-    long_side = int(rng.integers(300, LONGEST_SIDE + 1)) if rng.random() < 0.85 else int(rng.integers(200, 300))
+    shortest, longest = (380, LONGEST_SIDE) if rng.random() < 0.85 else (200, 380)
+    long_side = int(rng.integers(shortest, longest + 1))
     short_side = max(SHORTEST_SIDE, int(long_side * (0.5 + 0.5 * rng.random())))
     return (long_side, short_side) if rng.random() < 0.6 else (short_side, long_side)
 
@@ -290,7 +293,7 @@ def _grain(rng: np.random.Generator, height: int, width: int) -> _Floats:
     size = int(rng.integers(1, 3))
     coarse = rng.random((height // size + 1, width // size + 1), dtype=np.float32) < np.float32(0.5)
     fine = coarse.repeat(size, axis=0).repeat(size, axis=1)[:height, :width]
-    return np.where(fine, np.float32(0.45), np.float32(1.3))
+    return np.where(fine, np.float32(0.6), np.float32(1.25))
 
 
 def _stamp(digit: _Bytes, height: float, angle: float, stretch: float) -> _Floats:
@@ -308,14 +311,15 @@ def _stamp(digit: _Bytes, height: float, angle: float, stretch: float) -> _Float
         Width over height, relative to the original's.
     """
     scale_y, scale_x = height / 8, height / 8 * stretch
-    side = math.ceil(1.5 * 8 * max(scale_x, scale_y)) + 4
+    cos, sin = math.cos(angle), math.sin(angle)
+    high = math.ceil(9 * (scale_y * cos + scale_x * abs(sin)))
+    wide = math.ceil(9 * (scale_x * cos + scale_y * abs(sin)))
     padded = np.zeros((12, 12), np.uint8)
     padded[2:10, 2:10] = digit * np.uint8(15)
-    cos, sin = math.cos(angle), math.sin(angle)
-    # Output pixel -> source pixel, both centred.
+    # From an output pixel to a source pixel, about the middle of both.
     a, b, d, e = cos / scale_x, sin / scale_x, -sin / scale_y, cos / scale_y
-    matrix = (a, b, 6 - (a + b) * side / 2, d, e, 6 - (d + e) * side / 2)
-    enlarged = Image.fromarray(padded).transform((side, side), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
+    matrix = (a, b, 6 - (a * wide + b * high) / 2, d, e, 6 - (d * wide + e * high) / 2)
+    enlarged = Image.fromarray(padded).transform((wide, high), Image.Transform.AFFINE, matrix, Image.Resampling.BICUBIC)
     opacity: _Floats = np.clip(np.asarray(enlarged, np.float32) / np.float32(60) - np.float32(1.1), 0, 1)
     rows, columns = np.flatnonzero(opacity.any(axis=1)), np.flatnonzero(opacity.any(axis=0))
     return opacity[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import sha256
 from importlib.metadata import version
+from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
 from pytest_mlperf.errors import DatasetError
@@ -11,8 +13,8 @@ from pytest_mlperf.errors import DatasetError
 if TYPE_CHECKING:
     from pathlib import Path
 
-GENERATOR: Final = 1
-"""The version of `pytest_mlperf.datasets.digit_painting`; a change of any pixel is a new one."""
+MADE_OF: Final = ("datasets/digit_painting.py", "datasets/digit_scenes.py", "data/digits.npz")
+"""The files of the package that determine the pixels and the boxes."""
 
 MOST: Final = 24_781
 """As many as the official data set has images: minutes to paint, and more than a gigabyte."""
@@ -32,8 +34,11 @@ class ScenesRecipe:
         return f"retinanet-tiny scenes {self.count}"
 
     def key(self) -> dict[str, str | int]:
-        """Return what determines the files: Pillow scales and encodes the pictures."""
-        return {"generator": GENERATOR, "split": "validation", "count": self.count, "pillow": version("pillow")}
+        """Return what determines the files: the generator itself, and the packages that draw, scale and encode."""
+        package = files("pytest_mlperf")
+        made_of = {name: sha256(package.joinpath(*name.split("/")).read_bytes()).hexdigest() for name in MADE_OF}
+        packages = {name: version(name) for name in ("numpy", "pillow")}
+        return {"split": "validation", "count": self.count, **packages, **made_of}
 
     def build(self, directory: Path) -> None:
         """Write the scenes.

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.runner import OnProgress
     from pytest_mlperf.worker.protocol import Progress
 
-TERMINAL_SECONDS = 0.5
 FILE_SECONDS = 60.0
 #: The rate is that of the last so many seconds: a run does not start at its pace.
 WINDOW_SECONDS = 10.0
@@ -26,13 +25,15 @@ class Rate:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: list[tuple[float, int]] = []
+        self._phase = ""
 
-    def update(self, done: int) -> float:
-        """Take the number of samples done so far; return the rate."""
+    def update(self, progress: Progress) -> float:
+        """Take the samples done so far; return the rate. A new phase counts from its own start."""
         now = self._clock()
-        if self._seen and done < self._seen[-1][1]:  # a new phase counts from 0
+        if progress.phase != self._phase:
+            self._phase = progress.phase
             self._seen.clear()
-        self._seen.append((now, done))
+        self._seen.append((now, progress.done))
         while now - self._seen[0][0] > WINDOW_SECONDS and len(self._seen) > 2:
             self._seen.pop(0)
         (first, before), (last, after) = self._seen[0], self._seen[-1]
@@ -52,47 +53,72 @@ def describe(progress: Progress, rate: float) -> str:
     return ", ".join(words)
 
 
+class Terminal:
+    """pytest's terminal, from inside a test: what is written there is not captured.
+
+    Parameters
+    ----------
+    config
+        pytest's. On a worker of pytest-xdist there is no terminal, and nothing is written.
+    """
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
+        self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a line can be renewed there."""
+        return self._reporter is not None and bool(self._reporter.isatty)
+
+    def write_line(self, text: str) -> None:
+        """Write a line of its own."""
+        with self._opened() as reporter:
+            if reporter is not None:
+                reporter.ensure_newline()
+                reporter.write_line(text)
+
+    def renew_line(self, text: str) -> None:
+        """Write over the last line; an empty text clears it."""
+        with self._opened() as reporter:
+            if reporter is not None:
+                reporter.ensure_newline()
+                writer = reporter._tw
+                writer.write(f"\r\x1b[K{text[: writer.fullwidth - 1]}", flush=True)
+
+    @contextmanager
+    def _opened(self) -> Iterator[pytest.TerminalReporter | None]:
+        with self._capture.global_and_fixture_disabled() if self._capture else nullcontext():
+            yield self._reporter
+
+
 @contextmanager
-def show_progress(reporter: pytest.TerminalReporter | None, title: str) -> Iterator[OnProgress]:
-    """Show what a run reports while the block lasts; `reporter` is None on a worker of pytest-xdist."""
-    if reporter is None:
-        yield lambda _: None
-    elif reporter.isatty:
-        yield from _on_terminal(reporter, title)
-    else:
-        yield from _in_file(reporter, title)
+def show_progress(config: pytest.Config, title: str) -> Iterator[OnProgress]:
+    """Show what a run reports while the block lasts."""
+    terminal = Terminal(config)
+    yield from (_renewing if terminal.is_terminal else _by_the_minute)(terminal, title)
 
 
-def _on_terminal(reporter: pytest.TerminalReporter, title: str) -> Iterator[OnProgress]:
-    rate, shown = Rate(), [float("-inf")]
-    writer = reporter._tw
+def _renewing(terminal: Terminal, title: str) -> Iterator[OnProgress]:
+    rate = Rate()
 
-    def update(progress: Progress) -> None:
-        speed, now = rate.update(progress.done), time.monotonic()
-        if now - shown[0] < TERMINAL_SECONDS:
-            return
-        if shown[0] == float("-inf"):
-            reporter.ensure_newline()
-        shown[0] = now
-        line = f"  {title}: {describe(progress, speed)}"[: writer.fullwidth - 1]
-        writer.write(f"\r\x1b[K{line}", flush=True)
+    def update(progress: Progress) -> None:  # the child tells twice a second, and each new phase at once
+        terminal.renew_line(f"  {title}: {describe(progress, rate.update(progress))}")
 
     try:
         yield update
     finally:
-        if shown[0] != float("-inf"):
-            writer.write("\r\x1b[K", flush=True)
+        terminal.renew_line("")
 
 
-def _in_file(reporter: pytest.TerminalReporter, title: str) -> Iterator[OnProgress]:
+def _by_the_minute(terminal: Terminal, title: str) -> Iterator[OnProgress]:
     rate, shown = Rate(), [time.monotonic()]
 
     def update(progress: Progress) -> None:
-        speed, now = rate.update(progress.done), time.monotonic()
+        speed, now = rate.update(progress), time.monotonic()
         if now - shown[0] >= FILE_SECONDS:
             shown[0] = now
-            reporter.ensure_newline()
-            reporter.write_line(f"  {title}: {describe(progress, speed)}")
+            terminal.write_line(f"  {title}: {describe(progress, speed)}")
 
     yield update
 

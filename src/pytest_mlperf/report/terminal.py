@@ -100,7 +100,7 @@ def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any
     converted = [msgspec.convert(result, RunResult) for result in results]
     converted.sort(key=lambda result: (result.case, result.mode))
     editions = sorted({result.edition for result in converted})
-    reporter.section("MLPerf results: " + ", ".join(f"{edition} edition" for edition in editions))
+    reporter.write_sep("=", "MLPerf results: " + ", ".join(f"{edition} edition" for edition in editions))
     good = {"VALID", "reached"}
     rows = [row(result) for result in converted]
     for line in lines(rows, reporter._tw.fullwidth):

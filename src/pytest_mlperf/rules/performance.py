@@ -45,7 +45,7 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     latency_ms: dict[str, float]
 
 
-def performance(scenario: str, log: DetailLog) -> Performance:
+def performance_of(scenario: str, log: DetailLog) -> Performance:
     """Return the figures of a performance run's detail log."""
     field = RESULT_FIELDS[scenario]
     raw = log.number(field.key)

@@ -100,7 +100,7 @@ def _latency_bound(scenario: str, log: DetailLog) -> Finding | None:
         f"the {percentile:g}th percentile latency is over the bound",
         f"at most {bound:g} ms",
         f"{found / NANOSECONDS_PER_MS:.4g} ms" if found is not None else "a higher one",
-        f"offer fewer queries than {rate:g} per second with --target-qps",
+        f"offer fewer queries than {rate:g} per second with --target-qps" if rate else "lower --target-qps",
     )
 
 

@@ -6,7 +6,6 @@ import faulthandler
 import math
 import os
 import platform
-import resource
 import sys
 import time
 from pathlib import Path
@@ -43,7 +42,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.base import Backend, Session
     from pytest_mlperf.benchmarks.base import Benchmark
 
-KILOBYTE = 1024
+KIBIBYTE = 1024
 
 
 class Stopwatch:
@@ -91,8 +90,19 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         versions=_versions(backend),
         seconds=watch.seconds,
         samples_done=reporter.done,
-        peak_memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KILOBYTE,
+        peak_memory_bytes=peak_memory_bytes(),
     )
+
+
+def peak_memory_bytes() -> int:
+    """Return the most memory that this process has had in RAM.
+
+    Not getrusage: its maximum lives through exec and begins with what the parent had.
+    """
+    for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * KIBIBYTE
+    return 0
 
 
 def _bench(

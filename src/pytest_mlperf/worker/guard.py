@@ -7,6 +7,8 @@ or SIGABRT at a later moment. So a fault is written down where it happens and th
 from __future__ import annotations
 
 import os
+import signal
+import stat
 import sys
 import threading
 import traceback
@@ -74,11 +76,19 @@ def leave(code: int) -> NoReturn:
 
 
 def exit_with_parent(lifeline: int) -> None:
-    """End this process when the other end of the `lifeline` pipe closes, that is, when the parent is gone."""
+    """End this process when the other end of the `lifeline` pipe closes, that is, when the parent is gone.
+
+    What the runtime has started goes too, where this process leads a group of its own. A `lifeline` that is no
+    pipe, as in a run by hand, says nothing about a parent.
+    """
+    if not stat.S_ISFIFO(os.fstat(lifeline).st_mode):
+        return
 
     def wait() -> None:
         while os.read(lifeline, 1):
             pass
+        if os.getpgrp() == os.getpid():
+            os.killpg(os.getpgrp(), signal.SIGKILL)
         os._exit(EXIT_ORPHANED)
 
     threading.Thread(target=wait, name="lifeline", daemon=True).start()

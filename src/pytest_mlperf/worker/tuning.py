@@ -183,11 +183,12 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, query: int) -> Tuned:
         return time.perf_counter() - start
 
     serve()
-    seconds = [serve()]
-    while sum(seconds) < TRIAL_SECONDS:
+    total, seconds = 0.0, []
+    while total < TRIAL_SECONDS:
         seconds.append(serve())
+        total += seconds[-1]
     sut.close()
-    return Tuned(layout, query * len(seconds) / sum(seconds), sorted(seconds)[len(seconds) // 2], {})
+    return Tuned(layout, query * len(seconds) / total, sorted(seconds)[len(seconds) // 2], {})
 
 
 def _rehearsal_sut(layout: ExecutionLayout, actors: Sequence[_Rehearsal], bench: Bench) -> SUT:

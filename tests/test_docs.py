@@ -1,0 +1,38 @@
+"""The docs say what is there."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.options import OPTIONS
+from tests.conftest import REPOSITORY
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PAGES = [REPOSITORY / "README.md", REPOSITORY / "CHANGELOG.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+
+
+def test_the_reference_has_every_option_and_no_other() -> None:
+    text = (REPOSITORY / "docs" / "reference.md").read_text("utf-8")
+    tables = text.partition("## Options")[2].partition("## Exit codes")[0]
+    described = set(re.findall(r"^\| `(--[a-z-]+)", tables, re.MULTILINE))
+    assert described == {option.flag for option in OPTIONS} | {"--short"}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_of_the_project_lead_somewhere(page: Path) -> None:
+
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_the_rooms_of_the_design_are_those_of_the_package() -> None:
+    text = (REPOSITORY / "docs" / "design.md").read_text("utf-8").partition("src/pytest_mlperf/")[2]
+    drawn = set(re.findall(r"^        ([a-z_]+(?:\.py|/))", text, re.MULTILINE))
+    package = REPOSITORY / "src" / "pytest_mlperf"
+    there = {f"{p.name}/" if p.is_dir() else p.name for p in package.iterdir() if not p.name.startswith("_")}
+    assert drawn == {name for name in there if name != "py.typed"}

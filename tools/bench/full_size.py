@@ -1,0 +1,113 @@
+"""Offline at RetinaNet's official size through the plugin, against bare loops of the same runtime.
+
+First export a model of the official size with random weights (extra ``train``):
+
+    python tools/bench/export_full_size.py retinanet-full.onnx
+    python tools/bench/full_size.py retinanet-full.onnx
+
+The bare loops are the two layouts that compete: one inference with all threads, and one single-threaded
+inference a core. Loops and plugin take turns; the ratio is the plugin's rate over the better loop's.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+from plugin_run import ONNXRUNTIME, run
+
+from pytest_mlperf.backends.onnxruntime import OnnxRuntime
+from pytest_mlperf.benchmarks.retinanet import OFFICIAL
+from pytest_mlperf.datasets.openimages import ANNOTATIONS, IMAGES
+from pytest_mlperf.worker.tuning import available_cores
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+DISTINCT = 16
+
+
+def make_dataset(directory: Path) -> None:
+    """Write images of noise with an annotation file of the official form."""
+    rng = np.random.default_rng(0)
+    (directory / IMAGES).mkdir(parents=True)
+    (directory / ANNOTATIONS).parent.mkdir()
+    images = []
+    for index in range(DISTINCT):
+        coarse = Image.fromarray(rng.integers(0, 256, (48, 64, 3), np.uint8))
+        coarse.resize((1024, 768), Image.Resampling.BICUBIC).save(directory / IMAGES / f"{index:016x}.jpg", quality=90)
+        images.append({"id": index + 1, "file_name": f"{index:016x}.jpg", "width": 1024, "height": 768})
+    box = {"id": 1, "image_id": 1, "category_id": 0, "bbox": [10, 10, 50, 50], "area": 2500, "iscrowd": 0}
+    categories = [{"id": number, "name": str(number)} for number in range(264)]
+    content = {"images": images, "annotations": [box], "categories": categories}
+    (directory / ANNOTATIONS).write_text(json.dumps(content))
+
+
+def bare_rate(model: Path, images: Sequence[NDArray[Any]], count: int, *, streams: int, threads: int) -> float:
+    """Return images a second of a loop around the runtime: `streams` Python threads on one session."""
+    session = OnnxRuntime().load(model, OFFICIAL.contract, "cpu", threads)
+    numbers = iter(range(count))
+
+    def work() -> None:
+        for number in numbers:
+            session.run({"images": images[number % len(images)][None]})
+
+    for _ in range(streams):
+        session.run({"images": images[0][None]})
+    workers = [threading.Thread(target=work) for _ in range(streams)]
+    start = time.perf_counter()
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return count / (time.perf_counter() - start)
+
+
+def main() -> None:
+    """Print every round and the ratio."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("--images", type=int, default=24, help="inferences a loop")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    cores = available_cores()
+    ratios = []
+    with tempfile.TemporaryDirectory() as name:
+        dataset = Path(name)
+        make_dataset(dataset)
+        samples = OFFICIAL.open_samples(dataset, DISTINCT)
+        images = [samples.load(index)["images"] for index in range(DISTINCT)]
+        print(f"{options.images} images of 800x800, {cores} cores; images/s")
+        for _ in range(options.rounds):
+            one = bare_rate(options.model, images, options.images, streams=1, threads=cores)
+            many = bare_rate(options.model, images, options.images, streams=cores, threads=1)
+            log, layout = run(
+                benchmark="pytest_mlperf.benchmarks.retinanet:OFFICIAL",
+                backend=ONNXRUNTIME,
+                scenario="Offline",
+                model=str(options.model.absolute()),
+                dataset=str(dataset),
+                sample_count=DISTINCT,
+                test_query_count=options.images,
+            )
+            plugin = log.number("result_samples_per_second") or 0
+            ratios.append(plugin / max(one, many))
+            print(
+                f"  bare 1x{cores} threads {one:.3f}   bare {cores}x1 thread {many:.3f}   plugin {plugin:.3f} "
+                f"({layout.streams}x{layout.threads})   ratio {ratios[-1]:.3f}"
+            )
+    print(f"median ratio {statistics.median(ratios):.3f} (aim: at least 0.97)")
+
+
+if __name__ == "__main__":
+    main()

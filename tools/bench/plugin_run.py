@@ -1,0 +1,28 @@
+"""Runs the worker as the plugin does, for the benches that compare it with a bare loop."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
+from pytest_mlperf.runner import execute
+from pytest_mlperf.worker.protocol import ExecutionLayout, RunSpec
+
+SUPPORT = Path(__file__).parents[2] / "tests" / "support"
+ONNXRUNTIME = "pytest_mlperf.backends.onnxruntime:OnnxRuntime"
+
+
+def run(**settings: Any) -> tuple[DetailLog, ExecutionLayout]:
+    """Run one performance case; return LoadGen's detail log and the layout that the warm-up chose."""
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")]))
+    with tempfile.TemporaryDirectory() as output:
+        defaults: dict[str, Any] = {"device": "cpu", "mode": "performance", "run_length": "short", "output": output}
+        finished = execute(RunSpec(**defaults | settings), sys.executable, lambda _: None)
+        layout = finished.result.layout
+        if layout is None:
+            raise RuntimeError("the run has no layout")
+        return read_detail_log(Path(output) / "mlperf_log_detail.txt"), layout
