@@ -217,12 +217,14 @@ def unusual(scenes: Path, tmp_path: Path) -> tuple[Path, Path]:
 
 
 def test_a_run_over_unusual_images_finds_what_it_finds_in_their_pixels(tiny: Tiny, unusual: tuple[Path, Path]) -> None:
-    found = []
+    found, scores = [], []
     for dataset in unusual:
         session = tiny.run(dataset=dataset)
-        assert session.outcomes().startswith("1 passed"), session.output
         [result] = tiny.results()
+        # Whether a gray or a tiny picture costs the target is the model's affair.
+        assert result["verdict"] in ("reached", "below target"), session.output
         assert result["accuracy"]["samples"] == 8
+        scores.append(result["accuracy"]["value"])
         found.append(read_float32(Path(result["output"]) / "mlperf_log_accuracy.json", columns=7))
     strange, plain = found
     rows = {index: name.__name__ for index, name in enumerate(UNUSUAL, start=1)}
@@ -235,6 +237,8 @@ def test_a_run_over_unusual_images_finds_what_it_finds_in_their_pixels(tiny: Tin
             assert len(sure[0]) > 0
             assert np.allclose(sure[0], sure[1], atol=0.02)
     assert len(strange.values) == pytest.approx(len(plain.values), abs=2)
+    assert scores[0] == pytest.approx(scores[1], abs=1)
+    assert scores[0] > 30
 
 
 @pytest.mark.parametrize("mode", ["RGB", "L", "LA", "P", "1", "CMYK"])
