@@ -43,7 +43,7 @@ class Rebuilt:
     """A session on a damaged cache, and what it made of it."""
 
     session: Session
-    cache: Path
+    tiny: Tiny
 
 
 @pytest.fixture(scope="session")
@@ -58,23 +58,23 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Rebuilt:
     lock.write_text("4194305")  # above the largest process number that Linux gives by default
     lock.with_name(f"{lock.name}.holder").write_text('{"pid": 4194305, "host": "elsewhere", "since": "2001-01-01"}')
     tiny = Tiny(partial(run_benchmarks, directory=root), root, root / "cache", root / "results", root / "report.json")
-    return Rebuilt(tiny.made(), root / "cache")
+    return Rebuilt(tiny.made(), tiny)
 
 
 @pytest.fixture(scope="session")
 def whole_cache(rebuilt: Rebuilt) -> Path:
     """A cache with the tiny edition's data set, for everybody to read."""
-    return rebuilt.cache
+    return rebuilt.tiny.cache
 
 
 def test_a_damaged_entry_behind_a_stale_lock_is_made_again_without_a_word(rebuilt: Rebuilt) -> None:
-    assert rebuilt.session.outcomes().startswith("1 passed"), rebuilt.session.output
+    rebuilt.tiny.runs(rebuilt.session)
     assert not any(word in rebuilt.session.output.lower() for word in ("warning", "is not used", "captured"))
-    made = Store(rebuilt.cache).find(RECIPE)
+    made = Store(rebuilt.tiny.cache).find(RECIPE)
     assert made is not None
     made.verify()
     assert len(list((made.path / IMAGES).iterdir())) == RECIPE.count
-    assert leftovers(rebuilt.cache) == []
+    assert leftovers(rebuilt.tiny.cache) == []
 
 
 @pytest.mark.parametrize("place", ["a file", "below a file", "/sys/pytest-mlperf"])
@@ -110,11 +110,10 @@ def test_a_read_only_cache_serves_what_it_has(tiny: Tiny, whole_cache: Path, mak
     disk = make_disk("64m")
     shutil.copytree(whole_cache, disk / "cache")
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    session = tiny.made("--mlperf-cache", str(disk / "cache"))
-    assert session.outcomes().startswith("1 passed"), session.output
+    tiny.runs(tiny.made("--mlperf-cache", str(disk / "cache")))
 
 
-@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+@pytest.mark.parametrize("locale", ["C.UTF-8", pytest.param("C", marks=pytest.mark.slow)])
 def test_every_path_may_have_spaces_and_letters_of_any_language(
     tiny: Tiny, whole_cache: Path, tmp_path: Path, locale: str
 ) -> None:
@@ -123,11 +122,9 @@ def test_every_path_may_have_spaces_and_letters_of_any_language(
     shutil.copytree(whole_cache, directory / "cache")
     tiny = replace(tiny, cache=directory / "cache", output=directory / "results", report=directory / "report.json")
     session = tiny.made(directory=directory / "here", LC_ALL=locale)
-    assert session.outcomes().startswith("1 passed"), session.output
-    [result] = tiny.results()
+    result = tiny.runs(session)
     assert Path(result["output"]).is_relative_to(tiny.output)
     assert (Path(result["output"]) / "mlperf_log_accuracy.json").stat().st_size > 0
-    assert result["accuracy"]["samples"] == 8
     assert sorted(path.name for path in directory.iterdir()) == ["cache", "here", "report.json", "results"]
 
 

@@ -79,17 +79,14 @@ def test_fewer_images_than_asked_for(tiny: Tiny) -> None:
     assert tiny.logs() == []
 
 
-@pytest.mark.parametrize(("options", "asked"), [((), "500"), (("--dataset-size", "24782"), "24,782")])
-def test_fewer_images_than_the_official_edition_uses(
-    tiny: Tiny, tmp_path: Path, options: tuple[str, ...], asked: str
-) -> None:
+def test_fewer_images_in_the_official_editions_directory_than_asked_for(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "model.onnx").write_bytes(b"is looked at after the data set")
     session = tiny.benchmarks(
         *("--model", "retinanet", "--backend", "onnxruntime", "--scenario", "Offline", "--mode", "accuracy"),
         *("--model-path", str(tmp_path / "model.onnx"), "--dataset-path", str(tiny.scenes)),
-        *("--mlperf-json", str(tiny.report), "--mlperf-output", str(tiny.output), *options),
+        *("--mlperf-json", str(tiny.report), "--mlperf-output", str(tiny.output), "--dataset-size", "24782"),
     )
-    tiny.refuses(session, "too few images", f"expected: {asked}; found: 8", "at most 8 with --dataset-size")
+    tiny.refuses(session, "too few images", "expected: 24,782; found: 8", "at most 8 with --dataset-size")
 
 
 # An image file.
@@ -220,10 +217,7 @@ def test_a_run_over_unusual_images_finds_what_it_finds_in_their_pixels(tiny: Tin
     found, scores = [], []
     for dataset in unusual:
         session = tiny.run(dataset=dataset)
-        [result] = tiny.results()
-        # Whether a gray or a tiny picture costs the target is the model's affair.
-        assert result["verdict"] in ("reached", "below target"), session.output
-        assert result["accuracy"]["samples"] == 8
+        result = tiny.runs(session)
         scores.append(result["accuracy"]["value"])
         found.append(read_float32(Path(result["output"]) / "mlperf_log_accuracy.json", columns=7))
     strange, plain = found
