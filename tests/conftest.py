@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,32 +37,33 @@ class Session:
 RunSession = Callable[..., Session]
 
 
+def run_benchmarks(
+    *options: str,
+    directory: Path,
+    path: str | Path = REPOSITORY / "benchmarks",
+    python: Sequence[str] = (sys.executable,),
+    **variables: str,
+) -> Session:
+    """Run ``pytest benchmarks`` with options in a directory, with the test runtimes installed."""
+    done = subprocess.run(
+        [*python, "-m", "pytest", "-p", "no:cacheprovider", str(path), *options],
+        cwd=directory,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(support_path()), "COLUMNS": "200", **variables},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    return Session(done.returncode, done.stdout)
+
+
 @pytest.fixture
 def benchmarks(tmp_path: Path) -> RunSession:
-    """Run ``pytest benchmarks`` with options, in an empty directory, with the test runtimes installed."""
+    """Run ``pytest benchmarks`` in an empty directory."""
     here = tmp_path / "here"
     here.mkdir()
-
-    def run(
-        *options: str,
-        path: str | Path = REPOSITORY / "benchmarks",
-        python: Sequence[str] = (sys.executable,),
-        directory: Path = here,
-        **variables: str,
-    ) -> Session:
-        done = subprocess.run(
-            [*python, "-m", "pytest", "-p", "no:cacheprovider", str(path), *options],
-            cwd=directory,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(support_path()), "COLUMNS": "200", **variables},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        return Session(done.returncode, done.stdout)
-
-    return run
+    return partial(run_benchmarks, directory=here)
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,24 +15,66 @@ import pytest
 
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.benchmarks.retinanet import TINY
+from pytest_mlperf.datasets.digit_scenes import generate
+from pytest_mlperf.datasets.openimages import IMAGES
 from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
 from tests.artifacts.recipes import leftovers
+from tests.bad_input.conftest import Tiny
+from tests.conftest import run_benchmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.bad_input.conftest import Tiny
+    from tests.conftest import Session
 
 RECIPE = ScenesRecipe(TINY.dataset_size)
 ADVICE = "--mlperf-cache DIR or PYTEST_MLPERF_CACHE"
 
 
+class OneScene(ScenesRecipe):
+    """The data set's entry with less in it than another process of this version would have made."""
+
+    def build(self, directory: Path) -> None:
+        generate(directory, "validation", 1)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A session on a damaged cache, and what it made of it."""
+
+    session: Session
+    tiny: Tiny
+
+
 @pytest.fixture(scope="session")
-def whole_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Rebuilt:
+    """Run the tiny edition on a cache with files that are not those of the manifest, behind a stale lock."""
+    root = tmp_path_factory.mktemp("rebuilt")
+    made = Store(root / "cache").get(OneScene(RECIPE.count))
+    image = made.path / IMAGES / "scene-000000.jpg"
+    image.chmod(0o644)
+    os.truncate(image, 100)
+    [lock] = (root / "cache" / ".locks").glob("*.lock")
+    lock.write_text("4194305")  # above the largest process number that Linux gives by default
+    lock.with_name(f"{lock.name}.holder").write_text('{"pid": 4194305, "host": "elsewhere", "since": "2001-01-01"}')
+    tiny = Tiny(partial(run_benchmarks, directory=root), root, root / "cache", root / "results", root / "report.json")
+    return Rebuilt(tiny.made(), tiny)
+
+
+@pytest.fixture(scope="session")
+def whole_cache(rebuilt: Rebuilt) -> Path:
     """A cache with the tiny edition's data set, for everybody to read."""
-    root = tmp_path_factory.mktemp("whole") / "cache"
-    Store(root).get(RECIPE)
-    return root
+    return rebuilt.tiny.cache
+
+
+def test_a_damaged_entry_behind_a_stale_lock_is_made_again_without_a_word(rebuilt: Rebuilt) -> None:
+    rebuilt.tiny.runs(rebuilt.session)
+    assert not any(word in rebuilt.session.output.lower() for word in ("warning", "is not used", "captured"))
+    made = Store(rebuilt.tiny.cache).find(RECIPE)
+    assert made is not None
+    made.verify()
+    assert len(list((made.path / IMAGES).iterdir())) == RECIPE.count
+    assert leftovers(rebuilt.tiny.cache) == []
 
 
 @pytest.mark.parametrize("place", ["a file", "below a file", "/sys/pytest-mlperf"])
@@ -67,11 +110,10 @@ def test_a_read_only_cache_serves_what_it_has(tiny: Tiny, whole_cache: Path, mak
     disk = make_disk("64m")
     shutil.copytree(whole_cache, disk / "cache")
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
-    session = tiny.made("--mlperf-cache", str(disk / "cache"))
-    assert session.outcomes().startswith("1 passed"), session.output
+    tiny.runs(tiny.made("--mlperf-cache", str(disk / "cache")))
 
 
-@pytest.mark.parametrize("locale", ["C.UTF-8", "C"])
+@pytest.mark.parametrize("locale", ["C.UTF-8", pytest.param("C", marks=pytest.mark.slow)])
 def test_every_path_may_have_spaces_and_letters_of_any_language(
     tiny: Tiny, whole_cache: Path, tmp_path: Path, locale: str
 ) -> None:
@@ -80,34 +122,10 @@ def test_every_path_may_have_spaces_and_letters_of_any_language(
     shutil.copytree(whole_cache, directory / "cache")
     tiny = replace(tiny, cache=directory / "cache", output=directory / "results", report=directory / "report.json")
     session = tiny.made(directory=directory / "here", LC_ALL=locale)
-    assert session.outcomes().startswith("1 passed"), session.output
-    [result] = tiny.results()
+    result = tiny.runs(session)
     assert Path(result["output"]).is_relative_to(tiny.output)
     assert (Path(result["output"]) / "mlperf_log_accuracy.json").stat().st_size > 0
-    assert result["accuracy"]["samples"] == 8
     assert sorted(path.name for path in directory.iterdir()) == ["cache", "here", "report.json", "results"]
-
-
-def test_a_damaged_entry_behind_a_stale_lock_is_made_again_without_a_word(tiny: Tiny, whole_cache: Path) -> None:
-    shutil.copytree(whole_cache, tiny.cache)
-    store = Store(tiny.cache)
-    made = store.find(RECIPE)
-    assert made is not None
-    image = next(made.path.rglob("scene-000007.jpg"))
-    image.chmod(0o644)
-    os.truncate(image, 100)
-    locks = tiny.cache / ".locks"
-    lock = next(locks.glob("*.lock"))
-    lock.write_text("4194305")  # above the largest process number that Linux gives by default
-    lock.with_name(f"{lock.name}.holder").write_text('{"pid": 4194305, "host": "elsewhere", "since": "2001-01-01"}')
-    session = tiny.made()
-    assert session.outcomes().startswith("1 passed"), session.output
-    assert not any(word in session.output.lower() for word in ("warning", "is not used", "captured"))
-    again = store.find(RECIPE)
-    assert again is not None
-    again.verify()
-    assert [file.sha256 for file in again.manifest.files] == [file.sha256 for file in made.manifest.files]
-    assert leftovers(tiny.cache) == []
 
 
 def test_a_place_for_device_leases_that_is_taken(tiny: Tiny, tmp_path: Path) -> None:
