@@ -6,10 +6,14 @@ import platform
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
 
 from pytest_mlperf.errors import RequirementError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: The first LoadGen with mlperf.conf built in, which the worker reads its settings from.
 LOADGEN_REQUIREMENT = "mlcommons-loadgen>=5.0"
@@ -30,15 +34,15 @@ class LoadGen:
     version: str
 
 
-def find_python(backend: str, requirement: str) -> Python:
-    """Return the running interpreter, when `requirement` of `backend` is installed in it.
+def find_python(backend: str, requirements: Sequence[str]) -> Python:
+    """Return the running interpreter, when one of the `requirements` of `backend` is installed in it.
 
     Raises
     ------
     RequirementError
-        The package is missing or of another version.
+        Each of the packages is missing or of another version.
     """
-    installed_version(requirement, f"the backend {backend}")
+    installed_version(requirements, f"the backend {backend}")
     return Python(sys.executable, platform.python_version())
 
 
@@ -50,20 +54,26 @@ def find_loadgen() -> LoadGen:
     RequirementError
         It is missing or too old.
     """
-    return LoadGen(installed_version(LOADGEN_REQUIREMENT, "LoadGen"))
+    return LoadGen(installed_version([LOADGEN_REQUIREMENT], "LoadGen"))
 
 
-def installed_version(requirement: str, needed_by: str) -> str:
-    """Return the version of the package that `requirement` names, when it satisfies it."""
-    wanted = Requirement(requirement)
+def installed_version(requirements: Sequence[str], needed_by: str) -> str:
+    """Return the version of the first package that satisfies its requirement."""
+    found = {requirement: _version(Requirement(requirement).name) for requirement in requirements}
+    for requirement, there in found.items():
+        if there is not None and Requirement(requirement).specifier.contains(there, prereleases=True):
+            return there
+    first = requirements[0]
+    others = [f"{Requirement(other).name} {there}" for other, there in found.items() if there]
+    raise RequirementError(
+        f"{needed_by} needs the package {Requirement(first).name}",
+        f"expected: {' or '.join(requirements)}; found: {', '.join(others) or 'nothing'}, in {sys.executable}",
+        f"install it: {sys.executable} -m pip install '{first}'",
+    )
+
+
+def _version(package: str) -> str | None:
     try:
-        found = version(wanted.name)
+        return version(package)
     except PackageNotFoundError:
-        found = "nothing"
-    if found == "nothing" or not wanted.specifier.contains(found, prereleases=True):
-        raise RequirementError(
-            f"{needed_by} needs the package {wanted.name}",
-            f"expected: {requirement}; found: {found}, in {sys.executable}",
-            f"install it: {sys.executable} -m pip install '{requirement}'",
-        )
-    return found
+        return None

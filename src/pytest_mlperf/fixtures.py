@@ -57,7 +57,7 @@ def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
     from pytest_mlperf.environment import find_python
 
     backend = mlperf_session.registry.backend(mlperf_case.backend)
-    return find_python(backend.name, backend.requirement)
+    return find_python(backend.name, backend.requirements)
 
 
 @pytest.fixture(scope="session")

@@ -117,7 +117,7 @@ class Runtime:
 
     name: ClassVar[str] = ""
     devices: ClassVar[tuple[str, ...]] = ("cpu",)
-    requirement: ClassVar[str] = "numpy>=1.26"
+    requirements: ClassVar[tuple[str, ...]] = ("numpy>=1.26",)
     model_format: ClassVar[str] = "none"
     concurrent: ClassVar[bool] = True
 

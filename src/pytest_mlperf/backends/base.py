@@ -41,8 +41,8 @@ class Backend(Protocol):
         As users select it.
     devices
         The devices that it can be asked for.
-    requirement
-        What pip installs for it.
+    requirements
+        What pip installs for it; any one of them serves.
     model_format
         The form of model file that it loads: ``onnx``.
     concurrent
@@ -51,7 +51,7 @@ class Backend(Protocol):
 
     name: ClassVar[str]
     devices: ClassVar[tuple[str, ...]]
-    requirement: ClassVar[str]
+    requirements: ClassVar[tuple[str, ...]]
     model_format: ClassVar[str]
     concurrent: ClassVar[bool]
 

@@ -52,7 +52,7 @@ class OnnxRuntime:
 
     name: ClassVar[str] = "onnxruntime"
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
-    requirement: ClassVar[str] = "onnxruntime>=1.19"
+    requirements: ClassVar[tuple[str, ...]] = ("onnxruntime>=1.19", "onnxruntime-gpu>=1.19")
     model_format: ClassVar[str] = "onnx"
     concurrent: ClassVar[bool] = True
 
