@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +26,15 @@ class DetailLog:
     fault: str | None = None
 
     def number(self, key: str) -> float | None:
-        """Return a numeric value, or None when the log has none."""
+        """Return a finite number, or None when the log has none under this key."""
         value = self.values.get(key)
-        return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+        if not isinstance(value, (int, float)) or isinstance(value, bool):
+            return None
+        try:
+            number = float(value)
+        except OverflowError:
+            return None
+        return number if math.isfinite(number) else None
 
 
 def read_detail_log(path: Path) -> DetailLog:
