@@ -12,13 +12,14 @@ from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.runner import execute
 from pytest_mlperf.worker.protocol import ExecutionLayout, RunSpec
 
-SUPPORT = Path(__file__).parents[2] / "tests" / "support"
+#: Where the test runtimes and the benches' own are.
+RUNTIMES = (Path(__file__).parents[2] / "tests" / "support", Path(__file__).parent)
 ONNXRUNTIME = "pytest_mlperf.backends.onnxruntime:OnnxRuntime"
 
 
 def run(**settings: Any) -> tuple[DetailLog, ExecutionLayout]:
     """Run one performance case; return LoadGen's detail log and the layout that the warm-up chose."""
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(SUPPORT), os.environ.get("PYTHONPATH")]))
+    os.environ["PYTHONPATH"] = os.pathsep.join(map(str, RUNTIMES))
     with tempfile.TemporaryDirectory() as output:
         defaults: dict[str, Any] = {"device": "cpu", "mode": "performance", "run_length": "short", "output": output}
         finished = execute(RunSpec(**defaults | settings), sys.executable, lambda _: None)
