@@ -46,6 +46,18 @@ class CacheError(MLPerfError):
     """A cache directory that cannot be read or written, or an artifact that cannot be made."""
 
 
+class FetchError(MLPerfError):
+    """A file that no address gives as it should be: unreachable, cut off, changed, with a wrong checksum."""
+
+
+class OfflineError(FetchError):
+    """Something that is only to be had from the network, which must not be used."""
+
+
+class ArchiveError(MLPerfError):
+    """An archive that is damaged, or that would write outside its directory or fill the disk."""
+
+
 class RequirementError(MLPerfError):
     """A package, a Python or a device that a case needs and this machine does not have."""
 
