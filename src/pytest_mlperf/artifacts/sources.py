@@ -6,10 +6,14 @@ import os
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
-from urllib.parse import SplitResult, quote, unquote, urlsplit, urlunsplit
+from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
+
+from pytest_mlperf.errors import FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+_WEB = ("https://", "http://")
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,9 @@ class RemoteFile:
             raise ValueError(f"a remote file's name is a relative path, not {self.name!r}")
         if not self.urls:
             raise ValueError(f"{self.name} has no address")
+        for url in self.urls:
+            if not _is_address(url):
+                raise ValueError(f"{self.name} has the address {url!r}, which is not of https, http or file")
 
     @property
     def checksum(self) -> str | None:
@@ -123,6 +130,11 @@ def addresses(file: RemoteFile, network: Network) -> tuple[str, ...]:
     With a mirror, ``https://host/a/b?c=d`` becomes ``<mirror>/a/b?c=d``. In a directory that is the file
     ``a/b?c=d`` (a ``/`` in the query is written ``%2F``: the names that ``wget -x -nH`` gives), or else ``a/b``.
     ``file:`` addresses stay as they are.
+
+    Raises
+    ------
+    FetchError
+        The mirror is an address of another kind.
     """
     found: dict[str, None] = {}
     for url in file.urls:
@@ -150,11 +162,26 @@ def _mirrored(url: str, mirror: str | Path | None) -> list[str]:
     parts = urlsplit(url)
     if mirror is None or parts.scheme == "file":
         return [url]
-    if isinstance(mirror, str) and urlsplit(mirror).scheme in ("http", "https"):
+    if isinstance(mirror, str) and "://" in mirror and not _is_address(mirror):
+        raise FetchError(
+            f"cannot use the mirror {mirror}",
+            "expected a directory or an address like http://mirror:8000, found an address of another kind",
+            "Name a directory, or an address that starts with https:, http: or file:.",
+        )
+    if isinstance(mirror, str) and mirror.startswith(_WEB):
         base = urlsplit(mirror)
         path = base.path.rstrip("/") + "/" + parts.path.lstrip("/")
         return [urlunsplit((base.scheme, base.netloc, path, parts.query, ""))]
     return [path.as_uri() for path in _in_directory(_directory(mirror), parts)]
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # may be no number
+    except ValueError:
+        return False
+    return bool(parts.hostname) if url.startswith(_WEB) else parts.scheme == "file" and parts.path.startswith("/")
 
 
 def _directory(mirror: str | Path) -> Path:
@@ -164,9 +191,8 @@ def _directory(mirror: str | Path) -> Path:
 
 def _in_directory(directory: Path, parts: SplitResult) -> list[Path]:
     # The address is the publisher's, but a redirect or a list of files may have written it.
-    names = [unquote(name) for name in parts.path.split("/") if name]
-    names = [quote(name, safe="") if name in (".", "..") else name.replace("/", "%2F") for name in names]
-    plain = directory.joinpath(*names)
+    names = [unquote(name).replace("/", "%2F") for name in parts.path.split("/")]
+    plain = directory.joinpath(*(name for name in names if name not in ("", ".", "..")))
     if not parts.query:
         return [plain]
     return [plain.with_name(f"{plain.name}?{parts.query.replace('/', '%2F')}"), plain]
