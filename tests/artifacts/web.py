@@ -64,7 +64,7 @@ class Web:
     most_at_once: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
     url: str = ""
-    _busy: int = 0
+    busy: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def asked(self, path: str) -> list[Request]:
@@ -81,8 +81,8 @@ class Web:
 
     def enter(self, by: int) -> None:
         with self._lock:
-            self._busy += by
-            self.most_at_once = max(self.most_at_once, self._busy)
+            self.busy += by
+            self.most_at_once = max(self.most_at_once, self.busy)
 
     def count(self, size: int) -> None:
         with self._lock:

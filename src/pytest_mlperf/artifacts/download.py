@@ -20,7 +20,7 @@ from pytest_mlperf.artifacts.transfer import Partial, Received, measure, receive
 from pytest_mlperf.errors import CacheError, FetchError, OfflineError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -77,7 +77,19 @@ class Custody:
     noted: bool = False
 
 
-def fetch(file: RemoteFile, directory: Path, network: Network, custody: Custody | None = None) -> Fetched:
+def partial_path(file: RemoteFile, directory: Path) -> Path:
+    """Return where a file grows while it is fetched."""
+    target = directory / file.name
+    return target.with_name(f"{target.name}.part")
+
+
+def fetch(
+    file: RemoteFile,
+    directory: Path,
+    network: Network,
+    custody: Custody | None = None,
+    on_size: Callable[[int], None] | None = None,
+) -> Fetched:
     """Return ``directory/<file.name>``; fetch it if it is not there, from the first address that gives it.
 
     A fetch that was cut off leaves ``<file.name>.part`` and a note beside it, and the next one goes on there.
@@ -93,6 +105,8 @@ def fetch(file: RemoteFile, directory: Path, network: Network, custody: Custody 
         How.
     custody
         What to check against, and where to keep what is wrong.
+    on_size
+        Told how many bytes are in `partial_path`, at each piece; fewer than before where it begins anew.
 
     Raises
     ------
@@ -105,7 +119,7 @@ def fetch(file: RemoteFile, directory: Path, network: Network, custody: Custody 
     """
     meter = _Meter(network, file.name, [file])
     with Client(network) as client, _disk_faults(file.name, directory):
-        found = _Fetch(file, directory, network, custody or Custody(), client, meter).run()
+        found = _Fetch(file, directory, network, custody or Custody(), client, meter, on_size).run()
     meter.finish()
     return found
 
@@ -167,10 +181,11 @@ class _Fetch:
     custody: Custody
     client: Client
     meter: _Meter
+    on_size: Callable[[int], None] | None = None
 
     def run(self) -> Fetched:
         target = self.directory / self.file.name
-        partial = Partial(target.with_name(f"{target.name}.part"), always_noted=self.custody.noted)
+        partial = Partial(partial_path(self.file, self.directory), always_noted=self.custody.noted)
         if (there := self._there(target, partial)) is not None:
             self.meter.at(self.file, there.size, there.size, here_before=True)
             self.meter.done()
@@ -232,9 +247,12 @@ class _Fetch:
     def _attempt(self, address: str, partial: Partial) -> Received:
         before = partial.size if partial.note() else 0
         self.meter.at(self.file, before, self.file.size, here_before=True)
-        return receive(
-            self.file, address, partial, self.client, lambda size, total: self.meter.at(self.file, size, total)
-        )
+        return receive(self.file, address, partial, self.client, self._grown)
+
+    def _grown(self, size: int, total: int | None) -> None:
+        self.meter.at(self.file, size, total)
+        if self.on_size is not None:
+            self.on_size(size)
 
     def _pause(self, fault: AddressFault, faults: int) -> None:
         """Wait as long as the server asks or as the number of faults suggests, or give the address up."""

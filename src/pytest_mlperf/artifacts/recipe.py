@@ -73,7 +73,8 @@ class RemoteRecipe(Identity, Protocol):
     def fetch(self, directory: Path, depot: Depot) -> Delivery:
         """Fill the empty `directory` with what `depot` fetches; see `LocalRecipe.build`.
 
-        What has been fetched outlives a failed or killed build, and the next one goes on with it.
+        What has been fetched outlives a failed or killed build, and the next one goes on with it: hand a file
+        without a known checksum that turns out to be of no use to `Depot.reject`.
         """
         ...
 

@@ -67,11 +67,21 @@ class Depot:
 
         return fetch(file, self._directory(), self.network, self._custody(noted=True))
 
+    def fetch_and_unpack(self, file: RemoteFile, into: Path, limits: Limits | None = None) -> Fetched:
+        """Fetch an archive and unpack it, see `pytest_mlperf.artifacts.following.fetch_and_unpack`."""
+        from pytest_mlperf.artifacts.following import fetch_and_unpack
+
+        return fetch_and_unpack(file, self._directory(), into, self.network, self._custody(noted=True), limits)
+
     def fetch_many(self, files: Sequence[RemoteFile], name: str = "") -> list[Fetched]:
         """Fetch many files, see `pytest_mlperf.artifacts.download.fetch_many`, except those that are here already."""
         from pytest_mlperf.artifacts.download import fetch_many
 
         return fetch_many(files, self._directory(), self.network, self._custody(noted=False), name)
+
+    def reject(self, fetched: Fetched) -> None:
+        """Delete a file that turned out to be of no use, so that the next attempt fetches it again."""
+        fetched.path.unlink(missing_ok=True)
 
     def remember(self, delivery: Delivery) -> None:
         """Pin the content, so that another one under the same key is an error from now on."""
@@ -181,10 +191,7 @@ class ArchiveRecipe:
 
     def fetch(self, directory: Path, depot: Depot) -> Delivery:
         """Unpack the archive into `directory`."""
-        from pytest_mlperf.artifacts.archives import unpack
-
-        fetched = depot.fetch(self.file)
-        unpack(fetched.path, directory, self.limits)
+        fetched = depot.fetch_and_unpack(self.file, directory, self.limits)
         return Delivery(fetched.url or self.source, (fetched,))
 
 
