@@ -253,12 +253,12 @@ def reader(tmp_path: Path) -> Iterator[None]:
     assert int(seen.read_text().split()[1]) > 0
 
 
-def kill_while_it_fetches(web: Web, root: Path, recipe: Recipe, seconds: float) -> int:
-    """Kill a process at a moment up to `seconds` after its first request; return how much had come by then."""
-    asked = len(web.requests)
+def kill_after(web: Web, root: Path, recipe: Recipe, sent: int, seconds: float) -> int:
+    """Kill a process `seconds` after the server has sent it so much; return how much of that is on the disk."""
+    before = web.sent
     process = processes.Process(target=get, args=(root, recipe))
     process.start()
-    while len(web.requests) == asked and process.is_alive():
+    while web.sent < before + sent and process.is_alive():
         time.sleep(0.001)
     time.sleep(seconds)
     process.kill()
@@ -270,24 +270,28 @@ def kill_while_it_fetches(web: Web, root: Path, recipe: Recipe, seconds: float) 
 
 def kill_many(web: Web, tmp_path: Path, rounds: int) -> None:
     root, chance = tmp_path / "cache", random.Random(1)
-    web.piece_s = 0.005
     started = time.monotonic()
     Store(root, network=QUICK).get(scenes(web, "/warm"))
-    longest = 1.3 * (time.monotonic() - started)
-    cut_off = 0
+    making_s = time.monotonic() - started
+    web.piece_s = 0.005
+    in_fetch = later = 0
     for number in range(rounds):
         recipe = scenes(web, f"/{number}")
-        here = kill_while_it_fetches(web, root, recipe, chance.uniform(0, longest))
+        # In turn: somewhere in the fetch, and somewhere between its end and the publication.
+        sent = len(ARCHIVE) if number % 2 else chance.randrange(len(ARCHIVE))
+        here = kill_after(web, root, recipe, sent, chance.uniform(0, making_s / 2) if number % 2 else 0)
         found = Store(root).find(recipe)
         assert found is None or is_whole(found)
         before = web.sent
         assert is_whole(Store(root, network=QUICK).get(recipe, timeout=5))
         if found is None:
-            cut_off += 0 < here < len(ARCHIVE)
+            in_fetch += 0 < here < len(ARCHIVE)
+            later += here == len(ARCHIVE)
             assert web.sent - before == len(ARCHIVE) - here, "what had come was fetched again"
         assert leftovers(root) == []
         assert fetched_leftovers(root) == []
-    assert cut_off >= rounds / 5, "too few of the kills met a fetch"
+    assert in_fetch >= rounds / 6, "too few of the kills met a fetch"
+    assert later >= rounds / 10, "too few of the kills met the making of the artifact"
 
 
 @pytest.mark.usefixtures("reader")

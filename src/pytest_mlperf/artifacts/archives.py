@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import lzma
 import os
@@ -410,12 +411,13 @@ def _umask_of(directory: Path) -> int:
 def _damage_of(name: str) -> Iterator[None]:
     try:
         yield
-    except (*_DAMAGE, NotImplementedError, UnicodeError) as error:
+    except (*_DAMAGE, NotImplementedError, ValueError, OverflowError) as error:
         raise _damaged(name, error) from error
     except OSError as error:
-        if error.errno is not None:
+        # bz2 knows no other error; zipfile seeks wherever a damaged table says.
+        if error.errno not in (None, errno.EINVAL):
             raise
-        raise _damaged(name, error) from error  # bz2's way to say so
+        raise _damaged(name, error) from error
 
 
 def _damaged(name: str, error: Exception) -> ArchiveError:

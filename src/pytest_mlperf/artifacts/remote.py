@@ -94,7 +94,7 @@ class Depot:
             write_pins(self._pins, pins | known, self.mode)
 
     def clear(self) -> None:
-        """Delete what was fetched; it has become the artifact's content."""
+        """Delete what was fetched; it is the artifact's content now."""
         shutil.rmtree(self._kept, ignore_errors=True)
 
     @property

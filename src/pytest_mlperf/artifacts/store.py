@@ -195,9 +195,9 @@ class Store:
             with _faults_of(recipe, temporary):
                 depot = Depot(self.root, f"{recipe.kind}-{entry.name}", self.network, mode)
                 artifact = Artifact(entry / _CONTENT, self._fill(recipe, temporary, mode, depot))
-                found = _publish(temporary, entry) or artifact
+                # Before: killed between the two, a process would leave what nobody would ever clear.
                 depot.clear()
-                return found
+                return _publish(temporary, entry) or artifact
         except BaseException:
             _remove(temporary)
             raise
