@@ -450,6 +450,11 @@ def test_many_files_come_at_once_but_not_too_many(web: Web, tmp_path: Path) -> N
     assert told[-1].bytes_done == told[-1].bytes_total == sum(map(len, web.files.values()))
 
 
+def test_two_files_of_one_name_are_refused(web: Web, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="the same name"):
+        fetch_many([remote(web), remote(web)], tmp_path, QUICK)
+
+
 def test_many_files_go_on_with_those_that_are_there(web: Web, tmp_path: Path) -> None:
     files = many(web, 50)
     fetch_many(files[:30], tmp_path, QUICK)

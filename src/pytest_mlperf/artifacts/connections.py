@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import socket
 import ssl
 import threading
 import time
@@ -180,8 +181,7 @@ class Client:
             target = response.get_redirect_location()
             if not target:
                 return response
-            response.drain_conn()
-            response.release_conn()
+            response.close()  # its body may have no end
             url = _redirected(url, target, seen)
 
     def _request(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
@@ -413,6 +413,9 @@ def _fault_of(error: Exception, network: Network) -> AddressFault:
         return AddressFault(f"not an address: {error}")
     if isinstance(error, ReadTimeoutError):
         return AddressFault(f"stalled: no byte came in {network.read_timeout_s:g} s", passing=True)
+    if (unresolved := _cause(error, socket.gaierror)) is not None:
+        passing = unresolved.errno != socket.EAI_NONAME
+        return AddressFault(f"the host's name cannot be resolved: {unresolved.strerror}", passing=passing)
     kind = "the proxy: " if isinstance(error, ProxyError) else "TLS: " if isinstance(error, Urllib3SSLError) else ""
     system = _cause(error, OSError)
     if system is not None and system.errno in errno.errorcode and system.strerror:

@@ -144,7 +144,11 @@ def fetch_many(
     ------
     FetchError, OfflineError, CacheError
         See `fetch`.
+    ValueError
+        Two files have the same name.
     """
+    if len({file.name for file in files}) != len(files):
+        raise ValueError("two of the files have the same name")
     meter, custody = _Meter(network, name, files), custody or Custody()
     with Client(network) as client, _disk_faults(name or str(directory), directory):
         jobs = [_Fetch(file, directory, network, custody, client, meter) for file in files]
