@@ -4,6 +4,7 @@ import hashlib
 import random
 import resource
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -473,3 +474,37 @@ def test_the_first_failure_of_many_ends_the_rest_and_names_the_file(web: Web, tm
     assert time.monotonic() - started < 10, "waited for a stalled transfer"
     assert len(web.requests) < 200
     assert len(list(tmp_path.rglob("*.jpg"))) < 200
+
+
+INTERRUPTED = """
+import sys
+from pathlib import Path
+from pytest_mlperf.artifacts.download import fetch_many
+from pytest_mlperf.artifacts.following import fetch_and_unpack
+from pytest_mlperf.artifacts.sources import Network, RemoteFile
+files = [RemoteFile(f"{n}.tar.gz", (f"{sys.argv[1]}/{n}",)) for n in range(8)]
+here = Path(sys.argv[2])
+try:
+    if sys.argv[3] == "many":
+        fetch_many(files, here, Network())
+    else:
+        fetch_and_unpack(files[0], here, here / "content", Network())
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+@pytest.mark.parametrize("what", ["many", "archive"])
+def test_an_interrupt_ends_stalled_transfers_at_once(web: Web, tmp_path: Path, what: str) -> None:
+    for number in range(8):
+        web.files[f"/{number}"] = LARGE
+        web.always[f"/{number}"] = stall_after(1000)
+    command = [sys.executable, "-c", INTERRUPTED, web.url, str(tmp_path), what]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        while len(web.requests) < (8 if what == "many" else 1):
+            time.sleep(0.01)
+        time.sleep(0.2)
+        started = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        assert process.communicate(timeout=20)[0] == "interrupted\n"
+    assert time.monotonic() - started < 5
