@@ -48,6 +48,16 @@ class CacheError(MLPerfError):
 
 class OutputError(MLPerfError):
     """A place for results or a report that cannot be written."""
+class FetchError(MLPerfError):
+    """A file that no address gives as it should be: unreachable, cut off, changed, with a wrong checksum."""
+
+
+class OfflineError(FetchError):
+    """Something that is only to be had from the network, which must not be used."""
+
+
+class ArchiveError(MLPerfError):
+    """An archive that is damaged, or that would write outside its directory or fill the disk."""
 
 
 class RequirementError(MLPerfError):

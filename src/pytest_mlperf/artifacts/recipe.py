@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from typing import TYPE_CHECKING, Any, Protocol, Union
+from typing import TYPE_CHECKING, Any, Protocol, Union, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
+
+    from pytest_mlperf.artifacts.remote import Delivery, Depot
 
 #: The layout of an entry and of its manifest. Part of an entry's name, so that two versions of the package
 #: that share a cache build beside each other, and neither takes the other's entries for damaged.
@@ -24,8 +26,8 @@ _DIGEST_LENGTH = 16
 _INT64 = 2**63
 
 
-class Recipe(Protocol):
-    """How to make one artifact.
+class Identity(Protocol):
+    """What names one artifact.
 
     Attributes
     ----------
@@ -50,6 +52,10 @@ class Recipe(Protocol):
         """Return everything that determines the content: sizes, seeds, checksums, the maker's version."""
         ...
 
+
+class LocalRecipe(Identity, Protocol):
+    """How to make one artifact from what this machine has."""
+
     def build(self, directory: Path) -> None:
         """Fill the empty `directory`.
 
@@ -58,6 +64,23 @@ class Recipe(Protocol):
         then is removed.
         """
         ...
+
+
+@runtime_checkable
+class RemoteRecipe(Identity, Protocol):
+    """How to make one artifact from what is fetched."""
+
+    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+        """Fill the empty `directory` with what `depot` fetches; see `LocalRecipe.build`.
+
+        What has been fetched outlives a failed or killed build, and the next one goes on with it: hand a file
+        without a known checksum that turns out to be of no use to `Depot.reject`.
+        """
+        ...
+
+
+#: How to make one artifact.
+Recipe = Union[LocalRecipe, RemoteRecipe]  # noqa: UP007 - evaluated on Python 3.10
 
 
 def canonical_key(key: Mapping[str, KeyValue]) -> str:

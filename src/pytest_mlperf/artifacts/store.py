@@ -12,7 +12,7 @@ import shutil
 import tempfile
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,7 +22,9 @@ import platformdirs
 
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.manifest import Manifest, difference, digest, seal, sync
-from pytest_mlperf.artifacts.recipe import FORMAT, canonical_key, entry_name
+from pytest_mlperf.artifacts.recipe import FORMAT, RemoteRecipe, canonical_key, entry_name
+from pytest_mlperf.artifacts.remote import Depot
+from pytest_mlperf.artifacts.sources import Network
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.artifacts.remote import Delivery
 
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Manifest)
@@ -97,10 +100,13 @@ class Store:
         The cache's directory; made when something is first built.
     version
         The package's version, for the manifests.
+    network
+        How to fetch what is fetched.
     """
 
     root: Path
     version: str = ""
+    network: Network = field(default_factory=Network)
 
     def __post_init__(self) -> None:
         # Whoever is handed an artifact's path may run in another working directory.
@@ -187,24 +193,27 @@ class Store:
             raise _unwritable(entry, error) from error
         try:
             with _faults_of(recipe, temporary):
-                artifact = Artifact(entry / _CONTENT, self._fill(recipe, temporary, mode))
+                depot = Depot(self.root, f"{recipe.kind}-{entry.name}", self.network, mode)
+                artifact = Artifact(entry / _CONTENT, self._fill(recipe, temporary, mode, depot))
+                # Before: killed between the two, a process would leave what nobody would ever clear.
+                depot.clear()
                 return _publish(temporary, entry) or artifact
         except BaseException:
             _remove(temporary)
             raise
 
-    def _fill(self, recipe: Recipe, directory: Path, mode: int) -> Manifest:
+    def _fill(self, recipe: Recipe, directory: Path, mode: int, depot: Depot) -> Manifest:
         content = directory / _CONTENT
         content.mkdir()
         started = time.monotonic()
-        recipe.build(content)
+        delivery = _make(recipe, content, depot)
         files, links = seal(content, mode)
         manifest = Manifest(
             format=FORMAT,
             kind=recipe.kind,
             name=recipe.name,
             key=json.loads(canonical_key(recipe.key())),
-            source=recipe.source,
+            source=delivery.source if delivery else recipe.source,
             files=files,
             links=links,
             size=sum(file.size for file in files),
@@ -218,6 +227,9 @@ class Store:
         directory.chmod(0o700 | mode & 0o2777)
         sync(record)
         sync(directory)
+        if delivery:
+            # Last: content that could not be made into an artifact is not to be trusted.
+            depot.remember(delivery)
         return manifest
 
 
@@ -248,6 +260,13 @@ def _other_entry(entry: Path, manifest: Manifest) -> str | None:
         return f"its manifest has format {manifest.format}, not {FORMAT}"
     kind, name = manifest.kind, entry_name(manifest.kind, manifest.name, manifest.key)
     return None if (kind, name) == (entry.parent.name, entry.name) else f"its manifest is of {kind}/{name}"
+
+
+def _make(recipe: Recipe, content: Path, depot: Depot) -> Delivery | None:
+    if isinstance(recipe, RemoteRecipe):
+        return recipe.fetch(content, depot)
+    recipe.build(content)
+    return None
 
 
 def _visible(directory: Path) -> list[Path]:

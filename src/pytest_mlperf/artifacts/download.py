@@ -1,0 +1,393 @@
+"""Gets remote files whole and right, or says why not: mirrors, attempts, checksums, many at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import threading
+import time
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.artifacts.connections import AddressFault, Client, Stopped
+from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile, addresses, is_local, without_secrets
+from pytest_mlperf.artifacts.transfer import Partial, Received, measure, receive
+from pytest_mlperf.errors import CacheError, FetchError, OfflineError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from pytest_mlperf.artifacts.pins import Pin
+
+_REPORT_SECONDS = 0.1
+_HTML_STARTS = (b"<!doctype html", b"<html")
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """A file that is here, whole and with the right checksum.
+
+    Attributes
+    ----------
+    name
+        The remote file's.
+    path
+        Where it is.
+    url
+        The address that gave it, without credentials; "" where it was here already and nobody noted whence.
+    size
+        In bytes.
+    sha256
+        Of its content; computed, whatever was known before.
+    """
+
+    name: str
+    path: Path
+    url: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Custody:
+    """What a fetch leaves besides the files, and what was trusted before.
+
+    Attributes
+    ----------
+    pins
+        Checksums of earlier fetches, by the files' names, for those whose publisher states no SHA-256.
+    pinned_in
+        The file that holds them, for messages.
+    evidence
+        Where files with a wrong checksum are kept; beside the wanted file where None.
+    noted
+        Keep notes of where files came from beside them, for whoever goes on after a kill.
+    """
+
+    pins: Mapping[str, Pin] = field(default_factory=dict)
+    pinned_in: Path | None = None
+    evidence: Path | None = None
+    noted: bool = False
+
+
+def partial_path(file: RemoteFile, directory: Path) -> Path:
+    """Return where a file grows while it is fetched."""
+    target = directory / file.name
+    return target.with_name(f"{target.name}.part")
+
+
+def fetch(
+    file: RemoteFile,
+    directory: Path,
+    network: Network,
+    custody: Custody | None = None,
+    on_size: Callable[[int], None] | None = None,
+) -> Fetched:
+    """Return ``directory/<file.name>``; fetch it if it is not there, from the first address that gives it.
+
+    A fetch that was cut off leaves ``<file.name>.part`` and a note beside it, and the next one goes on there.
+    One process at a time may fetch to a directory.
+
+    Parameters
+    ----------
+    file
+        What to fetch.
+    directory
+        Made where missing.
+    network
+        How.
+    custody
+        What to check against, and where to keep what is wrong.
+    on_size
+        Told how many bytes are in `partial_path`, at each piece; fewer than before where it begins anew.
+
+    Raises
+    ------
+    FetchError
+        No address gives it; the message says why, for each.
+    OfflineError
+        It is only to be had from the network, which must not be used.
+    CacheError
+        There is no room for it, or the directory cannot be written to.
+    """
+    meter = _Meter(network, file.name, [file])
+    with Client(network) as client, _disk_faults(file.name, directory):
+        found = _Fetch(file, directory, network, custody or Custody(), client, meter, on_size).run()
+    meter.finish()
+    return found
+
+
+def fetch_many(
+    files: Sequence[RemoteFile], directory: Path, network: Network, custody: Custody | None = None, name: str = ""
+) -> list[Fetched]:
+    """Return all `files` in `directory`, up to ``network.parallel`` of them fetched at once; see `fetch`.
+
+    Files that are there are kept. The first that cannot be had ends the others; what is there by then stays.
+
+    Parameters
+    ----------
+    files
+        With different names.
+    directory, network, custody
+        See `fetch`.
+    name
+        Of the set, for the progress.
+
+    Raises
+    ------
+    FetchError, OfflineError, CacheError
+        See `fetch`.
+    ValueError
+        Two files have the same name.
+    """
+    if len({file.name for file in files}) != len(files):
+        raise ValueError("two of the files have the same name")
+    meter, custody = _Meter(network, name, files), custody or Custody()
+    with Client(network) as client, _disk_faults(name or str(directory), directory):
+        jobs = [_Fetch(file, directory, network, custody, client, meter) for file in files]
+        with ThreadPoolExecutor(network.parallel, "fetch") as pool:
+            futures = [pool.submit(job.run) for job in jobs]
+            try:
+                wait(futures, return_when=FIRST_EXCEPTION)
+            finally:
+                # Also on Ctrl-C. Nothing is left to do where all are done.
+                if not all(future.done() and not future.exception() for future in futures):
+                    pool.shutdown(wait=False, cancel_futures=True)
+                    client.stop()
+        found = _results(futures)
+    meter.finish()
+    return found
+
+
+def _results(futures: Sequence[Future[Fetched]]) -> list[Fetched]:
+    faults = [future.exception() for future in futures if not future.cancelled()]
+    for fault in faults:
+        # Those that were stopped are none.
+        if fault is not None and not isinstance(fault, Stopped):
+            raise fault
+    return [future.result() for future in futures]
+
+
+@dataclass(frozen=True)
+class _Fetch:
+    """One file's way from its addresses to the directory."""
+
+    file: RemoteFile
+    directory: Path
+    network: Network
+    custody: Custody
+    client: Client
+    meter: _Meter
+    on_size: Callable[[int], None] | None = None
+
+    def run(self) -> Fetched:
+        target = self.directory / self.file.name
+        partial = Partial(partial_path(self.file, self.directory), always_noted=self.custody.noted)
+        if (there := self._there(target, partial)) is not None:
+            self.meter.at(self.file, there.size, there.size, here_before=True)
+            self.meter.done()
+            return there
+        found = self._from_any(target, partial)
+        self.meter.done()
+        return found
+
+    def _there(self, target: Path, partial: Partial) -> Fetched | None:
+        """Return the file if it is there already and, as far as anything is known of it, right."""
+        try:
+            status = target.stat()
+        except OSError:
+            return None
+        received = measure(target, self.file)
+        if status.st_uid != os.geteuid() or not status.st_size or self._wrong(received):
+            target.unlink()
+            return None
+        origin = partial.origin()
+        if not self.custody.noted:
+            partial.discard()
+        return self._fetched(target, origin, received)
+
+    def _from_any(self, target: Path, partial: Partial) -> Fetched:
+        left: list[str] = []
+        refused = 0
+        for address in addresses(self.file, self.network):
+            if self.network.offline and not is_local(address):
+                refused += 1
+                continue
+            try:
+                return self._from(address, target, partial)
+            except AddressFault as fault:
+                left.append(f"{without_secrets(address)}: {fault.reason}")
+        raise self._offline(left) if refused else self._nowhere(left)
+
+    def _from(self, address: str, target: Path, partial: Partial) -> Fetched:
+        """Get the file from one address, in as many attempts as make sense."""
+        faults, furthest, afresh = 0, partial.size, False
+        while True:
+            continued = partial.size > 0
+            try:
+                received = self._attempt(address, partial)
+            except AddressFault as fault:
+                # An attempt that brought the file further than any before is no failure.
+                faults = 1 if partial.size > furthest else faults + 1
+                furthest = max(furthest, partial.size)
+                self._pause(fault, faults)
+                continue
+            if (wrong := self._wrong(received)) is None:
+                partial.publish(target)
+                return self._fetched(target, address, received)
+            kept = self._keep_evidence(partial, address, wrong, received)
+            if not continued or afresh:
+                raise AddressFault(f"{wrong}; {kept}")
+            # The parts may be of different versions, or the disk's fault.
+            afresh = True
+
+    def _attempt(self, address: str, partial: Partial) -> Received:
+        before = partial.size if partial.note() else 0
+        self.meter.at(self.file, before, self.file.size, here_before=True)
+        return receive(self.file, address, partial, self.client, self._grown)
+
+    def _grown(self, size: int, total: int | None) -> None:
+        self.meter.at(self.file, size, total)
+        if self.on_size is not None:
+            self.on_size(size)
+
+    def _pause(self, fault: AddressFault, faults: int) -> None:
+        """Wait as long as the server asks or as the number of faults suggests, or give the address up."""
+        network = self.network
+        if not fault.passing:
+            raise fault
+        if faults >= network.attempts:
+            raise AddressFault(f"{fault.reason} ({faults} attempts)") from fault
+        seconds = fault.wait_s
+        if seconds is None:
+            bound = min(network.backoff_limit_s, network.backoff_s * 2 ** (faults - 1))
+            seconds = bound * random.uniform(0.5, 1)  # noqa: S311 - no secret
+        elif seconds > network.patience_s:
+            raise AddressFault(f"{fault.reason}, and asks to wait {seconds:,.0f} s") from fault
+        self.client.wait(seconds)
+
+    def _wrong(self, received: Received) -> str | None:
+        """Say in which way the content is not the file's."""
+        file = self.file
+        if file.size is not None and received.size != file.size:
+            return f"has {received.size:,} bytes, not {file.size:,}"
+        if file.sha256 and received.sha256 != file.sha256.lower():
+            return f"has SHA-256 {received.sha256}, not {file.sha256}"
+        if received.md5 is not None and file.md5 and received.md5 != file.md5.strip().lower():
+            return f"has MD5 {received.md5}, not {file.md5}"
+        pin = None if file.sha256 else self.custody.pins.get(file.name)
+        if pin is not None and received.sha256 != pin.sha256:
+            return f"has SHA-256 {received.sha256}; it had {pin.sha256} when it was fetched on {pin.date}"
+        return None
+
+    def _keep_evidence(self, partial: Partial, address: str, wrong: str, received: Received) -> str:
+        """Put the wrong file where it can be looked at and harms nobody; say where."""
+        with partial.path.open("rb") as source:
+            page = source.read(64).lstrip().lower().startswith(_HTML_STARTS)
+        note = {
+            "wanted": self.file.name,
+            "address": without_secrets(address),
+            "fault": wrong,
+            "size": received.size,
+            "sha256": received.sha256,
+            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        }
+        name = PurePosixPath(self.file.name).name
+        place = (self.custody.evidence or self.directory / ".evidence") / f"{name}-{received.sha256[:12]}"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            partial.path.replace(place / name)
+            (place / "note.json").write_text(json.dumps(note, indent=2) + "\n")
+            kept = f"kept in {place}"
+        except OSError as error:  # another user's evidence of the same, or another disk
+            kept = f"deleted ({error})"
+        partial.discard()
+        return f"it is a web page, {kept}" if page else kept
+
+    def _fetched(self, path: Path, address: str, received: Received) -> Fetched:
+        return Fetched(self.file.name, path, without_secrets(address), received.size, received.sha256)
+
+    def _nowhere(self, left: list[str]) -> FetchError:
+        pin = None if self.file.sha256 else self.custody.pins.get(self.file.name)
+        fix = "Correct the network or the proxy, or have a mirror serve the file, and try again: what has come is kept."
+        if pin is not None and self.custody.pinned_in is not None:
+            fix += f" If the publisher has replaced it for good, delete {self.custody.pinned_in}."
+        return FetchError(f"cannot fetch {self._described()}", "\n".join(f"- {reason}" for reason in left), fix)
+
+    def _offline(self, left: list[str]) -> OfflineError:
+        lines = [f"wanted from {without_secrets(self.file.urls[0])}, but the network must not be used"]
+        return OfflineError(
+            f"offline, and {self._described()} is not here",
+            "\n".join(lines + [f"- {reason}" for reason in left]),
+            "Allow the network, name a directory that mirrors the address, or bring the artifact from another machine.",
+        )
+
+    def _described(self) -> str:
+        size = f"{self.file.size:,} bytes" if self.file.size is not None else "of unknown size"
+        return f"{self.file.name} ({size})"
+
+
+class _Meter:
+    """Adds up what all threads have fetched, and reports it now and then."""
+
+    def __init__(self, network: Network, name: str, files: Sequence[RemoteFile]) -> None:
+        self._report = network.on_progress
+        self._name, self._count = name, len(files)
+        self._sizes: dict[str, int] = {}
+        self._totals = {file.name: file.size for file in files if file.size is not None}
+        self._before = self._sum = self._done = 0
+        self._last = 0.0
+        self._lock = threading.Lock()
+
+    def at(self, file: RemoteFile, size: int, total: int | None, *, here_before: bool = False) -> None:
+        """Note that `size` bytes of a file are here."""
+        with self._lock:
+            added = size - self._sizes.get(file.name, 0)
+            self._sizes[file.name] = size
+            self._sum += added
+            if here_before and added > 0:
+                self._before += added
+            if total is not None:
+                self._totals[file.name] = total
+            if self._report and time.monotonic() - self._last > _REPORT_SECONDS:
+                self._tell()
+
+    def done(self) -> None:
+        """Note that one more file is here whole."""
+        with self._lock:
+            self._done += 1
+
+    def finish(self) -> None:
+        """Report the end."""
+        with self._lock:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._report is None:
+            return
+        self._last = time.monotonic()
+        total = sum(self._totals.values()) if len(self._totals) == self._count else None
+        self._report(Progress(self._name, self._sum, total, self._before, self._done, self._count))
+
+
+@contextmanager
+def _disk_faults(name: str, directory: Path) -> Iterator[None]:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        free = "?"
+        with suppress(OSError):
+            free = f"{os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize:,}"
+        raise CacheError(
+            f"cannot write {name}",
+            f"{error}; {free} bytes are free in {directory}",
+            "Free some space or raise the limit there, or choose another cache directory.",
+        ) from error
