@@ -98,7 +98,7 @@ def test_a_directory_that_does_not_hold_what_is_asked_is_refused(
 
 def test_a_preprocessed_data_set_is_opened_and_scored_as_the_original(tmp_path: Path) -> None:
     generate(tmp_path / "scenes", "validation", 3)
-    preprocess(tmp_path / "scenes", tmp_path / "out", 3, SIZE, lambda done, total: None)
+    preprocess(tmp_path / "scenes", tmp_path / "out", 3, SIZE, lambda _done, _total: None)
     original, files = (open_samples(tmp_path / name, 3, SIZE, "images") for name in ("scenes", "out"))
     assert isinstance(files, PreprocessedSamples)
     for index in range(3):
