@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.datasets.coco import read_annotations
 from pytest_mlperf.datasets.images import preprocess_stretch
+from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
-
-ANNOTATIONS = Path("annotations", "openimages-mlperf.json")
-IMAGES = Path("validation", "data")
 
 
 class OpenImagesSamples:
