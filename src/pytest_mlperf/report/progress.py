@@ -138,17 +138,20 @@ def _shown(config: pytest.Config) -> Iterator[Callable[[str], None]]:
 
 
 def _renewing(terminal: Terminal) -> Iterator[Callable[[str], None]]:
-    ended = False
+    ended = shown = False
 
     def show(text: str) -> None:
+        nonlocal shown
         if not ended:  # a thread that is told to stop may still have something to tell
+            shown = True
             terminal.renew_line(text)
 
     try:
         yield show
     finally:
         ended = True
-        terminal.renew_line("")
+        if shown:
+            terminal.renew_line("")
 
 
 def _by_the_minute(terminal: Terminal) -> Iterator[Callable[[str], None]]:
