@@ -12,10 +12,12 @@ from pytest_mlperf.options import (
     Option,
     Settings,
     duration,
+    mirror,
     positive,
     positive_number,
     read_settings,
     threads,
+    yes,
 )
 
 Read = Callable[..., Settings]
@@ -83,7 +85,15 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         "--mode": "accuracy",
         "--user-conf": str(conf),
     }
-    by_parser = {positive: "3", threads: "3", positive_number: "2.5", duration: "1.5", Path: "some/where"}
+    by_parser: dict[Callable[[str], object], str] = {
+        positive: "3",
+        threads: "3",
+        positive_number: "2.5",
+        duration: "1.5",
+        Path: "some/where",
+        yes: "yes",
+        mirror: "http://mirror.example/mlperf",
+    }
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
     from_ini = read(ini=f"{option.ini} = {text}")
     from_command_line = read(option.flag, text)
@@ -150,3 +160,22 @@ def test_paths_in_the_ini_file_are_relative_to_it(pytester: pytest.Pytester, mon
 def test_an_unknown_value_names_the_option(read: Read) -> None:
     with pytest.raises(OptionError, match="--backend: there is no 'onnx'"):
         read("--backend", "onnx")
+
+
+@pytest.mark.parametrize(("ini", "expected"), [("", False), ("yes", True), ("off", False)])
+def test_a_switch_is_yes_or_no_in_the_ini_file(read: Read, ini: str, expected: bool) -> None:
+    assert read(ini=f"mlperf_fetch = {ini}").fetch is expected
+    assert read("--mlperf-fetch", ini=f"mlperf_fetch = {ini}").fetch is True
+
+
+def test_a_switch_is_nothing_else(read: Read) -> None:
+    with pytest.raises(OptionError, match="expected: yes or no; found: maybe"):
+        read(ini="mlperf_offline = maybe")
+
+
+def test_a_mirror_is_an_address_or_a_directory(read: Read, pytester: pytest.Pytester) -> None:
+    assert read("--mlperf-mirror=http://mirror:8000/x").mirror == "http://mirror:8000/x"
+    assert read("--mlperf-mirror=some/where").mirror == pytester.path / "some" / "where"
+    for bad in ("ftp://mirror", "http://", "http://mirror:port"):
+        with pytest.raises(OptionError, match="a directory, or an address like"):
+            read(f"--mlperf-mirror={bad}")

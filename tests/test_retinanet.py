@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from pytest_mlperf.benchmarks.base import MissingFile
+from pytest_mlperf.artifacts.remote import FileRecipe
+from pytest_mlperf.benchmarks.base import Remote
 from pytest_mlperf.benchmarks.retinanet import OFFICIAL, TINY, RetinaNet
 
 if TYPE_CHECKING:
@@ -80,8 +81,13 @@ def test_the_official_targets_are_those_of_the_rules() -> None:
 
 
 def test_the_official_edition_says_what_is_missing_and_takes_what_is_named(tmp_path: Path) -> None:
-    assert isinstance(OFFICIAL.find_model("onnx", None), MissingFile)
-    assert "24,781 JPEG files" in str(OFFICIAL.find_dataset(None, 500))
+    model = OFFICIAL.find_model("onnx", None)
+    assert isinstance(model, Remote)
+    assert isinstance(model.recipe, FileRecipe)
+    assert (model.recipe.file.size, model.recipe.file.md5) == (148_688_824, "4544f4e56e0a4684215831cc937ea45c")
+    assert "148,688,824 bytes; name it with --model-path FILE, or fetch it with --mlperf-fetch" in str(model)
+    assert "500 JPEG files, some 142 MB" in str(OFFICIAL.find_dataset(None, 500))
+    assert "24,781 JPEG files, some 7.1 GB" in str(OFFICIAL.find_dataset(None, 24_781))
     assert OFFICIAL.find_model("onnx", tmp_path / "model.onnx") == tmp_path / "model.onnx"
     assert OFFICIAL.find_dataset(tmp_path, 500) == tmp_path
 

@@ -21,7 +21,7 @@ from pytest_mlperf.backends.onnxruntime import OnnxRuntime
 from pytest_mlperf.benchmarks.retinanet import TINY
 from pytest_mlperf.datasets.coco import read_annotations
 from pytest_mlperf.datasets.images import load_image, preprocess_stretch
-from pytest_mlperf.datasets.openimages import ANNOTATIONS, IMAGES
+from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
 from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
 
 Outputs = Sequence[NDArray[Any]]

@@ -6,22 +6,23 @@ import hashlib
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.errors import CacheError, DatasetError, MLPerfError, ModelError, RunError
+from pytest_mlperf.errors import CacheError, DatasetError, FetchError, MLPerfError, ModelError, OfflineError, RunError
 from pytest_mlperf.options import CACHE_VARIABLE
 from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import NoReturn
 
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import Recipe
-    from pytest_mlperf.benchmarks.base import MissingFile
+    from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.cases import Case
     from pytest_mlperf.environment import LoadGen, Python
     from pytest_mlperf.results import RunResult
@@ -76,6 +77,8 @@ def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
     model_format = mlperf_session.registry.backend(mlperf_case.backend).model_format
     found = benchmark.find_model(model_format, mlperf_session.settings.model_path)
     path = _obtain(mlperf_session, found, mlperf_case, ModelError)
+    if not isinstance(found, Path):
+        [path] = path.iterdir()
     if not path.is_file():
         raise ModelError(
             f"{path} is not a file",
@@ -241,29 +244,54 @@ def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path) -> Ru
     )
 
 
-def _obtain(session: MLPerfSession, found: Path | Recipe | MissingFile, case: Case, error: type[MLPerfError]) -> Path:
+def _obtain(
+    session: MLPerfSession, found: Path | Recipe | Remote | MissingFile, case: Case, error: type[MLPerfError]
+) -> Path:
     """Return the path of what a benchmark said where to find; skip the item when it is not here."""
-    from pytest_mlperf.benchmarks.base import MissingFile
+    from pytest_mlperf.benchmarks.base import MissingFile, Remote
 
     if isinstance(found, Path):
         return found
     if isinstance(found, MissingFile):
-        missing = "; ".join(map(str, session.missing(case)))
-        if session.missing_is_error:
-            raise error(
-                f"{case.benchmark} cannot run",
-                f"missing: {missing}",
-                "name the files, or run its -tiny edition",
-            )
-        pytest.skip(f"{case.benchmark} needs {missing}")
-    if (artifact := session.store.find(found)) is not None:
+        _without(session, found, case, error)
+    recipe = found.recipe if isinstance(found, Remote) else found
+    if (artifact := session.store.find(recipe)) is not None:
         return artifact.path
-    with device_lease(session.config, case, alone=False):
+    if isinstance(found, Remote) and not session.settings.fetch:
+        _without(session, found, case, error)
+    return _make(session, recipe, case)
+
+
+def _without(session: MLPerfSession, found: MissingFile | Remote, case: Case, error: type[MLPerfError]) -> NoReturn:
+    """Skip an item that lacks a file, or fail it where all do."""
+    missing = "; ".join(map(str, session.missing(case) or [found]))
+    if session.missing_is_error:
+        raise error(
+            f"{case.benchmark} cannot run",
+            f"missing: {missing}",
+            "name the files, or run its -tiny edition",
+        )
+    pytest.skip(f"{case.benchmark} needs {missing}")
+
+
+def _make(session: MLPerfSession, recipe: Recipe, case: Case) -> Path:
+    """Have the cache make or fetch an artifact."""
+    from pytest_mlperf.report.progress import show_fetch
+
+    if recipe in session.unfetched:
+        raise session.unfetched[recipe]
+    with device_lease(session.config, case, alone=False), show_fetch(session.config) as on_progress:
+        store = replace(session.store, network=replace(session.store.network, on_progress=on_progress))
         try:
-            return session.store.get(found, on_wait=_tell(session.config, f"waiting for {found.name}")).path
+            return store.get(recipe, on_wait=_tell(session.config, f"waiting for {recipe.name}")).path
         except CacheError as error:
             advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
             raise CacheError(error.what, error.found, advice.lstrip()) from error
+        except FetchError as error:
+            offline = "Leave out --mlperf-offline, or name a directory with --mlperf-mirror DIR."
+            hint = offline if isinstance(error, OfflineError) else "A mirror is named with --mlperf-mirror URL|DIR."
+            session.unfetched[recipe] = type(error)(error.what, error.found, f"{error.fix}\n{hint}")
+            raise session.unfetched[recipe] from error
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import urlsplit
 
 from pytest_mlperf.cases import Registry, Selection, select
 from pytest_mlperf.errors import OptionError
@@ -35,7 +36,10 @@ LONGEST_SECONDS = 366 * 24 * 3600.0
 
 @dataclass(frozen=True)
 class Option:
-    """One option. ``parse`` turns a text into its value; `many` options take several, by comma or repeated."""
+    """One option. ``parse`` turns a text into its value; `many` options take several, by comma or repeated.
+
+    A `switch` has no value on the command line, and yes or no in the ini file.
+    """
 
     flag: str
     metavar: str
@@ -43,6 +47,7 @@ class Option:
     parse: Callable[[str], Any] = str
     many: bool = False
     choices: tuple[str, ...] = ()
+    switch: bool = False
 
     @property
     def name(self) -> str:
@@ -86,6 +91,29 @@ def duration(text: str) -> float:
     if not 0 <= value <= LONGEST_SECONDS:
         raise ValueError(f"a number of seconds, 0 or more, at most a year ({LONGEST_SECONDS:,.0f})")
     return value
+
+
+def yes(text: str) -> bool:
+    """Parse yes or no, in the words of ini files."""
+    words = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError("yes or no")
+    return words[text.lower()]
+
+
+def mirror(text: str) -> str | Path:
+    """Parse an address, or a directory."""
+    if "://" not in text:
+        return Path(text)
+    try:
+        parts = urlsplit(text)
+        good = parts.hostname if parts.scheme in ("http", "https") else parts.scheme == "file"
+        _ = parts.port  # may be no number
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("a directory, or an address like https://mirror.example:8000/mlperf")
+    return text
 
 
 def _number(text: str) -> float:
@@ -153,6 +181,22 @@ OPTIONS = (
         f"the cache; default: ${CACHE_VARIABLE}, else the user's cache directory",
         Path,
     ),
+    Option(
+        "--mlperf-fetch",
+        "",
+        "fetch official models and data sets that are neither named nor in the cache, once",
+        yes,
+        switch=True,
+    ),
+    Option(
+        "--mlperf-offline", "", "never use the network: what would have to be fetched is an error", yes, switch=True
+    ),
+    Option(
+        "--mlperf-mirror",
+        "URL|DIR",
+        "fetch from here: replaces the scheme and host of every address",
+        mirror,
+    ),
     Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
 )
 
@@ -187,6 +231,9 @@ class Settings:
     timeout: float | None
     output: Path
     cache: Path | None
+    fetch: bool
+    offline: bool
+    mirror: str | Path | None
     json: Path | None
     given: Mapping[str, Given]
 
@@ -201,13 +248,16 @@ def add_options(parser: pytest.Parser) -> None:
     """Register every flag and ini key."""
     group = parser.getgroup("mlperf", "MLPerf Inference benchmarks")
     for option in OPTIONS:
-        group.addoption(
-            option.flag,
-            action="append" if option.many else "store",
-            metavar=option.metavar,
-            dest=option.ini,
-            help=option.help + (" (several: by comma or repeated)" if option.many else ""),
-        )
+        if option.switch:
+            group.addoption(option.flag, action="store_const", const="yes", dest=option.ini, help=option.help)
+        else:
+            group.addoption(
+                option.flag,
+                action="append" if option.many else "store",
+                metavar=option.metavar,
+                dest=option.ini,
+                help=option.help + (" (several: by comma or repeated)" if option.many else ""),
+            )
         parser.addini(option.ini, f"default for {option.flag}", default=None)
     group.addoption("--short", action="store_const", const="short", dest="mlperf_run_length", help="--run-length short")
 
@@ -241,7 +291,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         selection = replace(selection, device=DEFAULT_DEVICE)
     if (conf := values.get("user_conf")) is not None:
         read_user_conf(conf)
-    defaults: dict[str, Any] = {o.name: None for o in OPTIONS if not o.many} | {
+    defaults: dict[str, Any] = {o.name: False if o.switch else None for o in OPTIONS if not o.many} | {
         "run_length": "short",
         "scorer": "hotcoco" if find_spec("hotcoco") else "pycocotools",
         "output": Path(config.invocation_params.dir) / "mlperf-results",

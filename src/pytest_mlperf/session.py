@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.artifacts.store import Store
-    from pytest_mlperf.benchmarks.base import MissingFile
+    from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.errors import MLPerfError
 
 #: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
@@ -43,6 +44,8 @@ class MLPerfSession:
         True when nothing of what was selected can run for want of files.
     unreported
         Why --mlperf-json could not be written at the end, if so.
+    unfetched
+        Why what was to be fetched could not be had: other items do not try again.
     """
 
     config: pytest.Config
@@ -50,8 +53,10 @@ class MLPerfSession:
     results: list[dict[str, Any]] = field(default_factory=list)
     missing_is_error: bool = False
     unreported: MLPerfError | None = None
+    unfetched: dict[Recipe, MLPerfError] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     _interrupted: float = float("-inf")
+    _cached: dict[Recipe, bool] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> Settings:
@@ -66,9 +71,12 @@ class MLPerfSession:
     @cached_property
     def store(self) -> Store:
         """The cache."""
+        from pytest_mlperf.artifacts.sources import Network
         from pytest_mlperf.artifacts.store import Store, default_cache_dir
 
-        return Store(self.settings.cache or default_cache_dir({}), __version__)
+        settings = self.settings
+        network = Network(offline=settings.offline, mirror=settings.mirror)
+        return Store(settings.cache or default_cache_dir({}), __version__, network)
 
     def check_selection(self) -> None:
         """Refuse options that select nothing, though each of their values exists.
@@ -104,9 +112,9 @@ class MLPerfSession:
         """Return the marks of a case's item."""
         return self.registry.benchmark(case.benchmark).edition, case.mode
 
-    def missing(self, case: Case) -> list[MissingFile]:
-        """Return the official files that a case needs and that are neither given nor known."""
-        from pytest_mlperf.benchmarks.base import MissingFile
+    def missing(self, case: Case) -> list[MissingFile | Remote]:
+        """Return the official files that a case needs and that are neither given, nor here, nor to be fetched."""
+        from pytest_mlperf.benchmarks.base import MissingFile, Remote
 
         benchmark = self.registry.benchmark(case.benchmark)
         model_format = self.registry.backend(case.backend).model_format
@@ -115,7 +123,17 @@ class MLPerfSession:
             benchmark.find_model(model_format, self.settings.model_path),
             benchmark.find_dataset(self.settings.dataset_path, count),
         )
-        return [file for file in found if isinstance(file, MissingFile)]
+        return [
+            file
+            for file in found
+            if isinstance(file, MissingFile)
+            or (isinstance(file, Remote) and not self.settings.fetch and not self._is_cached(file.recipe))
+        ]
+
+    def _is_cached(self, recipe: Recipe) -> bool:
+        if recipe not in self._cached:  # looking at thousands of images again for every case takes seconds
+            self._cached[recipe] = self.store.find(recipe) is not None
+        return self._cached[recipe]
 
     def interrupted_again(self) -> bool:
         """Note a Ctrl-C; say whether it is the second in a moment."""

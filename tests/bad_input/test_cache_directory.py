@@ -16,7 +16,7 @@ import pytest
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.benchmarks.retinanet import TINY
 from pytest_mlperf.datasets.digit_scenes import generate
-from pytest_mlperf.datasets.openimages import IMAGES
+from pytest_mlperf.datasets.layout import IMAGES
 from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
 from tests.artifacts.recipes import leftovers
 from tests.bad_input.conftest import Tiny

@@ -15,7 +15,8 @@ from PIL import Image
 
 from pytest_mlperf.accuracy.log import read_float32
 from pytest_mlperf.datasets.images import preprocess_stretch
-from pytest_mlperf.datasets.openimages import ANNOTATIONS, IMAGES, OpenImagesSamples
+from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
+from pytest_mlperf.datasets.openimages import OpenImagesSamples
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:

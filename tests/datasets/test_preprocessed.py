@@ -7,7 +7,8 @@ import pytest
 
 from pytest_mlperf.datasets.digit_scenes import file_name, generate
 from pytest_mlperf.datasets.images import preprocess_stretch
-from pytest_mlperf.datasets.openimages import ANNOTATIONS, open_samples, preprocess
+from pytest_mlperf.datasets.layout import ANNOTATIONS
+from pytest_mlperf.datasets.openimages import open_samples, preprocess
 from pytest_mlperf.datasets.preprocessed import INDEX, PreprocessedSamples, write_shards
 from pytest_mlperf.errors import DatasetError
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from pytest_mlperf.report.progress import Rate, describe
+from pytest_mlperf.artifacts.sources import Progress as FetchProgress
+from pytest_mlperf.report.progress import Rate, describe, describe_fetch
 from pytest_mlperf.report.terminal import lacking, lines, number, row
 from pytest_mlperf.results import RunResult
 from pytest_mlperf.rules.accuracy import Accuracy
@@ -109,18 +110,18 @@ def test_the_rate_is_that_of_the_last_moments() -> None:
     rate = Rate(clock=lambda: now[0])
     for second in range(21):
         now[0] = second
-        found = rate.update(Progress(phase="accuracy", done=100 * min(second, 10) + 10 * max(0, second - 10)))
+        found = rate.update("accuracy", 100 * min(second, 10) + 10 * max(0, second - 10))
     assert found == pytest.approx(10)
 
 
 def test_a_new_phase_starts_a_new_rate() -> None:
     now = [0.0]
     rate = Rate(clock=lambda: now[0])
-    rate.update(Progress(phase="warming up", done=0))
+    rate.update("warming up", 0)
     now[0] = 100.0
-    rate.update(Progress(phase="accuracy", done=0))
+    rate.update("accuracy", 0)
     now[0] = 101.0
-    assert rate.update(Progress(phase="accuracy", done=50)) == pytest.approx(50)
+    assert rate.update("accuracy", 50) == pytest.approx(50)
 
 
 @pytest.mark.parametrize(
@@ -138,3 +139,23 @@ def test_a_new_phase_starts_a_new_rate() -> None:
 )
 def test_progress_is_told_in_words(progress: Progress, rate: float, text: str) -> None:
     assert describe(progress, rate) == text
+
+
+@pytest.mark.parametrize(
+    ("progress", "rate", "text"),
+    [
+        (
+            FetchProgress("model.onnx", 30_000_000, 148_688_824, 0, 0, 1),
+            10_000_000.0,
+            "fetching model.onnx, 30.0/148.7 MB, 10 MB/s, 12 s left",
+        ),
+        (
+            FetchProgress("images", 28_000_000, None, 0, 100, 500),
+            1_000_000.0,
+            "fetching images, 100/500 files, 28.0 MB, 1 MB/s, 1 min 52 s left",
+        ),
+        (FetchProgress("list", 0, None, 0, 0, 1), 0.0, "fetching list, 0.0 MB"),
+    ],
+)
+def test_the_progress_of_a_download_is_told_in_words(progress: FetchProgress, rate: float, text: str) -> None:
+    assert describe_fetch(progress, rate) == text

@@ -79,6 +79,15 @@ class RemoteRecipe(Identity, Protocol):
         ...
 
 
+@runtime_checkable
+class PartRecipe(Identity, Protocol):
+    """A recipe whose content other artifacts hold, too, such as more of the same data set."""
+
+    def served_by(self, key: Mapping[str, KeyValue]) -> bool:
+        """Say whether the artifact with this key serves as well."""
+        ...
+
+
 #: How to make one artifact.
 Recipe = Union[LocalRecipe, RemoteRecipe]  # noqa: UP007 - evaluated on Python 3.10
 

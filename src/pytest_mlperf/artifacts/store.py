@@ -22,7 +22,7 @@ import platformdirs
 
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.manifest import Manifest, difference, digest, seal, sync
-from pytest_mlperf.artifacts.recipe import FORMAT, RemoteRecipe, canonical_key, entry_name
+from pytest_mlperf.artifacts.recipe import FORMAT, PartRecipe, RemoteRecipe, canonical_key, entry_name
 from pytest_mlperf.artifacts.remote import Depot
 from pytest_mlperf.artifacts.sources import Network
 from pytest_mlperf.errors import CacheError
@@ -117,8 +117,8 @@ class Store:
         return self._entry(recipe) / _CONTENT
 
     def find(self, recipe: Recipe) -> Artifact | None:
-        """Return the artifact if it is there and whole; take no lock and write nothing."""
-        return _find(self._entry(recipe))
+        """Return the artifact, or one that serves as well, if it is there and whole; take no lock and write nothing."""
+        return _find(self._entry(recipe)) or self._find_larger(recipe)
 
     def get(
         self,
@@ -147,13 +147,13 @@ class Store:
             Whatever `recipe.build` raises.
         """
         entry = self._entry(recipe)
-        if (artifact := _find(entry)) is not None:
+        if (artifact := self.find(recipe)) is not None:
             return artifact
         mode = self._prepare(entry)
         lock = self.root / _LOCKS / f"{recipe.kind}-{entry.name}.lock"
         try:
             with lease(lock, timeout=timeout, on_wait=on_wait, mode=0o600 | mode & 0o666):
-                return _find(entry) or self._build(recipe, entry, mode)
+                return self.find(recipe) or self._build(recipe, entry, mode)
         except TimeoutError as error:
             raise CacheError(
                 f"waited in vain for another process to make {recipe.name}",
@@ -167,6 +167,16 @@ class Store:
             for entry in _visible(kind):
                 if (artifact := _find(entry)) is not None:
                     yield artifact
+
+    def _find_larger(self, recipe: Recipe) -> Artifact | None:
+        if not isinstance(recipe, PartRecipe):
+            return None
+        for entry in _visible(self.root / recipe.kind):
+            with suppress(OSError, msgspec.MsgspecError, ValueError):
+                served = recipe.served_by(_decoder.decode((entry / _MANIFEST).read_bytes()).key)
+                if served and (artifact := _find(entry)) is not None:
+                    return artifact
+        return None
 
     def _entry(self, recipe: Recipe) -> Path:
         return self.root / recipe.kind / entry_name(recipe.kind, recipe.name, recipe.key())

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.artifacts.recipe import Recipe, RemoteRecipe
 
 Edition = Literal["official", "tiny"]
 
@@ -76,6 +76,19 @@ class MissingFile:
         return f"{self.what} ({self.size}; name it with {self.option})"
 
 
+@dataclass(frozen=True)
+class Remote:
+    """An official file that the user may have fetched, once: how, what it is and weighs, the option that names one."""
+
+    recipe: RemoteRecipe
+    what: str
+    size: str
+    option: str
+
+    def __str__(self) -> str:
+        return f"{self.what} ({self.size}; name it with {self.option}, or fetch it with --mlperf-fetch)"
+
+
 class Records(NamedTuple):
     """Responses of a batch for LoadGen's accuracy log: ``data[offsets[i]:offsets[i + 1]]`` is sample i's bytes.
 
@@ -134,11 +147,14 @@ class Benchmark(ABC):
         """
 
     @abstractmethod
-    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:
-        """Say where the model's file is: the path that the user named, one we have, a recipe, or what is missing."""
+    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | Remote | MissingFile:
+        """Say where the model's file is: the path that the user named, one we have, a recipe, or what is missing.
+
+        A recipe's content is the one file. What is large is `Remote`: it is fetched if the user says so.
+        """
 
     @abstractmethod
-    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | MissingFile:
+    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | Remote | MissingFile:
         """Say where a data set of at least `count` samples is: the directory named, a recipe, or what is missing."""
 
     @abstractmethod

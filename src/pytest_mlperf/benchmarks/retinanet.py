@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any, cast
 
+from pytest_mlperf.artifacts.sources import RemoteFile
 from pytest_mlperf.benchmarks.base import (
     Benchmark,
     Contract,
     Metric,
-    MissingFile,
     Records,
+    Remote,
     Samples,
     Score,
     Tensor,
 )
+from pytest_mlperf.datasets import openimages_recipe
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from pytest_mlperf.accuracy.mean_average_precision import Scorer
     from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.benchmarks.base import MissingFile
+    from pytest_mlperf.datasets.openimages_recipe import OpenImagesFiles
 
 #: PostProcessOpenImagesRetinanet in vision/classification_and_detection/python/openimages.py.
 SCORE_THRESHOLD = 0.05
@@ -82,34 +86,83 @@ class RetinaNet(Benchmark):
     def score(self, accuracy_log: Path, dataset: Path, scorer: str) -> Score:
         """Compute mAP, as tools/accuracy-openimages.py does."""
         from pytest_mlperf.accuracy.mean_average_precision import score
-        from pytest_mlperf.datasets.openimages import ANNOTATIONS
+        from pytest_mlperf.datasets.layout import ANNOTATIONS
 
         found = score(accuracy_log, dataset / ANNOTATIONS, cast("Scorer", scorer))
         details = dict(zip(COCO_STATS, found.stats, strict=True))
         return Score(found.percent, found.images, {**details, "detections": found.detections})
 
 
+@dataclass(frozen=True)
+class OfficialFiles:
+    """What the official edition is made of: the model in each of its forms, and OpenImages."""
+
+    models: Mapping[str, RemoteFile] = field(hash=False)
+    openimages: OpenImagesFiles
+
+
+OFFICIAL_FILES = OfficialFiles(
+    # Addresses and MD5 are those of MLCommons' automation (get-ml-model-retinanet), Zenodo's record first:
+    # armi.in is one person's server.
+    models={
+        "onnx": RemoteFile(
+            "resnext50_32x4d_fpn.onnx",
+            (
+                "https://zenodo.org/record/6617879/files/resnext50_32x4d_fpn.onnx",
+                "https://storage.googleapis.com/resnet50_assets/resnext50_32x4d_fpn.onnx",
+                "https://armi.in/files/resnext50_32x4d_fpn.onnx",
+            ),
+            size=148_688_824,
+            md5="4544f4e56e0a4684215831cc937ea45c",
+        ),
+        "pytorch": RemoteFile(
+            "resnext50_32x4d_fpn.pth",
+            (
+                "https://zenodo.org/record/6617981/files/resnext50_32x4d_fpn.pth",
+                "https://armi.in/files/resnext50_32x4d_fpn.pth",
+            ),
+            md5="a55f6bec3464f605ce8d686da8ac1533",
+        ),
+    },
+    openimages=openimages_recipe.OFFICIAL,
+)
+#: The validation images that MLPerf uses weigh some 7 GB; nobody states the bytes of a part.
+MEAN_IMAGE_MEGABYTES = 0.285
+
+
+@dataclass(frozen=True)
 class OfficialRetinaNet(RetinaNet):
     """ResNeXt50-32x4d-FPN on the 264 MLPerf classes of OpenImages."""
+
+    files: OfficialFiles = OFFICIAL_FILES
 
     def metric(self, samples: int) -> Metric:
         """Return the reference's mAP on the whole data set: 37.55 % (PyTorch, float32)."""
         del samples
         return Metric("mAP", "%", reference=37.55, tolerance=0.99, samples=self.dataset_size)
 
-    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:
-        """Return the file that the user named; nothing else is here yet."""
-        del model_format
-        return named or MissingFile("resnext50_32x4d_fpn.onnx", "148,688,824 bytes", "--model-path FILE")
+    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | Remote | MissingFile:
+        """Return the file that the user named, or the recipe of the published one."""
+        from pytest_mlperf.artifacts.remote import FileRecipe
 
-    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | MissingFile:
-        """Return the directory that the user named; nothing else is here yet."""
-        del count
-        return named or MissingFile(
+        if named is not None:
+            return named
+        file = self.files.models[model_format]
+        size = f"{file.size:,} bytes" if file.size is not None else "some 150 MB"
+        return Remote(FileRecipe(file, f"{self.name} {model_format} fp32"), file.name, size, "--model-path FILE")
+
+    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | Remote | MissingFile:
+        """Return the directory that the user named, or the recipe of the first `count` published images."""
+        return named or Remote(
+            openimages_recipe.OpenImagesRecipe(count, self.files.openimages),
             "the OpenImages validation images with annotations/openimages-mlperf.json",
-            f"{self.dataset_size:,} JPEG files, some 7 GB",
+            f"{count:,} JPEG files, some {_estimate(count * MEAN_IMAGE_MEGABYTES)}",
             "--dataset-path DIR",
         )
+
+
+def _estimate(megabytes: float) -> str:
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{max(megabytes, 1):.0f} MB"
 
 
 class TinyRetinaNet(RetinaNet):
@@ -132,13 +185,13 @@ class TinyRetinaNet(RetinaNet):
             known = self.record["reference_by_count"]
         return Metric("mAP", "%", reference=known[-1], tolerance=0.99, samples=len(known))
 
-    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | MissingFile:
+    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | Remote | MissingFile:
         """Return the shipped file, or the one that the user named."""
         del model_format
         with as_file(files("pytest_mlperf").joinpath("data", "retinanet-tiny.onnx")) as shipped:
             return named or shipped
 
-    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | MissingFile:
+    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | Remote | MissingFile:
         """Return the recipe of at least `count` scenes, or the directory that the user named."""
         from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
 

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.datasets.coco import read_annotations
 from pytest_mlperf.datasets.images import preprocess_stretch
+from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
 from pytest_mlperf.datasets.preprocessed import INDEX, OnShard, PreprocessedSamples, write_shards
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
     from pytest_mlperf.benchmarks.base import Samples
-
-ANNOTATIONS = Path("annotations", "openimages-mlperf.json")
-IMAGES = Path("validation", "data")
 
 
 def preprocess(directory: Path, output: Path, count: int, size: int, on_shard: OnShard) -> None:

@@ -1,4 +1,4 @@
-"""The progress of a run: one line that renews itself on a terminal, a line a minute anywhere else."""
+"""The progress of a run or a download: one line that renews itself on a terminal, a line a minute anywhere else."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_mlperf.artifacts.sources import Progress as FetchProgress
     from pytest_mlperf.runner import OnProgress
     from pytest_mlperf.worker.protocol import Progress
 
@@ -20,20 +21,20 @@ WINDOW_SECONDS = 10.0
 
 
 class Rate:
-    """Samples per second over the last moments."""
+    """Samples or bytes per second over the last moments."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._seen: list[tuple[float, int]] = []
         self._phase = ""
 
-    def update(self, progress: Progress) -> float:
-        """Take the samples done so far; return the rate. A new phase counts from its own start."""
+    def update(self, phase: str, done: int) -> float:
+        """Take what is done so far; return the rate. A new phase counts from its own start."""
         now = self._clock()
-        if progress.phase != self._phase:
-            self._phase = progress.phase
+        if phase != self._phase:
+            self._phase = phase
             self._seen.clear()
-        self._seen.append((now, progress.done))
+        self._seen.append((now, done))
         while now - self._seen[0][0] > WINDOW_SECONDS and len(self._seen) > 2:
             self._seen.pop(0)
         (first, before), (last, after) = self._seen[0], self._seen[-1]
@@ -50,6 +51,27 @@ def describe(progress: Progress, rate: float) -> str:
         words.append(f"{rate:,.4g}/s")
         if progress.total and progress.total > progress.done:
             words.append(f"{_duration((progress.total - progress.done) / rate)} left")
+    return ", ".join(words)
+
+
+def describe_fetch(progress: FetchProgress, rate: float) -> str:
+    """Return the progress of a download in words: name, bytes or files, rate, time left.
+
+    The time left goes by bytes where all sizes are known, else by files; `rate` is in bytes a second.
+    """
+    total = progress.bytes_total
+    words = [f"fetching {progress.name}"]
+    if progress.files_total > 1:
+        words.append(f"{progress.files_done:,}/{progress.files_total:,} files")
+    of = f"/{total / 1e6:,.1f}" if total is not None else ""
+    words.append(f"{progress.bytes_done / 1e6:,.1f}{of} MB")
+    if rate:
+        words.append(f"{rate / 1e6:,.3g} MB/s")
+        expected = total
+        if total is None and progress.files_done:
+            expected = progress.bytes_done * progress.files_total // progress.files_done
+        if expected is not None and expected > progress.bytes_done:
+            words.append(f"{_duration((expected - progress.bytes_done) / rate)} left")
     return ", ".join(words)
 
 
@@ -95,32 +117,54 @@ class Terminal:
 @contextmanager
 def show_progress(config: pytest.Config, title: str) -> Iterator[OnProgress]:
     """Show what a run reports while the block lasts."""
-    terminal = Terminal(config)
-    yield from (_renewing if terminal.is_terminal else _by_the_minute)(terminal, title)
-
-
-def _renewing(terminal: Terminal, title: str) -> Iterator[OnProgress]:
     rate = Rate()
+    with _shown(config) as show:
+        # The child tells twice a second, and each new phase at once.
+        yield lambda now: show(f"  {title}: {describe(now, rate.update(now.phase, now.done))}")
 
-    def update(progress: Progress) -> None:  # the child tells twice a second, and each new phase at once
-        terminal.renew_line(f"  {title}: {describe(progress, rate.update(progress))}")
+
+@contextmanager
+def show_fetch(config: pytest.Config) -> Iterator[Callable[[FetchProgress], None]]:
+    """Show what a download reports, from whatever thread, while the block lasts."""
+    rate = Rate()
+    with _shown(config) as show:
+        yield lambda now: show(f"  {describe_fetch(now, rate.update(now.name, now.bytes_done))}")
+
+
+@contextmanager
+def _shown(config: pytest.Config) -> Iterator[Callable[[str], None]]:
+    terminal = Terminal(config)
+    yield from (_renewing if terminal.is_terminal else _by_the_minute)(terminal)
+
+
+def _renewing(terminal: Terminal) -> Iterator[Callable[[str], None]]:
+    ended = shown = False
+
+    def show(text: str) -> None:
+        nonlocal shown
+        if not ended:  # a thread that is told to stop may still have something to tell
+            shown = True
+            terminal.renew_line(text)
 
     try:
-        yield update
+        yield show
     finally:
-        terminal.renew_line("")
+        ended = True
+        if shown:
+            terminal.renew_line("")
 
 
-def _by_the_minute(terminal: Terminal, title: str) -> Iterator[OnProgress]:
-    rate, shown = Rate(), [time.monotonic()]
+def _by_the_minute(terminal: Terminal) -> Iterator[Callable[[str], None]]:
+    shown = time.monotonic()
 
-    def update(progress: Progress) -> None:
-        speed, now = rate.update(progress), time.monotonic()
-        if now - shown[0] >= FILE_SECONDS:
-            shown[0] = now
-            terminal.write_line(f"  {title}: {describe(progress, speed)}")
+    def show(text: str) -> None:
+        nonlocal shown
+        now = time.monotonic()
+        if now - shown >= FILE_SECONDS:
+            shown = now
+            terminal.write_line(text)
 
-    yield update
+    yield show
 
 
 def _duration(seconds: float) -> str:

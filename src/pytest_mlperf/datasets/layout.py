@@ -1,0 +1,9 @@
+"""Where MLPerf's scripts put the parts of OpenImages in a data set's directory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+ANNOTATIONS = Path("annotations", "openimages-mlperf.json")
+IMAGES = Path("validation", "data")
+CALIBRATION_IMAGES = Path("calibration", "data")

@@ -1,0 +1,247 @@
+"""How the cache gets OpenImages from its publishers; apart from the reading, so that planning a run needs no numpy."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from pytest_mlperf.artifacts.remote import Delivery, place
+from pytest_mlperf.artifacts.sources import RemoteFile
+from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
+from pytest_mlperf.errors import DatasetError, FetchError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from pytest_mlperf.artifacts.download import Fetched
+    from pytest_mlperf.artifacts.recipe import KeyValue
+    from pytest_mlperf.artifacts.remote import Depot
+
+LIST = "images.txt"
+"""The names of an artifact's images, one a line; in the annotation file's order, which is the sample index."""
+
+_JPEG_START = b"\xff\xd8\xff"
+
+
+@dataclass(frozen=True)
+class OpenImagesFiles:
+    """Where the parts of OpenImages are, and how they are known.
+
+    Attributes
+    ----------
+    annotations
+        An archive with ``openimages-mlperf.json``.
+    calibration_list
+        The names of the calibration images, one a line.
+    images
+        The address below which the images are: ``validation/<ImageID>.jpg`` and ``train/<ImageID>.jpg``.
+    """
+
+    annotations: RemoteFile
+    calibration_list: RemoteFile
+    images: str
+
+
+OFFICIAL = OpenImagesFiles(
+    # The release of mlcommons/inference v2.1; its MD5 is that of MLCommons' automation (get-dataset-openimages).
+    annotations=RemoteFile(
+        "openimages-mlperf_annotations_2.1.json.zip",
+        ("https://github.com/mlcommons/inference/releases/download/v2.1/openimages-mlperf_annotations_2.1.json.zip",),
+        md5="817fd8da3aeeb0575f1e2d2926b15e68",
+    ),
+    calibration_list=RemoteFile(
+        "openimages_cal_images_list.txt",
+        ("https://github.com/mlcommons/inference/raw/master/calibration/openimages/openimages_cal_images_list.txt",),
+        size=10_499,
+        sha256="f5c20ee508bf9449ac26e4db6c6035760e31385a3deefb1856ad47dbe5b0d7be",
+    ),
+    # The bucket that tools/openimages.py of mlcommons/inference reads, unsigned.
+    images="https://open-images-dataset.s3.amazonaws.com",
+)
+
+
+@dataclass(frozen=True)
+class AnnotationsRecipe:
+    """The whole annotation file, without an image."""
+
+    files: OpenImagesFiles = OFFICIAL
+    kind: str = "annotations"
+    name: str = "openimages-mlperf annotations"
+
+    @property
+    def source(self) -> str:
+        """The publisher's address."""
+        return self.files.annotations.urls[0]
+
+    def key(self) -> Mapping[str, KeyValue]:
+        """Return the archive's identity."""
+        return {"annotations": _identity(self.files.annotations)}
+
+    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+        """Put ``annotations/openimages-mlperf.json`` into `directory`, once it is known to be whole.
+
+        Raises
+        ------
+        DatasetError
+            See `pytest_mlperf.datasets.coco.read_annotations`.
+        """
+        archive, _ = _fetch_annotations(self.files.annotations, directory, depot)
+        return Delivery(archive.url or self.source, (archive,))
+
+
+@dataclass(frozen=True)
+class OpenImagesRecipe:
+    """The first `count` images of the annotation file, in its order, and the whole annotation file.
+
+    The annotation file stays whole, so that a sample index means the same image in every part of the data set.
+    """
+
+    count: int
+    files: OpenImagesFiles = OFFICIAL
+    kind: str = "dataset"
+
+    @property
+    def name(self) -> str:
+        """What the cache calls it."""
+        return f"openimages validation {self.count}"
+
+    @property
+    def source(self) -> str:
+        """The publisher's address."""
+        return f"{self.files.images}/validation"
+
+    def key(self) -> Mapping[str, KeyValue]:
+        """Return what determines the images: the annotation file, and how many of it."""
+        return {"annotations": _identity(self.files.annotations), "images": self.source, "count": self.count}
+
+    def served_by(self, key: Mapping[str, KeyValue]) -> bool:
+        """Say whether an artifact holds these images: this one, or one with more of the same data set."""
+        held = key.get("count")
+        return isinstance(held, int) and held >= self.count and {**key, "count": self.count} == self.key()
+
+    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+        """Fill `directory` as MLPerf's scripts would, and write down the list of its images.
+
+        Raises
+        ------
+        DatasetError
+            The annotation file cannot be trusted, or has fewer than `count` images.
+        FetchError
+            An image cannot be had, or what comes is none.
+        """
+        archive, names = _fetch_annotations(self.files.annotations, directory, depot)
+        if len(names) < self.count:
+            raise DatasetError(
+                f"{self.files.annotations.name} has too few images",
+                f"expected: {self.count:,}; found: {len(names):,}",
+                f"ask for at most {len(names)} with --dataset-size",
+            )
+        names = names[: self.count]
+        images = _fetch_images(names, self.source, directory / IMAGES, depot, self.name)
+        _write_list(directory, names)
+        return Delivery(self.source, (archive, *images))
+
+
+@dataclass(frozen=True)
+class CalibrationRecipe:
+    """The 500 images, of the training part of OpenImages, that a model may be calibrated with."""
+
+    files: OpenImagesFiles = OFFICIAL
+    kind: str = "dataset"
+    name: str = "openimages calibration"
+
+    @property
+    def source(self) -> str:
+        """The publisher's address."""
+        return f"{self.files.images}/train"
+
+    def key(self) -> Mapping[str, KeyValue]:
+        """Return what determines the images: the list of their names."""
+        return {"list": _identity(self.files.calibration_list), "images": self.source}
+
+    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+        """Put the images into ``calibration/data``, and the list of their names beside it.
+
+        Raises
+        ------
+        DatasetError
+            The list repeats a name, or has one that is none.
+        FetchError
+            The list or an image cannot be had, or what comes is none.
+        """
+        fetched = depot.fetch(self.files.calibration_list)
+        try:
+            names = _names(fetched.path)
+        except DatasetError:
+            depot.reject(fetched)
+            raise
+        images = _fetch_images(names, self.source, directory / CALIBRATION_IMAGES, depot, self.name)
+        _write_list(directory, names)
+        return Delivery(self.source, (fetched, *images))
+
+
+def _fetch_annotations(file: RemoteFile, directory: Path, depot: Depot) -> tuple[Fetched, list[str]]:
+    """Put the checked annotation file into its place; return the archive and the names of the images, in order."""
+    from pytest_mlperf.datasets.coco import read_annotations
+
+    target = directory / ANNOTATIONS
+    target.parent.mkdir()
+    archive = depot.fetch_and_unpack(file, target.parent)
+    try:
+        if not target.is_file():
+            raise DatasetError(
+                f"{file.name} does not hold the annotations",
+                f"expected: {target.name}; found: {', '.join(sorted(p.name for p in target.parent.iterdir()))}",
+                "have the mirror serve the archive of the release v2.1 of mlcommons/inference",
+            )
+        return archive, [image.file_name for image in read_annotations(target).images]
+    except DatasetError:
+        depot.reject(archive)
+        raise
+
+
+def _fetch_images(names: Sequence[str], base: str, folder: Path, depot: Depot, title: str) -> list[Fetched]:
+    """Put images into `folder`; the ones that an earlier attempt has fetched are not fetched again."""
+    files = [RemoteFile(f"images/{name}", (f"{base}/{quote(name)}",)) for name in names]
+    images = depot.fetch_many(files, title)
+    strange = list(_not_jpeg(images))
+    for image in strange:  # a page that asks for a password, say
+        depot.reject(image)
+    if strange:
+        raise FetchError(
+            f"{len(strange):,} of {len(images):,} files are no JPEG images",
+            f"expected: a file that starts with FF D8 FF; first other: {strange[0].name} from {strange[0].url or base}",
+            "see what the address gives in a browser; the images that have come are kept for the next attempt",
+        )
+    for name, image in zip(names, images, strict=True):
+        place(image.path, folder / name)
+    return images
+
+
+def _not_jpeg(images: Sequence[Fetched]) -> Iterator[Fetched]:
+    for image in images:
+        with image.path.open("rb") as file:
+            if file.read(len(_JPEG_START)) != _JPEG_START:
+                yield image
+
+
+def _names(path: Path) -> list[str]:
+    names = path.read_text("utf-8", errors="replace").split()
+    plain = [name for name in names if PurePosixPath(name).name == name and name.endswith(".jpg")]
+    if not names or len(set(plain)) != len(names):
+        raise DatasetError(
+            f"{path.name} is no list of images",
+            f"expected: names like 000a1249af2bc5f0.jpg, each once; found: {len(names)} lines, {len(set(plain))} such",
+            "have the mirror serve the list of mlcommons/inference",
+        )
+    return names
+
+
+def _write_list(directory: Path, names: Sequence[str]) -> None:
+    (directory / LIST).write_text("".join(f"{name}\n" for name in names), "utf-8")
+
+
+def _identity(file: RemoteFile) -> str:
+    return file.sha256 or file.md5 or file.urls[0]
