@@ -14,6 +14,7 @@ from pytest_mlperf.options import (
     duration,
     positive,
     positive_number,
+    python_version,
     read_settings,
     threads,
 )
@@ -82,8 +83,11 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         "--scenario": "Server",
         "--mode": "accuracy",
         "--user-conf": str(conf),
+        "--mlperf-venv": "lab",
+        "--loadgen-compiler": "clang",
     }
     by_parser = {positive: "3", threads: "3", positive_number: "2.5", duration: "1.5", Path: "some/where"}
+    by_parser[python_version] = "3.11"
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
     from_ini = read(ini=f"{option.ini} = {text}")
     from_command_line = read(option.flag, text)
@@ -101,6 +105,9 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         (("--run-length", "long"), "expected: one of short, official; found: long"),
         (("--test-query-count", "0"), "a whole number of 1 or more"),
         (("--test-query-count", "1.5"), "a whole number of 1 or more"),
+        (("--python-version", "three"), "a version such as 3.12"),
+        (("--python-version-min", "3.12rc1"), "a version such as 3.12"),
+        (("--mlperf-venv", "../lab"), "a name of letters"),
         (("--target-qps", "-3"), "a number above 0"),
         (("--target-qps", "fast"), "a number above 0"),
         (("--min-duration", "inf"), "a number of seconds, 0 or more"),
