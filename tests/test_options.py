@@ -15,6 +15,7 @@ from pytest_mlperf.options import (
     mirror,
     positive,
     positive_number,
+    python_version,
     read_settings,
     threads,
     yes,
@@ -84,6 +85,8 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         "--scenario": "Server",
         "--mode": "accuracy",
         "--user-conf": str(conf),
+        "--mlperf-venv": "lab",
+        "--loadgen-compiler": "clang",
     }
     by_parser: dict[Callable[[str], object], str] = {
         positive: "3",
@@ -93,6 +96,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         Path: "some/where",
         yes: "yes",
         mirror: "http://mirror.example/mlperf",
+        python_version: "3.11",
     }
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
     from_ini = read(ini=f"{option.ini} = {text}")
@@ -111,6 +115,9 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         (("--run-length", "long"), "expected: one of short, official; found: long"),
         (("--test-query-count", "0"), "a whole number of 1 or more"),
         (("--test-query-count", "1.5"), "a whole number of 1 or more"),
+        (("--python-version", "three"), "a version such as 3.12"),
+        (("--python-version-min", "3.12rc1"), "a version such as 3.12"),
+        (("--mlperf-venv", "../lab"), "a name of letters"),
         (("--target-qps", "-3"), "a number above 0"),
         (("--target-qps", "fast"), "a number above 0"),
         (("--min-duration", "inf"), "a number of seconds, 0 or more"),

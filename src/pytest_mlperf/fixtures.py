@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.cases import Case
-    from pytest_mlperf.environment import LoadGen, Python
+    from pytest_mlperf.environments.installed import LoadGen, Python
     from pytest_mlperf.results import RunResult
     from pytest_mlperf.runner import Finished, OnProgress
     from pytest_mlperf.verdict import Run
@@ -55,19 +55,35 @@ def mlperf_case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture(scope="session")
 def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
     """The interpreter that has what the case's backend needs."""
-    from pytest_mlperf.environment import find_python
+    from pytest_mlperf.environments.provide import Needs, from_store, provide
+    from pytest_mlperf.environments.pythons import Wanted
 
-    backend = mlperf_session.registry.backend(mlperf_case.backend)
-    return find_python(backend.name, backend.requirements)
+    settings, backend = mlperf_session.settings, mlperf_session.registry.backend(mlperf_case.backend)
+    needs = Needs(
+        backend=backend.name,
+        device=mlperf_case.device,
+        requirements=backend.requirements,
+        wanted=Wanted(settings.python_version or (), settings.python_version_min or ()),
+        venv=settings.venv,
+        compiler=settings.loadgen_compiler,
+        loadgen_src=settings.loadgen_src,
+    )
+
+    def obtain(recipe: Recipe) -> Path:
+        from pytest_mlperf.report.progress import Terminal
+
+        Terminal(mlperf_session.config).write_line(f"  making {recipe.name}; it is kept in the cache")
+        return _make(mlperf_session, recipe, mlperf_case)
+
+    return provide(needs, from_store(mlperf_session.store, obtain))
 
 
 @pytest.fixture(scope="session")
 def loadgen(python: Python) -> LoadGen:
     """LoadGen, in that interpreter."""
-    from pytest_mlperf.environment import find_loadgen
+    from pytest_mlperf.environments.installed import find_loadgen
 
-    del python
-    return find_loadgen()
+    return python.loadgen or find_loadgen()
 
 
 @pytest.fixture(scope="session")
@@ -115,10 +131,18 @@ def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
 class MLPerf:
     """Runs the item's case and demands what the rules demand."""
 
-    def __init__(self, session: MLPerfSession, run: Run, python: Python, request: pytest.FixtureRequest) -> None:
+    def __init__(
+        self,
+        session: MLPerfSession,
+        run: Run,
+        python: Python,
+        sources: Path | None,
+        request: pytest.FixtureRequest,
+    ) -> None:
         self._session = session
         self._run = run
         self._python = python
+        self._sources = sources
         self._request = request
 
     @property
@@ -162,7 +186,7 @@ class MLPerf:
             device_lease(self._request.config, self.case, alone=self.case.mode == "performance"),
             _progress(self._request.config, self.case) as on_progress,
         ):
-            return execute(self._run.spec, self._python.executable, on_progress)
+            return execute(self._run.spec, self._python.executable, on_progress, self._sources)
 
     def _interrupted(self, seconds: float) -> RunError:
         """Tell the user at once what one Ctrl-C does and how to stop; return the item's error."""
@@ -200,24 +224,31 @@ def mlperf(
     loadgen: LoadGen,
     model: Model,
     dataset: Path,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> MLPerf:
     """Run the item's case: ``mlperf.require(mlperf.run())``."""
     from pytest_mlperf.verdict import Run
 
-    del loadgen
     settings = mlperf_session.settings
     run = Run(
         case=mlperf_case,
         benchmark=mlperf_session.registry.benchmark(mlperf_case.benchmark),
-        spec=_spec(mlperf_session, mlperf_case, model, dataset),
+        spec=_spec(mlperf_session, mlperf_case, model, dataset, loadgen),
         scorer=settings.scorer,
         model_sha256=model.sha256,
         notes=_notes(Path(request.config.invocation_params.dir)),
     )
-    return MLPerf(mlperf_session, run, python, request)
+    sources = _sources(run, tmp_path_factory) if python.foreign else None
+    return MLPerf(mlperf_session, run, python, sources, request)
 
 
-def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path) -> RunSpec:
+def _sources(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pytest_mlperf.environments.sources import link_sources
+
+    return link_sources((run.spec.benchmark, run.spec.backend), tmp_path_factory.mktemp("mlperf-sources"))
+
+
+def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadgen: LoadGen) -> RunSpec:
     from pytest_mlperf.directories import run_directory
     from pytest_mlperf.worker.protocol import RunSpec
 
@@ -241,6 +272,7 @@ def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path) -> Ru
         num_threads=settings.num_threads,
         max_batchsize=settings.max_batchsize,
         timeout=settings.timeout,
+        loadgen_built=loadgen.built,
     )
 
 

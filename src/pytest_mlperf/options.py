@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -116,6 +117,21 @@ def mirror(text: str) -> str | Path:
     return text
 
 
+def python_version(text: str) -> tuple[int, ...]:
+    """Parse a Python's version: ``3.12``, ``3.12.1``."""
+    numbers = text.split(".")
+    if not all(number.isdecimal() and len(number) < 4 for number in numbers) or not 1 <= len(numbers) <= 3:
+        raise ValueError("a version such as 3.12 or 3.12.1")
+    return tuple(map(int, numbers))
+
+
+def venv_name(text: str) -> str:
+    """Parse a name of a virtual environment."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError("a name of letters, digits, '.', '_' and '-'")
+    return text
+
+
 def _number(text: str) -> float:
     try:
         return float(text)
@@ -162,6 +178,16 @@ OPTIONS = (
     Option("--dataset-size", "N", "use the first N samples of the data set", positive),
     Option("--model-path", "FILE", "the model's file, instead of the known one", Path),
     Option("--dataset-path", "DIR", "the data set's directory, instead of the known one", Path),
+    Option("--python-version", "VERSION", "run the cases on this Python: 3.12, 3.12.1", python_version),
+    Option("--python-version-min", "VERSION", "run the cases on this Python or a newer one", python_version),
+    Option(
+        "--mlperf-venv",
+        "NAME",
+        "run the cases in a virtual environment of the cache, made with what the backend needs",
+        venv_name,
+    ),
+    Option("--loadgen-compiler", "NAME", "build LoadGen from source with this compiler: gcc, clang, a path"),
+    Option("--loadgen-src", "DIR", "build LoadGen from this checkout of mlcommons/inference", Path),
     Option(
         "--mlperf-scorer",
         "NAME",
@@ -227,6 +253,11 @@ class Settings:
     dataset_size: int | None
     model_path: Path | None
     dataset_path: Path | None
+    python_version: tuple[int, ...] | None
+    python_version_min: tuple[int, ...] | None
+    venv: str | None
+    loadgen_compiler: str | None
+    loadgen_src: Path | None
     scorer: str
     timeout: float | None
     output: Path

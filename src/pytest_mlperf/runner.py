@@ -55,8 +55,19 @@ class Finished:
     wall_seconds: float
 
 
-def execute(spec: RunSpec, python: str, on_progress: OnProgress) -> Finished:
+def execute(spec: RunSpec, python: str, on_progress: OnProgress, sources: Path | None = None) -> Finished:
     """Run `spec` in a child of the interpreter `python`; whatever happens, no process is left behind.
+
+    Parameters
+    ----------
+    spec
+        The run.
+    python
+        The interpreter's path.
+    on_progress
+        Called with the child's progress.
+    sources
+        Where another environment's interpreter finds this package; None for the session's own environment.
 
     Raises
     ------
@@ -74,7 +85,7 @@ def execute(spec: RunSpec, python: str, on_progress: OnProgress) -> Finished:
     except OSError as error:
         raise unwritable(output, "--mlperf-output", error) from error
     start = time.monotonic()
-    with log_file as log, _child(python, output, log) as child:
+    with log_file as log, _child(python, output, log, sources) as child:
         limit = spec.timeout + GRACE_SECONDS if spec.timeout else None
         in_time = _follow(child, limit, on_progress)
     seconds = time.monotonic() - start
@@ -88,7 +99,7 @@ class _Child:
 
 
 @contextlib.contextmanager
-def _child(python: str, output: Path, log: IO[bytes]) -> Iterator[_Child]:
+def _child(python: str, output: Path, log: IO[bytes], sources: Path | None) -> Iterator[_Child]:
     """Start the child in a session of its own: Ctrl-C must reach it through us, while LoadGen may crash on it.
 
     Its standard input is a pipe that we hold open: when it closes, we are gone, and the child leaves.
@@ -100,8 +111,7 @@ def _child(python: str, output: Path, log: IO[bytes]) -> Iterator[_Child]:
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=(writing,),
-        # A module of the user's current directory must not stand in for one of the runtime's (Python 3.11 on).
-        env={**os.environ, PROGRESS_FD_VARIABLE: str(writing), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"},
+        env={**_environment(sources), PROGRESS_FD_VARIABLE: str(writing)},
         start_new_session=True,
     )
     os.close(writing)
@@ -110,6 +120,16 @@ def _child(python: str, output: Path, log: IO[bytes]) -> Iterator[_Child]:
     finally:
         _kill(process)
         os.close(reading)
+
+
+def _environment(sources: Path | None) -> dict[str, str]:
+    # A module of the user's current directory must not stand in for one of the runtime's (Python 3.11 on).
+    variables = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+    if sources is not None:
+        # Nothing of the session's packages; and no bytecode in an environment of the cache, whose files are listed.
+        variables |= {"PYTHONPATH": str(sources), "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        variables.pop("PYTHONHOME", None)
+    return variables
 
 
 def _follow(child: _Child, limit: float | None, on_progress: OnProgress) -> bool:

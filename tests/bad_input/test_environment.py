@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import pytest_mlperf
-from pytest_mlperf.environment import installed_version
+from pytest_mlperf.environments.installed import installed_version
 from pytest_mlperf.errors import RequirementError
 
 if TYPE_CHECKING:

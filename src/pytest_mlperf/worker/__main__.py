@@ -87,7 +87,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         device=sessions[0].device,
         layout=tuned.layout,
         official=official,
-        versions=_versions(backend),
+        versions=_versions(spec, backend),
         seconds=watch.seconds,
         samples_done=reporter.done,
         peak_memory_bytes=peak_memory_bytes(),
@@ -159,8 +159,9 @@ def _expected_samples(spec: RunSpec, settings: Any) -> int | None:
     return int(settings.min_query_count * a_query)
 
 
-def _versions(backend: Backend) -> dict[str, str]:
-    return {"python": platform.python_version(), "loadgen": loadgen_version(), **backend.versions()}
+def _versions(spec: RunSpec, backend: Backend) -> dict[str, str]:
+    built = {"loadgen_built": spec.loadgen_built} if spec.loadgen_built else {}
+    return {"python": platform.python_version(), "loadgen": loadgen_version(), **built, **backend.versions()}
 
 
 def main(run_file: Path) -> None:

@@ -22,6 +22,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``benchmark`` and ``backend`` are object references of the form ``module:attribute``, so that the child
     imports them without asking which packages are installed. Durations are in seconds, latencies in ms.
     ``None`` leaves a value to user.conf, and then to what the run length and the warm-up suggest.
+    ``loadgen_built`` says of what and by which compiler LoadGen was built here; empty for a released wheel.
     """
 
     benchmark: str
@@ -42,6 +43,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     num_threads: int | None = None
     max_batchsize: int | None = None
     timeout: float | None = None
+    loadgen_built: str = ""
 
 
 class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,7 @@
-"""The Python that runs a backend, and the LoadGen in it: what is installed here, and whether it serves."""
+"""What is installed in the session's own environment, and whether it serves."""
 
 from __future__ import annotations
 
-import platform
 import sys
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -20,30 +19,31 @@ LOADGEN_REQUIREMENT = "mlcommons-loadgen>=5.0"
 
 
 @dataclass(frozen=True)
-class Python:
-    """An interpreter with what a backend needs."""
+class LoadGen:
+    """An installed LoadGen; `built` says of what and by which compiler, where it was built here."""
 
-    executable: str
     version: str
+    built: str = ""
 
 
 @dataclass(frozen=True)
-class LoadGen:
-    """An installed LoadGen."""
+class Python:
+    """An interpreter with what a backend needs.
 
-    version: str
-
-
-def find_python(backend: str, requirements: Sequence[str]) -> Python:
-    """Return the running interpreter, when one of the `requirements` of `backend` is installed in it.
-
-    Raises
-    ------
-    RequirementError
-        Each of the packages is missing or of another version.
+    Attributes
+    ----------
+    executable, version
+        The interpreter's.
+    loadgen
+        The LoadGen in its environment, where that is not the session's own.
+    foreign
+        Whether it is not the session's own, and has neither this package nor any of the session's.
     """
-    installed_version(requirements, f"the backend {backend}")
-    return Python(sys.executable, platform.python_version())
+
+    executable: str
+    version: str
+    loadgen: LoadGen | None = None
+    foreign: bool = False
 
 
 def find_loadgen() -> LoadGen:
@@ -68,7 +68,7 @@ def installed_version(requirements: Sequence[str], needed_by: str) -> str:
     raise RequirementError(
         f"{needed_by} needs the package {Requirement(first).name}",
         f"expected: {' or '.join(requirements)}; found: {', '.join(others) or 'nothing'}, in {sys.executable}",
-        f"install it: {sys.executable} -m pip install '{first}'",
+        f"install it: {sys.executable} -m pip install '{first}', or give the case its own: --mlperf-venv NAME",
     )
 
 

@@ -1,0 +1,1 @@
+"""Interpreters, virtual environments and LoadGen builds: what a case's worker runs in."""

@@ -1,0 +1,158 @@
+"""LoadGen built from source as a wheel in the cache; changes when LoadGen is built in another way."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.environments.installer import run_pip
+from pytest_mlperf.environments.requirements import LOADGEN
+from pytest_mlperf.errors import RequirementError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_mlperf.artifacts.recipe import KeyValue
+    from pytest_mlperf.environments.compiler import Compiler
+    from pytest_mlperf.environments.pythons import Interpreter
+
+#: Changes when wheels are built in another way.
+VERSION = 1
+#: What builds leave in a checkout.
+_NOT_SOURCE = {".git", "build", "dist", "__pycache__"}
+_NOT_SOURCE_SUFFIXES = {".so", ".pyc", ".whl"}
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """LoadGen's directory in a checkout of mlcommons/inference, and the SHA-256 of its files."""
+
+    directory: Path
+    sha256: str
+
+
+@dataclass(frozen=True)
+class LoadGenRecipe:
+    """How to build a wheel of LoadGen, of a released version or of a checkout."""
+
+    interpreter: Interpreter
+    compiler: Compiler
+    release: str
+    checkout: Checkout | None = None
+    kind: str = "loadgen"
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return f"loadgen {self._version} {Path(self.compiler.cc).name} python{self.interpreter.version}"
+
+    @property
+    def source(self) -> str:
+        """Where it comes from."""
+        return str(self.checkout.directory) if self.checkout else f"the source distribution {self._requirement}"
+
+    @property
+    def built(self) -> str:
+        """What the run's record says of it."""
+        of = f"checkout {self.checkout.sha256[:12]}" if self.checkout else f"source distribution {self.release}"
+        return f"{of}, {self.compiler.version}"
+
+    def key(self) -> dict[str, KeyValue]:
+        """Return what determines the content."""
+        return {
+            "version": VERSION,
+            "loadgen": self.checkout.sha256 if self.checkout else self.release,
+            "compiler": self.compiler.version,
+            "python": self.interpreter.version,
+            "machine": platform.machine(),
+        }
+
+    def build(self, directory: Path) -> None:
+        """Build the wheel in the empty `directory`.
+
+        Raises
+        ------
+        RequirementError
+            The source cannot be had or compiled; with the compiler's last words.
+        """
+        with tempfile.TemporaryDirectory(prefix="loadgen-") as temporary:
+            what = self._requirement
+            if self.checkout:
+                what = str(_copy(self.checkout.directory, Path(temporary) / "loadgen"))
+            run_pip(
+                self.interpreter.executable,
+                # pip's own cache would give back a wheel that another compiler has built.
+                ["wheel", "--no-deps", "--no-cache-dir", "--no-binary", LOADGEN, "--wheel-dir", str(directory), what],
+                f"build LoadGen with {self.compiler.cc}",
+                self.compiler.variables(),
+            )
+        wheel(directory)
+
+    @property
+    def _requirement(self) -> str:
+        return f"{LOADGEN}=={self.release}"
+
+    @property
+    def _version(self) -> str:
+        return self.checkout.sha256[:12] if self.checkout else self.release
+
+
+def find_checkout(directory: Path) -> Checkout:
+    """Return LoadGen's sources in `directory`: a checkout of mlcommons/inference, or its ``loadgen``.
+
+    Raises
+    ------
+    RequirementError
+        There are none.
+    """
+    for place in (directory, directory / "loadgen"):
+        if (place / "setup.py").is_file() and (place / "loadgen.cc").is_file():
+            return Checkout(place.absolute(), _content_hash(place))
+    raise RequirementError(
+        f"{directory} has no sources of LoadGen",
+        "expected: setup.py and loadgen.cc there or in its directory loadgen; found: "
+        + ("other files" if directory.is_dir() else "no such directory"),
+        "name a checkout of mlcommons/inference with --loadgen-src",
+    )
+
+
+def wheel(directory: Path) -> Path:
+    """Return the one wheel that a build has left."""
+    wheels = sorted(directory.glob("*.whl"))
+    if len(wheels) != 1:
+        raise RequirementError(
+            "the build of LoadGen left no wheel",
+            f"expected: one file .whl; found: {', '.join(path.name for path in wheels) or 'none'}",
+            "give a checkout of mlcommons/inference with --loadgen-src, or leave the option out",
+        )
+    return wheels[0]
+
+
+def _content_hash(directory: Path) -> str:
+    digest = hashlib.sha256()
+    for file in sorted(_source_files(directory)):
+        content = hashlib.sha256(file.read_bytes()).hexdigest()
+        digest.update(f"{file.relative_to(directory)}\0{content}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def _source_files(directory: Path) -> Iterator[Path]:
+    for folder, names, files in os.walk(directory):
+        names[:] = [name for name in names if not _left_by_a_build(name)]
+        yield from (Path(folder, name) for name in files if not _left_by_a_build(name) and Path(folder, name).is_file())
+
+
+def _left_by_a_build(name: str) -> bool:
+    return name in _NOT_SOURCE or name.endswith(".egg-info") or Path(name).suffix in _NOT_SOURCE_SUFFIXES
+
+
+def _copy(source: Path, target: Path) -> Path:
+    """Copy the sources: a build writes into its directory, which is the user's."""
+    shutil.copytree(source, target, ignore=lambda _, names: [name for name in names if _left_by_a_build(name)])
+    return target

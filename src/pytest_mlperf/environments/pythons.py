@@ -1,0 +1,157 @@
+"""The interpreters of this machine, and the one that fits; changes when Pythons are found in another place."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.environments.distribution import install_python
+from pytest_mlperf.errors import RequirementError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+#: The oldest Python that the worker's code runs on.
+WORKER_PYTHON = (3, 10)
+#: A shim of a version manager may look for its version for a moment.
+PROBE_SECONDS = 20.0
+_NAME = re.compile(r"python(3(\.\d+)?)?")
+_PROBE = (
+    "import json, platform, sys; print(json.dumps([sys.executable, platform.python_version(), "
+    "list(sys.version_info[:3]), platform.python_implementation()]))"
+)
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A CPython of this machine: its real path, its version as text and as three numbers."""
+
+    executable: str
+    version: str
+    numbers: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.version} ({self.executable})"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which Python the user wants: exactly `version`, as far as it goes, and at least `minimum`."""
+
+    version: tuple[int, ...] = ()
+    minimum: tuple[int, ...] = ()
+
+    def fits(self, numbers: tuple[int, ...]) -> bool:
+        """Say whether the worker can run on a Python of that version, and the user wants it."""
+        exact = numbers[: len(self.version)] == self.version
+        return exact and numbers >= self.minimum and numbers >= WORKER_PYTHON
+
+    def __str__(self) -> str:
+        words = [f"Python {_dotted(self.version)}"] if self.version else []
+        words += [f"Python {_dotted(self.minimum)} or newer"] if self.minimum else []
+        return " and ".join(words) or "a Python"
+
+
+def running() -> Interpreter:
+    """Return the interpreter that runs this."""
+    return Interpreter(
+        os.path.realpath(sys.executable), ".".join(map(str, sys.version_info[:3])), tuple(sys.version_info[:3])
+    )
+
+
+def choose(wanted: Wanted, environ: Mapping[str, str]) -> Interpreter:
+    """Return the running interpreter where it fits, else the fitting one that is nearest to what was asked.
+
+    Nearest is the lowest minor version in its newest patch: the newest Python is the last that packages have
+    wheels for.
+
+    Raises
+    ------
+    RequirementError
+        None fits; says which were seen and what to install.
+    """
+    here = running()
+    if wanted.fits(here.numbers):
+        return here
+    seen = find_interpreters(environ)
+    fitting = [found for found in seen if wanted.fits(found.numbers)]
+    if fitting:
+        return min(fitting, key=lambda found: (found.numbers[:2], -found.numbers[2]))
+    raise _none_fits(wanted, seen)
+
+
+def find_interpreters(environ: Mapping[str, str]) -> list[Interpreter]:
+    """Return every CPython that can be found and started: PATH's, pyenv's, uv's, the running one first."""
+    found = {(here := running()).executable: here}
+    asked = set()
+    for candidate in _candidates(environ):
+        real = os.path.realpath(candidate)
+        if real not in asked and (interpreter := probe(candidate)) is not None:
+            found.setdefault(interpreter.executable, interpreter)
+        asked.add(real)
+    return list(found.values())
+
+
+def probe(executable: Path | str) -> Interpreter | None:
+    """Start an interpreter and ask what it is; None for what does not start or is no CPython 3."""
+    try:
+        done = subprocess.run(
+            [str(executable), "-I", "-S", "-c", _PROBE],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PROBE_SECONDS,
+            check=True,
+        )
+        path, version, numbers, implementation = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError):
+        return None
+    if implementation != "CPython" or numbers[0] != 3:
+        return None
+    return Interpreter(os.path.realpath(path), version, tuple(numbers))
+
+
+def _candidates(environ: Mapping[str, str]) -> Iterator[Path]:
+    home = Path(environ.get("HOME") or "~").expanduser()
+    for folder in filter(None, environ.get("PATH", "").split(os.pathsep)):
+        yield from sorted(path for path in _files(Path(folder)) if _NAME.fullmatch(path.name))
+    pyenv = Path(environ.get("PYENV_ROOT") or home / ".pyenv")
+    yield from sorted(pyenv.glob("versions/*/bin/python"))
+    data = Path(environ.get("XDG_DATA_HOME") or home / ".local" / "share")
+    uv = Path(environ.get("UV_PYTHON_INSTALL_DIR") or data / "uv" / "python")
+    yield from sorted(uv.glob("*/bin/python3"))
+
+
+def _files(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if os.access(path, os.X_OK)]
+    except OSError:
+        return []
+
+
+def _none_fits(wanted: Wanted, seen: Sequence[Interpreter]) -> RequirementError:
+    oldest = _dotted(WORKER_PYTHON)
+    usable = [found for found in seen if found.numbers >= WORKER_PYTHON]
+    there = ", ".join(map(str, sorted(seen, key=lambda found: found.numbers)))
+    if wanted.version and wanted.version < WORKER_PYTHON[: len(wanted.version)]:
+        return RequirementError(
+            f"no case can run on {wanted}",
+            f"expected: Python {oldest} or newer, which the worker needs; found: {there}",
+            f"ask for one of these: {', '.join(sorted({'.'.join(map(str, u.numbers[:2])) for u in usable}))}",
+        )
+    version = wanted.version if len(wanted.version) > 1 else wanted.minimum if len(wanted.minimum) > 1 else (3, 12)
+    dotted = _dotted(version)
+    return RequirementError(
+        f"there is no {wanted} here",
+        f"expected: one on PATH, of pyenv or of uv, {oldest} or newer; found: {there}",
+        f"install one: {install_python(dotted)} (as root), or without root: uv python install {dotted}",
+    )
+
+
+def _dotted(version: tuple[int, ...]) -> str:
+    return ".".join(map(str, version))

@@ -1,0 +1,76 @@
+"""The packages of a backend's environment, pinned; changes when a set of versions is tried and taken up."""
+
+from __future__ import annotations
+
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+LOADGEN = "mlcommons-loadgen"
+WORKER = "worker"
+
+
+def environment_requirements(requirements: Sequence[str], device: str) -> tuple[str, ...]:
+    """Return what to install for a backend: the worker's packages and the backend's.
+
+    Where this package has a pinned set for the backend's package, everything is pinned; where it has none, the
+    backend's own requirement rules, and the worker's packages take any version that goes with it (deepsparse
+    wants numpy below 2).
+
+    Parameters
+    ----------
+    requirements
+        The backend's; any one of them serves. The one for GPUs is taken for a device other than the cpu.
+    device
+        The case's.
+    """
+    chosen = _for_device(requirements, device)
+    worker = pinned(WORKER)
+    if not (own := pinned(canonicalize_name(Requirement(chosen).name))):
+        return (*(_any_version(line) for line in worker), chosen)
+    names = {canonicalize_name(Requirement(line).name) for line in own}
+    return (*(line for line in worker if canonicalize_name(Requirement(line).name) not in names), *own)
+
+
+def pinned(name: str) -> tuple[str, ...]:
+    """Return the lines of the pinned set `name`, or none where there is no such set."""
+    file = files("pytest_mlperf") / "data" / "requirements" / f"{name}.txt"
+    if not file.is_file():
+        return ()
+    lines = (line.strip() for line in file.read_text("utf-8").splitlines())
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def without(requirements: Sequence[str], name: str) -> tuple[str, ...]:
+    """Return the requirements but for those of the package `name`."""
+    return tuple(line for line in requirements if canonicalize_name(Requirement(line).name) != name)
+
+
+def package_names(requirements: Sequence[str], python: str) -> list[str]:
+    """Return the packages that are wanted on the Python version `python`, such as ``3.12.1``."""
+    environment = {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
+    parsed = map(Requirement, requirements)
+    return [one.name for one in parsed if one.marker is None or one.marker.evaluate(environment)]
+
+
+def loadgen_version() -> str:
+    """Return the LoadGen of the pinned set, which is also the one that is built from source."""
+    (line,) = (line for line in pinned(WORKER) if Requirement(line).name == LOADGEN)
+    return line.partition("==")[2]
+
+
+def _for_device(requirements: Sequence[str], device: str) -> str:
+    if device == "cpu":
+        return requirements[0]
+    return next((line for line in requirements if "gpu" in Requirement(line).name), requirements[0])
+
+
+def _any_version(line: str) -> str:
+    # LoadGen's stays: 5.0 is the first with mlperf.conf built in, and a round is run with one version.
+    name = Requirement(line).name
+    return line if name == LOADGEN else name

@@ -1,0 +1,48 @@
+"""The worker's own code for another interpreter: the packages that a case names, and nothing beside them."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import RequirementError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+PACKAGE = "pytest_mlperf"
+
+
+def link_sources(references: Iterable[str], directory: Path) -> Path:
+    """Fill `directory`, for PYTHONPATH, with links to this package and to the packages of `references`.
+
+    Parameters
+    ----------
+    references
+        Of the form ``module:attribute``, as entry points have them.
+    directory
+        Exists and is empty.
+
+    Raises
+    ------
+    RequirementError
+        A module has no file.
+    """
+    for name in sorted({PACKAGE, *(reference.partition(":")[0].partition(".")[0] for reference in references)}):
+        path = _place(name)
+        (directory / path.name).symlink_to(path)
+    return directory
+
+
+def _place(name: str) -> Path:
+    spec = find_spec(name)
+    if spec is not None and spec.submodule_search_locations:
+        return Path(next(iter(spec.submodule_search_locations))).absolute()
+    if spec is not None and spec.origin is not None and Path(spec.origin).is_file():
+        return Path(spec.origin).absolute()
+    raise RequirementError(
+        f"the module {name} cannot be run by another Python",
+        "expected: a file or a directory of Python code; found: none",
+        "run it with the Python of this session: leave --python-version and --mlperf-venv out",
+    )

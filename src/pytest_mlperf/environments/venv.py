@@ -1,0 +1,149 @@
+"""A virtual environment as an artifact of the cache: made, filled, tried, and published whole or not at all.
+
+An artifact is renamed when it is whole, so nothing in it may depend on its path. Of a virtual environment only
+the scripts of ``bin`` do, by their first lines; nobody here calls them, and they are removed. Its interpreter
+finds ``pyvenv.cfg`` beside itself wherever it is, and is a copy: a link would leave the artifact.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.environments.installer import LAST_LINES, clean_environment, install
+from pytest_mlperf.environments.requirements import package_names
+from pytest_mlperf.errors import RequirementError
+
+if TYPE_CHECKING:
+    from pytest_mlperf.artifacts.recipe import KeyValue
+    from pytest_mlperf.environments.pythons import Interpreter
+
+#: Changes when environments are made in another way.
+VERSION = 1
+
+#: Imports something of each package; mlcommons_loadgen would replace LoadGen's own module by an empty one.
+_TRY = """
+import importlib, sys
+from importlib.metadata import distribution
+
+for name in sys.argv[1:]:
+    paths = [file.parts[0] for file in distribution(name).files or () if file.suffix in (".py", ".so")]
+    modules = {part.split(".")[0] for part in paths if ".dist-info" not in part and part != ".."}
+    faults, works = [], False
+    for module in sorted(modules - {"mlcommons_loadgen"}):
+        try:
+            importlib.import_module(module)
+            works = True
+        except Exception as error:
+            faults.append(f"{module}: {type(error).__name__}: {error}")
+    if faults and not works:
+        sys.exit(f"{name} cannot be imported: " + "; ".join(faults))
+"""
+
+
+@dataclass(frozen=True)
+class VenvRecipe:
+    """How to make a virtual environment.
+
+    Attributes
+    ----------
+    interpreter
+        What it is made of.
+    label
+        The user's name for it, or the backend's.
+    requirements
+        What pip installs.
+    wheels
+        Further packages, by file.
+    wheel_keys
+        What those were made of.
+    """
+
+    interpreter: Interpreter
+    label: str
+    requirements: tuple[str, ...]
+    wheels: tuple[str, ...] = ()
+    wheel_keys: tuple[str, ...] = ()
+    kind: str = "environment"
+
+    @property
+    def name(self) -> str:
+        """What a person calls it."""
+        return f"{self.label} python{self.interpreter.version}"
+
+    @property
+    def source(self) -> str:
+        """Where it comes from."""
+        return f"{self.interpreter.executable}: {' '.join((*self.requirements, *self.wheels))}"
+
+    def key(self) -> dict[str, KeyValue]:
+        """Return what determines the content."""
+        return {
+            "version": VERSION,
+            "label": self.label,
+            "interpreter": self.interpreter.executable,
+            "python": self.interpreter.version,
+            "requirements": list(self.requirements),
+            "wheels": list(self.wheel_keys),
+        }
+
+    def build(self, directory: Path) -> None:
+        """Make it in the empty `directory`.
+
+        Raises
+        ------
+        RequirementError
+            The interpreter makes no virtual environment, or a package cannot be installed or imported.
+        """
+        command = [self.interpreter.executable, "-m", "venv", "--copies", "--without-pip", str(directory)]
+        self._run(command, "make a virtual environment", "choose another Python with --python-version")
+        _link_copies(directory)
+        python = str(executable(directory))
+        install(python, [*self.requirements, *self.wheels])
+        names = package_names(self.requirements, self.interpreter.version)
+        names += [Path(wheel).name.partition("-")[0] for wheel in self.wheels]
+        self._run(
+            [python, "-I", "-c", _TRY, *names],
+            "use what was installed",
+            "choose another Python with --python-version, or install the system's library that is missing",
+        )
+        for script in (directory / "bin").iterdir():
+            if not script.name.startswith("python"):
+                script.unlink()
+
+    def _run(self, command: list[str], what: str, fix: str) -> None:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env=clean_environment(),
+            check=False,
+        )
+        if done.returncode != 0:
+            words = "\n    ".join(done.stdout.strip().splitlines()[-LAST_LINES:] or ["nothing"])
+            raise RequirementError(f"Python {self.interpreter} cannot {what}", f"its last words:\n    {words}", fix)
+
+
+def executable(environment: Path) -> Path:
+    """Return the interpreter of a virtual environment."""
+    return environment / "bin" / "python"
+
+
+def version_in(environment: Path, package: str) -> str | None:
+    """Return the version of a package in a virtual environment."""
+    folders = [str(path) for path in environment.glob("lib/python3*/site-packages")]
+    return next((found.version for found in distributions(name=package, path=folders)), None)
+
+
+def _link_copies(directory: Path) -> None:
+    """Keep one of the three copies of the interpreter that venv makes."""
+    first = executable(directory)
+    for copy in first.parent.glob("python3*"):
+        copy.unlink()
+        copy.symlink_to(first.name)

@@ -1,0 +1,71 @@
+"""Whole sessions whose cases run on another Python than pytest's."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pytest_mlperf.environments.pythons import WORKER_PYTHON, Interpreter, find_interpreters
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import RunSession
+
+#: mlcommons-loadgen has no wheel for later ones.
+LAST_WITH_WHEELS = (3, 13)
+
+
+@pytest.fixture(scope="module")
+def another() -> Interpreter:
+    """An interpreter of another minor version."""
+    here = sys.version_info[:2]
+    found = find_interpreters(os.environ)
+    fits = [one for one in found if WORKER_PYTHON <= one.numbers[:2] <= LAST_WITH_WHEELS and one.numbers[:2] != here]
+    if not fits:
+        pytest.skip(f"no other Python from 3.10 to 3.13 here, only {', '.join(map(str, found))}")
+    return max(fits, key=lambda one: one.numbers)
+
+
+def versions(report: Path) -> list[dict[str, Any]]:
+    return [result["versions"] for result in json.loads(report.read_text())["results"]]
+
+
+def test_a_case_runs_on_another_python_without_this_package_installed(
+    benchmarks: RunSession, tmp_path: Path, another: Interpreter
+) -> None:
+    options = ("--model", "null", "--backend", "null", "--scenario", "Offline", "--mode", "accuracy")
+    where = ("--mlperf-cache", str(tmp_path / "cache"), "--mlperf-json", str(tmp_path / "report.json"))
+    wanted = ("--python-version", another.version)
+    session = benchmarks(*options, *where, *wanted)
+    assert session.outcomes() == "1 passed, 1 deselected", session.output
+    assert f"making numpy python{another.version}" in session.output
+    (found,) = versions(tmp_path / "report.json")
+    assert (found["python"], found["loadgen"]) == (another.version, "6.0.17")
+    assert not list((tmp_path / "cache").glob("environment/*/content/lib/python3*/site-packages/*pytest*"))
+    session = benchmarks(*options, *where, *wanted)
+    assert session.outcomes() == "1 passed, 1 deselected", session.output
+    assert "making" not in session.output
+
+
+@pytest.mark.slow
+def test_the_tiny_edition_runs_on_another_python(benchmarks: RunSession, tmp_path: Path, another: Interpreter) -> None:
+    options = ("--model", "retinanet-tiny", "--backend", "onnxruntime", "--scenario", "Offline")
+    where = ("--mlperf-cache", str(tmp_path / "cache"), "--mlperf-json", str(tmp_path / "report.json"))
+    session = benchmarks(*options, *where, "--python-version", another.version)
+    assert session.outcomes() == "2 passed", session.output
+    for found in versions(tmp_path / "report.json"):
+        assert (found["python"], found["numpy"]) == (another.version, "2.2.6")
+
+
+def test_a_python_that_is_not_here_is_a_broken_item_with_advice(benchmarks: RunSession, tmp_path: Path) -> None:
+    options = ("--model", "null", "--backend", "null", "--scenario", "Offline", "--mlperf-cache", str(tmp_path))
+    session = benchmarks(*options, "--python-version", "3.99")
+    assert session.outcomes() == "2 errors"
+    assert "there is no Python 3.99 here" in session.output
+    assert "install one: " in session.output
+    assert "Traceback" not in session.output
