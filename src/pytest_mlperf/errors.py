@@ -48,6 +48,8 @@ class CacheError(MLPerfError):
 
 class OutputError(MLPerfError):
     """A place for results or a report that cannot be written."""
+
+
 class FetchError(MLPerfError):
     """A file that no address gives as it should be: unreachable, cut off, changed, with a wrong checksum."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.artifacts.store import Artifact
     from pytest_mlperf.benchmarks.base import MissingFile
     from pytest_mlperf.cases import Case
     from pytest_mlperf.environment import LoadGen, Python
@@ -70,12 +71,19 @@ def loadgen(python: Python) -> LoadGen:
 
 
 @pytest.fixture(scope="session")
-def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
+def _mlperf_uses() -> Iterator[ExitStack]:
+    """What the session holds until its end: no removal takes an artifact from under it."""
+    with ExitStack() as uses:
+        yield uses
+
+
+@pytest.fixture(scope="session")
+def model(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitStack) -> Model:
     """The case's model file."""
     benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
     model_format = mlperf_session.registry.backend(mlperf_case.backend).model_format
     found = benchmark.find_model(model_format, mlperf_session.settings.model_path)
-    path = _obtain(mlperf_session, found, mlperf_case, ModelError)
+    path = _obtain(mlperf_session, found, mlperf_case, ModelError, _mlperf_uses)
     if not path.is_file():
         raise ModelError(
             f"{path} is not a file",
@@ -94,12 +102,12 @@ def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
 
 
 @pytest.fixture(scope="session")
-def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
+def dataset(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitStack) -> Path:
     """The directory of the case's data set."""
     benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
     count = mlperf_session.settings.sample_count(benchmark.dataset_size)
     found = benchmark.find_dataset(mlperf_session.settings.dataset_path, count)
-    path = _obtain(mlperf_session, found, mlperf_case, DatasetError)
+    path = _obtain(mlperf_session, found, mlperf_case, DatasetError, _mlperf_uses)
     if not path.is_dir():
         raise DatasetError(
             f"{path} is not a directory",
@@ -241,7 +249,13 @@ def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path) -> Ru
     )
 
 
-def _obtain(session: MLPerfSession, found: Path | Recipe | MissingFile, case: Case, error: type[MLPerfError]) -> Path:
+def _obtain(
+    session: MLPerfSession,
+    found: Path | Recipe | MissingFile,
+    case: Case,
+    error: type[MLPerfError],
+    uses: ExitStack,
+) -> Path:
     """Return the path of what a benchmark said where to find; skip the item when it is not here."""
     from pytest_mlperf.benchmarks.base import MissingFile
 
@@ -256,11 +270,17 @@ def _obtain(session: MLPerfSession, found: Path | Recipe | MissingFile, case: Ca
                 "name the files, or run its -tiny edition",
             )
         pytest.skip(f"{case.benchmark} needs {missing}")
-    if (artifact := session.store.find(found)) is not None:
-        return artifact.path
+    while True:
+        artifact = session.store.find(found) or _make(session, found, case)
+        # False where a removal came between the two.
+        if uses.enter_context(session.store.use(artifact)):
+            return artifact.path
+
+
+def _make(session: MLPerfSession, recipe: Recipe, case: Case) -> Artifact:
     with device_lease(session.config, case, alone=False):
         try:
-            return session.store.get(found, on_wait=_tell(session.config, f"waiting for {found.name}")).path
+            return session.store.get(recipe, on_wait=_tell(session.config, f"waiting for {recipe.name}"))
         except CacheError as error:
             advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
             raise CacheError(error.what, error.found, advice.lstrip()) from error

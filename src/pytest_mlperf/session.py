@@ -66,7 +66,8 @@ class MLPerfSession:
     @cached_property
     def store(self) -> Store:
         """The cache."""
-        from pytest_mlperf.artifacts.store import Store, default_cache_dir
+        from pytest_mlperf.artifacts.layout import default_cache_dir
+        from pytest_mlperf.artifacts.store import Store
 
         return Store(self.settings.cache or default_cache_dir({}), __version__)
 
