@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.artifacts.store import Artifact
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.cases import Case
     from pytest_mlperf.environments.installed import LoadGen, Python
@@ -53,7 +54,7 @@ def mlperf_case(request: pytest.FixtureRequest) -> Case:
 
 
 @pytest.fixture(scope="session")
-def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
+def python(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitStack) -> Python:
     """The interpreter that has what the case's backend needs."""
     from pytest_mlperf.environments.provide import Needs, from_store, provide
     from pytest_mlperf.environments.pythons import Wanted
@@ -73,9 +74,15 @@ def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
         from pytest_mlperf.report.progress import Terminal
 
         Terminal(mlperf_session.config).write_line(f"  making {recipe.name}; it is kept in the cache")
-        return _make(mlperf_session, recipe, mlperf_case)
+        return _make(mlperf_session, recipe, mlperf_case).path
 
-    return provide(needs, from_store(mlperf_session.store, obtain))
+    get = from_store(mlperf_session.store, obtain)
+
+    def get_and_hold(recipe: Recipe) -> Path:
+        get(recipe)
+        return _hold(mlperf_session, recipe, _mlperf_uses, lambda: _make(mlperf_session, recipe, mlperf_case))
+
+    return provide(needs, get_and_hold)
 
 
 @pytest.fixture(scope="session")
@@ -87,12 +94,19 @@ def loadgen(python: Python) -> LoadGen:
 
 
 @pytest.fixture(scope="session")
-def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
+def _mlperf_uses() -> Iterator[ExitStack]:
+    """What the session holds until its end: no removal takes an artifact from under it."""
+    with ExitStack() as uses:
+        yield uses
+
+
+@pytest.fixture(scope="session")
+def model(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitStack) -> Model:
     """The case's model file."""
     benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
     model_format = mlperf_session.registry.backend(mlperf_case.backend).model_format
     found = benchmark.find_model(model_format, mlperf_session.settings.model_path)
-    path = _obtain(mlperf_session, found, mlperf_case, ModelError)
+    path = _obtain(mlperf_session, found, mlperf_case, ModelError, _mlperf_uses)
     if not isinstance(found, Path):
         [path] = path.iterdir()
     if not path.is_file():
@@ -113,12 +127,12 @@ def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
 
 
 @pytest.fixture(scope="session")
-def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
+def dataset(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitStack) -> Path:
     """The directory of the case's data set."""
     benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
     count = mlperf_session.settings.sample_count(benchmark.dataset_size)
     found = benchmark.find_dataset(mlperf_session.settings.dataset_path, count)
-    path = _obtain(mlperf_session, found, mlperf_case, DatasetError)
+    path = _obtain(mlperf_session, found, mlperf_case, DatasetError, _mlperf_uses)
     if not path.is_dir():
         raise DatasetError(
             f"{path} is not a directory",
@@ -277,7 +291,11 @@ def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadg
 
 
 def _obtain(
-    session: MLPerfSession, found: Path | Recipe | Remote | MissingFile, case: Case, error: type[MLPerfError]
+    session: MLPerfSession,
+    found: Path | Recipe | Remote | MissingFile,
+    case: Case,
+    error: type[MLPerfError],
+    uses: ExitStack,
 ) -> Path:
     """Return the path of what a benchmark said where to find; skip the item when it is not here."""
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
@@ -287,11 +305,21 @@ def _obtain(
     if isinstance(found, MissingFile):
         _without(session, found, case, error)
     recipe = found.recipe if isinstance(found, Remote) else found
-    if (artifact := session.store.find(recipe)) is not None:
-        return artifact.path
-    if isinstance(found, Remote) and not session.settings.fetch:
-        _without(session, found, case, error)
-    return _make(session, recipe, case)
+
+    def make() -> Artifact:
+        if isinstance(found, Remote) and not session.settings.fetch:
+            _without(session, found, case, error)
+        return _make(session, recipe, case)
+
+    return _hold(session, recipe, uses, make)
+
+
+def _hold(session: MLPerfSession, recipe: Recipe, uses: ExitStack, make: Callable[[], Artifact]) -> Path:
+    """Return the place of an artifact that nothing removes before the session's end."""
+    while True:
+        artifact = session.store.find(recipe) or make()
+        if uses.enter_context(session.store.use(artifact)):  # False where a removal came between the two
+            return artifact.path
 
 
 def _without(session: MLPerfSession, found: MissingFile | Remote, case: Case, error: type[MLPerfError]) -> NoReturn:
@@ -306,8 +334,8 @@ def _without(session: MLPerfSession, found: MissingFile | Remote, case: Case, er
     pytest.skip(f"{case.benchmark} needs {missing}")
 
 
-def _make(session: MLPerfSession, recipe: Recipe, case: Case) -> Path:
-    """Have the cache make or fetch an artifact."""
+def _make(session: MLPerfSession, recipe: Recipe, case: Case) -> Artifact:
+    """Have the cache make or fetch an artifact; a performance run must not be disturbed by it."""
     from pytest_mlperf.report.progress import show_fetch
 
     if recipe in session.unfetched:
@@ -315,7 +343,7 @@ def _make(session: MLPerfSession, recipe: Recipe, case: Case) -> Path:
     with device_lease(session.config, case, alone=False), show_fetch(session.config) as on_progress:
         store = replace(session.store, network=replace(session.store.network, on_progress=on_progress))
         try:
-            return store.get(recipe, on_wait=_tell(session.config, f"waiting for {recipe.name}")).path
+            return store.get(recipe, on_wait=_tell(session.config, f"waiting for {recipe.name}"))
         except CacheError as error:
             advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
             raise CacheError(error.what, error.found, advice.lstrip()) from error

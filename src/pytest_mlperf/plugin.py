@@ -10,7 +10,7 @@ import pytest
 from pytest_mlperf import __version__
 from pytest_mlperf.cases import MODES, Case
 from pytest_mlperf.errors import MLPerfError
-from pytest_mlperf.fixtures import dataset, loadgen, mlperf, mlperf_case, mlperf_session, model, python
+from pytest_mlperf.fixtures import _mlperf_uses, dataset, loadgen, mlperf, mlperf_case, mlperf_session, model, python
 from pytest_mlperf.options import add_options, any_given
 from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.options import Settings
 
-__all__ = ["dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_session", "model", "python"]
+__all__ = ["_mlperf_uses", "dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_session", "model", "python"]
 
 WORKER_INPUT = "mlperf_started"
 REPORT_ATTRIBUTE = "mlperf_result"

@@ -71,8 +71,9 @@ class MLPerfSession:
     @cached_property
     def store(self) -> Store:
         """The cache."""
+        from pytest_mlperf.artifacts.layout import default_cache_dir
         from pytest_mlperf.artifacts.sources import Network
-        from pytest_mlperf.artifacts.store import Store, default_cache_dir
+        from pytest_mlperf.artifacts.store import Store
 
         settings = self.settings
         network = Network(offline=settings.offline, mirror=settings.mirror)

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from pytest_mlperf.artifacts.store import Artifact, Store, default_cache_dir
+from pytest_mlperf.artifacts.layout import default_cache_dir
+from pytest_mlperf.artifacts.store import Artifact, Store
 from pytest_mlperf.errors import CacheError, DatasetError
 from tests.artifacts.recipes import Made, Scenes, leftovers, truncate
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _log = logging.getLogger(__name__)
+_READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
 class Holder(msgspec.Struct, frozen=True):
@@ -116,6 +118,21 @@ def holder(path: Path) -> Holder | None:
     return found
 
 
+def is_held(path: Path) -> bool:
+    """Say whether someone holds the lease `path`, alone or together with others; write nothing."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 class _SharedLock:
     """flock's shared form, which filelock does not offer; it and a FileLock of the same file exclude each other."""
 
@@ -126,7 +143,13 @@ class _SharedLock:
     def acquire(self, timeout: float, poll_interval: float = 0.1) -> None:
         """Take the lock within `timeout` seconds, or, when that is negative, whenever it is free."""
         created = not self._path.exists()
-        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
+        try:
+            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
+        except OSError as error:
+            if created or error.errno not in _READ_ONLY:
+                raise
+            # Who may only read can share all the same.
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if created:
                 os.fchmod(self._descriptor, self._mode)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.artifacts.layout import EVIDENCE, PARTIAL, PINS
 from pytest_mlperf.artifacts.pins import Pin, read_pins, write_pins
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.download import Custody, Fetched
     from pytest_mlperf.artifacts.recipe import KeyValue
     from pytest_mlperf.artifacts.sources import Network, RemoteFile
-
-PARTIAL, PINS, EVIDENCE = ".partial", ".pins", ".evidence"
 
 
 @dataclass(frozen=True)

@@ -11,15 +11,23 @@ import secrets
 import shutil
 import tempfile
 import time
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import platformdirs
 
+from pytest_mlperf.artifacts.layout import (
+    CONTENT,
+    IMPORTS,
+    LOCKS,
+    MANIFEST,
+    build_lock,
+    import_lock,
+    use_lock,
+)
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.manifest import Manifest, difference, digest, seal, sync
 from pytest_mlperf.artifacts.recipe import FORMAT, PartRecipe, RemoteRecipe, canonical_key, entry_name
@@ -28,18 +36,17 @@ from pytest_mlperf.artifacts.sources import Network
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from pytest_mlperf.artifacts.locks import Holder
+    from pytest_mlperf.artifacts.manifest import File, Link
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.artifacts.remote import Delivery
 
 _log = logging.getLogger(__name__)
 _decoder = msgspec.json.Decoder(Manifest)
 
-_CONTENT = "content"
-_MANIFEST = "manifest.json"
-_LOCKS = ".locks"
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
@@ -67,16 +74,20 @@ class Artifact:
         CacheError
             A file is missing, added, or has another content than when it was made.
         """
-        try:
-            fault = difference(self.path, self.manifest) or self._other_content()
-        except OSError as error:
-            fault = str(error)
+        fault = self.fault()
         if fault is not None:
             raise CacheError(
                 f"the artifact {self.manifest.name} is damaged",
                 f"expected the content that its manifest lists, found: {fault}",
                 f"Delete {self.path.parent}; it is made again when it is next needed.",
             )
+
+    def fault(self) -> str | None:
+        """Hash every file again; say what differs from the manifest, None where nothing does."""
+        try:
+            return difference(self.path, self.manifest) or self._other_content()
+        except OSError as error:
+            return str(error)
 
     def _other_content(self) -> str | None:
         for file in self.manifest.files:
@@ -114,7 +125,7 @@ class Store:
 
     def path(self, recipe: Recipe) -> Path:
         """Return where the content of `recipe` is or would be."""
-        return self._entry(recipe) / _CONTENT
+        return self._entry(recipe) / CONTENT
 
     def find(self, recipe: Recipe) -> Artifact | None:
         """Return the artifact, or one that serves as well, if it is there and whole; take no lock and write nothing."""
@@ -150,7 +161,7 @@ class Store:
         if (artifact := self.find(recipe)) is not None:
             return artifact
         mode = self._prepare(entry)
-        lock = self.root / _LOCKS / f"{recipe.kind}-{entry.name}.lock"
+        lock = build_lock(self.root, recipe.kind, entry.name)
         try:
             with lease(lock, timeout=timeout, on_wait=on_wait, mode=0o600 | mode & 0o666):
                 return self.find(recipe) or self._build(recipe, entry, mode)
@@ -160,6 +171,95 @@ class Store:
                 str(error),
                 "Wait for that process or end it, or choose another cache directory.",
             ) from error
+
+    @contextmanager
+    def use(self, artifact: Artifact) -> Iterator[bool]:
+        """Hold an artifact against its removal until the block ends, and mark it as used now.
+
+        Where the cache may only be read, an artifact is not marked, and held only if someone else ever was.
+
+        Yields
+        ------
+        bool
+            Whether it is still there: a removal may have come first.
+        """
+        entry = artifact.path.parent
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(self._share(entry, self.root.stat().st_mode))
+            except (CacheError, OSError) as error:
+                _log.info("%s is used without a hold on it: %s", entry, error)
+            with suppress(OSError):
+                os.utime(entry)
+            yield (entry / MANIFEST).exists()
+
+    @contextmanager
+    def staging(self, on_wait: Callable[[Holder | None], None] | None = None) -> Iterator[Path]:
+        """Yield an empty directory in the cache, which nobody sees, for entries to `adopt`; one process at a time.
+
+        Raises
+        ------
+        CacheError
+            The cache cannot be written.
+        """
+        parent = self.root / IMPORTS
+        mode = self._prepare(parent)
+        with lease(import_lock(self.root), on_wait=on_wait, mode=0o600 | mode & 0o666):
+            # Left by a killed process.
+            remove_tree(parent)
+            try:
+                parent.mkdir()
+                parent.chmod(0o700 | mode & 0o2777)
+            except OSError as error:
+                raise _unwritable(parent, error) from error
+            try:
+                yield parent
+            finally:
+                remove_tree(parent)
+
+    def artifact(self, entry: Path) -> Artifact | None:
+        """Return the artifact of an entry's directory if it is whole."""
+        return _find(entry)
+
+    def examine(self, staged: Path) -> Artifact:
+        """Hash and seal a whole entry, ``<kind>/<slug>-<digest>`` below `staging`; nobody sees it yet.
+
+        Raises
+        ------
+        CacheError
+            It is not what its manifest says.
+        """
+        try:
+            manifest = _read_staged(staged)
+            mode = self.root.stat().st_mode
+            found = seal(staged / CONTENT, mode)
+            _check_same(staged, manifest, *found)
+            _close(staged, mode)
+        except OSError as error:
+            raise _unwritable(staged, error) from error
+        return Artifact(staged / CONTENT, manifest)
+
+    def adopt(self, staged: Artifact, on_wait: Callable[[Holder | None], None] | None = None) -> tuple[Artifact, bool]:
+        """Publish what `examine` returned; return the artifact, and whether it is new here.
+
+        Raises
+        ------
+        CacheError
+            The cache cannot be written.
+        """
+        source = staged.path.parent
+        entry = self.root / source.parent.name / source.name
+        mode = self._prepare(entry)
+        with lease(build_lock(self.root, entry.parent.name, entry.name), on_wait=on_wait, mode=0o600 | mode & 0o666):
+            if (artifact := _find(entry)) is not None:
+                return artifact, False
+            try:
+                _clear(entry)
+                other = _publish(source, entry)
+            except OSError as error:
+                raise _unwritable(entry, error) from error
+            self._make_use_lock(entry, mode)
+        return other or Artifact(entry / CONTENT, staged.manifest), other is None
 
     def entries(self) -> Iterator[Artifact]:
         """Yield every whole artifact, by kind and name; take no lock and write nothing."""
@@ -173,10 +273,18 @@ class Store:
             return None
         for entry in _visible(self.root / recipe.kind):
             with suppress(OSError, msgspec.MsgspecError, ValueError):
-                served = recipe.served_by(_decoder.decode((entry / _MANIFEST).read_bytes()).key)
+                served = recipe.served_by(_decoder.decode((entry / MANIFEST).read_bytes()).key)
                 if served and (artifact := _find(entry)) is not None:
                     return artifact
         return None
+
+    def _share(self, entry: Path, mode: int) -> AbstractContextManager[None]:
+        return lease(use_lock(self.root, entry.parent.name, entry.name), shared=True, mode=0o600 | mode & 0o666)
+
+    def _make_use_lock(self, entry: Path, mode: int) -> None:
+        """Make the file for those who may read the cache and not write to it: they can share it then."""
+        with suppress(CacheError, TimeoutError), self._share(entry, mode):
+            pass
 
     def _entry(self, recipe: Recipe) -> Path:
         return self.root / recipe.kind / entry_name(recipe.kind, recipe.name, recipe.key())
@@ -187,7 +295,7 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             mode = self.root.stat().st_mode & 0o3777
             # No sticky bit on the locks' directory: users could not lock each other's files, see `lease`.
-            for directory, bits in ((entry.parent, mode), (self.root / _LOCKS, mode & 0o2777)):
+            for directory, bits in ((entry.parent, mode), (self.root / LOCKS, mode & 0o2777)):
                 with suppress(FileExistsError):
                     directory.mkdir()
                     directory.chmod(0o700 | bits)
@@ -204,16 +312,18 @@ class Store:
         try:
             with _faults_of(recipe, temporary):
                 depot = Depot(self.root, f"{recipe.kind}-{entry.name}", self.network, mode)
-                artifact = Artifact(entry / _CONTENT, self._fill(recipe, temporary, mode, depot))
+                artifact = Artifact(entry / CONTENT, self._fill(recipe, temporary, mode, depot))
                 # Before: killed between the two, a process would leave what nobody would ever clear.
                 depot.clear()
-                return _publish(temporary, entry) or artifact
+                published = _publish(temporary, entry) or artifact
+                self._make_use_lock(entry, mode)
+                return published
         except BaseException:
-            _remove(temporary)
+            remove_tree(temporary)
             raise
 
     def _fill(self, recipe: Recipe, directory: Path, mode: int, depot: Depot) -> Manifest:
-        content = directory / _CONTENT
+        content = directory / CONTENT
         content.mkdir()
         started = time.monotonic()
         delivery = _make(recipe, content, depot)
@@ -231,30 +341,19 @@ class Store:
             made_by=f"pytest-mlperf {self.version}".strip() + f", Python {platform.python_version()}",
             seconds=round(time.monotonic() - started, 3),
         )
-        record = directory / _MANIFEST
-        record.write_bytes(msgspec.json.encode(manifest))
-        record.chmod(0o400 | mode & 0o444)
-        directory.chmod(0o700 | mode & 0o2777)
-        sync(record)
-        sync(directory)
+        (directory / MANIFEST).write_bytes(msgspec.json.encode(manifest))
+        _close(directory, mode)
         if delivery:
             # Last: content that could not be made into an artifact is not to be trusted.
             depot.remember(delivery)
         return manifest
 
 
-def default_cache_dir(environ: Mapping[str, str]) -> Path:
-    """Return the cache's directory: PYTEST_MLPERF_CACHE of `environ`, or the platform's place for caches."""
-    if named := environ.get("PYTEST_MLPERF_CACHE"):
-        return Path(named).expanduser()
-    return platformdirs.user_cache_path("pytest-mlperf", appauthor=False)
-
-
 def _find(entry: Path) -> Artifact | None:
     """Return the artifact of `entry`; what is damaged does not exist, and a warning is logged."""
     try:
-        manifest = _decoder.decode((entry / _MANIFEST).read_bytes())
-        fault = _other_entry(entry, manifest) or difference(entry / _CONTENT, manifest)
+        manifest = _decoder.decode((entry / MANIFEST).read_bytes())
+        fault = _other_entry(entry, manifest) or difference(entry / CONTENT, manifest)
     except (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
         if not os.path.lexists(entry):
             return None
@@ -262,7 +361,7 @@ def _find(entry: Path) -> Artifact | None:
     if fault is not None:
         _log.warning("the entry %s of the cache is not used: %s", entry, fault)
         return None
-    return Artifact(entry / _CONTENT, manifest)
+    return Artifact(entry / CONTENT, manifest)
 
 
 def _other_entry(entry: Path, manifest: Manifest) -> str | None:
@@ -270,6 +369,51 @@ def _other_entry(entry: Path, manifest: Manifest) -> str | None:
         return f"its manifest has format {manifest.format}, not {FORMAT}"
     kind, name = manifest.kind, entry_name(manifest.kind, manifest.name, manifest.key)
     return None if (kind, name) == (entry.parent.name, entry.name) else f"its manifest is of {kind}/{name}"
+
+
+def _close(entry: Path, mode: int) -> None:
+    """Give an entry its permission bits, and bring its manifest to the disk."""
+    record = entry / MANIFEST
+    record.chmod(0o400 | mode & 0o444)
+    entry.chmod(0o700 | mode & 0o2777)
+    sync(record)
+    sync(entry)
+
+
+def _read_staged(staged: Path) -> Manifest:
+    """Return the manifest of an entry that came from elsewhere."""
+    record, content = staged / MANIFEST, staged / CONTENT
+    names = {path.name for path in staged.iterdir()}
+    if names != {MANIFEST, CONTENT} or record.is_symlink() or not record.is_file():
+        raise _not_an_entry(staged, f"found {', '.join(sorted(names)) or 'nothing'} in it")
+    if content.is_symlink() or not content.is_dir():
+        raise _not_an_entry(staged, "found no directory with its content")
+    try:
+        manifest = _decoder.decode(record.read_bytes())
+        fault = _other_entry(staged, manifest)
+    except (msgspec.MsgspecError, ValueError, TypeError, RecursionError) as error:
+        fault = f"its manifest cannot be read: {error}"
+    if fault is not None:
+        raise _not_an_entry(staged, f"found: {fault}")
+    return manifest
+
+
+def _check_same(staged: Path, manifest: Manifest, files: tuple[File, ...], links: tuple[Link, ...]) -> None:
+    """Refuse content that is not what its manifest lists."""
+    listed = (manifest.files, manifest.links, manifest.size)
+    if (files, links, sum(file.size for file in files)) == listed:
+        return
+    others = {file.path for file in {*files} ^ {*manifest.files}} | {link.path for link in {*links} ^ {*manifest.links}}
+    where = min(others, default=MANIFEST)
+    raise _not_an_entry(staged, f"found that {where} is another, is missing, or is not listed")
+
+
+def _not_an_entry(staged: Path, found: str) -> CacheError:
+    return CacheError(
+        f"{staged.parent.name}/{staged.name} is no whole artifact",
+        f"expected {MANIFEST} and the content that it lists, {found}",
+        "Export it again, with the version of pytest-mlperf that imports it.",
+    )
 
 
 def _make(recipe: Recipe, content: Path, depot: Depot) -> Delivery | None:
@@ -294,7 +438,7 @@ def _clear(entry: Path) -> None:
         entry.rename(entry.with_name(f".{entry.name}.{secrets.token_hex(8)}"))
     for left in entry.parent.iterdir():
         if left.name.startswith(f".{entry.name}."):
-            _remove(left)
+            remove_tree(left)
 
 
 def _publish(temporary: Path, entry: Path) -> Artifact | None:
@@ -305,13 +449,13 @@ def _publish(temporary: Path, entry: Path) -> Artifact | None:
         # Only where locks do not hold, as between two hosts that mount a disk with local locks.
         if error.errno not in _TAKEN or (other := _find(entry)) is None:
             raise
-        _remove(temporary)
+        remove_tree(temporary)
         return other
     sync(entry.parent)
     return None
 
 
-def _remove(path: Path) -> None:
+def remove_tree(path: Path) -> None:
     """Delete a file or a tree as far as this user may; another user's leftover is theirs to delete."""
     if path.is_symlink() or not path.is_dir():
         with suppress(OSError):

@@ -1,0 +1,41 @@
+"""Where things lie in the cache; changes when its layout does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: Of an entry, ``<root>/<kind>/<slug>-<digest>``: what it holds, and the record of that.
+CONTENT, MANIFEST = "content", "manifest.json"
+LOCKS = ".locks"
+#: What was fetched of artifacts that are not finished, which content was trusted before, and what had a wrong checksum.
+PARTIAL, PINS, EVIDENCE = ".partial", ".pins", ".evidence"
+#: Bundles that are being unpacked.
+IMPORTS = ".import"
+
+
+def build_lock(root: Path, kind: str, entry: str) -> Path:
+    """Return the lock file of whoever makes an entry."""
+    return root / LOCKS / f"{kind}-{entry}.lock"
+
+
+def use_lock(root: Path, kind: str, entry: str) -> Path:
+    """Return the lock file that the users of an entry share, and that its removal takes alone."""
+    return root / LOCKS / f"{kind}-{entry}.use"
+
+
+def import_lock(root: Path) -> Path:
+    """Return the lock file of whoever imports a bundle."""
+    return root / LOCKS / "import.lock"
+
+
+def default_cache_dir(environ: Mapping[str, str]) -> Path:
+    """Return the cache's directory: PYTEST_MLPERF_CACHE of `environ`, or the platform's place for caches."""
+    if named := environ.get("PYTEST_MLPERF_CACHE"):
+        return Path(named).expanduser()
+    import platformdirs
+
+    return platformdirs.user_cache_path("pytest-mlperf", appauthor=False)

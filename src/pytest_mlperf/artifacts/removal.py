@@ -1,0 +1,149 @@
+"""Takes things out of the cache that nobody uses; changes when what may go does."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from contextlib import nullcontext
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.artifacts.layout import IMPORTS, LOCKS, build_lock, import_lock, use_lock
+from pytest_mlperf.artifacts.locks import is_held, lease
+from pytest_mlperf.artifacts.store import remove_tree
+from pytest_mlperf.errors import CacheError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_mlperf.artifacts.inventory import Entry
+
+
+@dataclass(frozen=True)
+class Keep:
+    """What a collection leaves: what was used within so many `days`, and of that the last used `size` bytes."""
+
+    days: float | None = None
+    size: int | None = None
+
+
+@dataclass(frozen=True)
+class Removal:
+    """Which entries are gone, and which stay because a process uses them."""
+
+    removed: tuple[Entry, ...]
+    in_use: tuple[Entry, ...]
+
+
+def remove(root: Path, entries: Iterable[Entry]) -> Removal:
+    """Remove entries of the cache `root`; what a process uses stays.
+
+    Raises
+    ------
+    CacheError
+        This user may not remove one.
+    """
+    removed: list[Entry] = []
+    in_use: list[Entry] = []
+    for entry in entries:
+        (removed if _take(root, entry) else in_use).append(entry)
+    return Removal(tuple(removed), tuple(in_use))
+
+
+def collect(root: Path, entries: Sequence[Entry], keep: Keep, now: datetime, *, dry_run: bool = False) -> Removal:
+    """Remove what killed processes left, what was not used for long, then the least recently used.
+
+    Parameters
+    ----------
+    root
+        The cache's directory.
+    entries
+        Everything in it.
+    keep
+        What is left.
+    now
+        The time, with its zone.
+    dry_run
+        Remove nothing; return what would be.
+
+    Raises
+    ------
+    CacheError
+        This user may not remove an entry.
+    """
+    removed: list[Entry] = []
+    in_use: list[Entry] = []
+    left = sum(entry.size for entry in entries)
+    for entry in sorted(entries, key=lambda entry: (entry.state != "unfinished", entry.used, entry.directory)):
+        if entry.state != "unfinished" and not _is_old(entry, keep, now) and (keep.size is None or left <= keep.size):
+            continue
+        if not _is_used(root, entry) if dry_run else _take(root, entry):
+            removed.append(entry)
+            left -= entry.size
+        else:
+            in_use.append(entry)
+    return Removal(tuple(removed), tuple(in_use))
+
+
+def _is_old(entry: Entry, keep: Keep, now: datetime) -> bool:
+    return keep.days is not None and datetime.fromisoformat(entry.used) < now - timedelta(days=keep.days)
+
+
+def _is_used(root: Path, entry: Entry) -> bool:
+    lock = _lock(root, entry)
+    return lock is not None and is_held(lock)
+
+
+def _take(root: Path, entry: Entry) -> bool:
+    """Remove one entry; return False where it is in use."""
+    lock, directory = _lock(root, entry), Path(entry.directory)
+    try:
+        mode = 0o600 | root.stat().st_mode & 0o666
+        with nullcontext() if lock is None else lease(lock, timeout=0, mode=mode):
+            # Another fetch or build could begin there at once.
+            hidden = _hide(directory) if entry.is_artifact else _gone(directory)
+        # Its files go one by one, and nobody has to wait for that.
+        remove_tree(hidden)
+    except FileNotFoundError:
+        return True
+    except TimeoutError:
+        return False
+    except OSError as error:
+        raise _unremovable(directory, error.strerror or str(error)) from error
+    if os.path.lexists(hidden):
+        raise _unremovable(hidden, "files in it that are not yours")
+    return True
+
+
+def _hide(directory: Path) -> Path:
+    """Take an artifact out of sight at once."""
+    return directory.rename(directory.with_name(f".{directory.name}.{secrets.token_hex(8)}"))
+
+
+def _gone(directory: Path) -> Path:
+    remove_tree(directory)
+    return directory
+
+
+def _lock(root: Path, entry: Entry) -> Path | None:
+    """Return the lock that whoever uses an entry holds; None where nobody can."""
+    directory = Path(entry.directory)
+    if entry.is_artifact:
+        return use_lock(root, directory.parent.name, directory.name)
+    if entry.state == "partial":
+        return root / LOCKS / f"{directory.name}.lock"
+    if directory.name == IMPORTS:
+        return import_lock(root)
+    if entry.state == "unfinished":
+        return build_lock(root, directory.parent.name, entry.name)
+    return None
+
+
+def _unremovable(directory: Path, found: str) -> CacheError:
+    return CacheError(
+        f"cannot remove {directory}",
+        f"expected an entry of a cache in which you may write, found: {found}",
+        "Ask whoever owns it to remove it.",
+    )
