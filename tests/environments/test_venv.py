@@ -152,6 +152,21 @@ def test_nothing_is_installed_unasked() -> None:
     assert provide(serves, never) == Python(sys.executable, running().version)
 
 
+def test_a_named_environment_is_used_though_the_sessions_own_would_serve(made: tuple[Store, VenvRecipe]) -> None:
+    asked: list[object] = []
+
+    def get(recipe: object) -> Path:
+        asked.append(recipe)
+        return made[0].path(made[1])
+
+    python = provide(Needs("null", "cpu", ("numpy>=1.26",), Wanted(), venv="lab"), get)
+    assert (python.executable, python.foreign) == (str(executable(made[0].path(made[1]))), True)
+    (recipe,) = asked
+    assert isinstance(recipe, VenvRecipe)
+    assert (recipe.label, recipe.interpreter) == ("lab", running())
+    assert "numpy>=1.26" in recipe.requirements
+
+
 def test_offline_names_the_environment_that_is_not_there(made: tuple[Store, VenvRecipe], tmp_path: Path) -> None:
     def never(recipe: object) -> Path:
         raise AssertionError(recipe)

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,7 @@ def find_interpreters(environ: Mapping[str, str]) -> list[Interpreter]:
     return list(found.values())
 
 
+@cache  # every case of a session asks again, and a dozen interpreters take a second
 def probe(executable: Path | str) -> Interpreter | None:
     """Start an interpreter and ask what it is; None for what does not start or is no CPython 3."""
     try:
