@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from pytest_mlperf.artifacts.locks import Holder
-    from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe
     from pytest_mlperf.artifacts.store import Artifact
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.cases import Case
@@ -78,7 +78,7 @@ def python(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitS
 
     get = from_store(mlperf_session.store, obtain)
 
-    def get_and_hold(recipe: Recipe) -> Path:
+    def get_and_hold(recipe: LocalRecipe) -> Path:
         get(recipe)
         return _hold(mlperf_session, recipe, _mlperf_uses, lambda: _make(mlperf_session, recipe, mlperf_case))
 
