@@ -134,7 +134,7 @@ def test_missing_official_files_are_a_skip_beside_others_and_an_error_alone(benc
     assert "148,688,824 bytes" in alone.output
 
 
-def test_last_failed_runs_what_failed(benchmarks: RunSession) -> None:
+def test_last_failed_runs_what_failed(benchmarks: RunSession, tmp_path: Path) -> None:
     options = (
         *NULL,
         "--mode=performance",
@@ -143,7 +143,7 @@ def test_last_failed_runs_what_failed(benchmarks: RunSession) -> None:
         "-p",
         "cacheprovider",
         "-o",
-        "cache_dir=cache",
+        f"cache_dir={tmp_path / 'cache'}",
     )
     assert benchmarks(*options).outcomes().startswith("1 failed, 1 passed")
     again = benchmarks(*options, "--lf")

@@ -61,9 +61,9 @@ class RetinaNet(Benchmark):
 
     def open_samples(self, dataset: Path, count: int) -> Samples:
         """Open the first `count` images of an OpenImages-shaped directory."""
-        from pytest_mlperf.datasets.openimages import OpenImagesSamples
+        from pytest_mlperf.datasets.openimages import open_samples
 
-        return OpenImagesSamples(dataset, count, self.size, self.contract.inputs[0].name)
+        return open_samples(dataset, count, self.size, self.contract.inputs[0].name)
 
     def encode(self, outputs: Sequence[NDArray[Any]], indices: Sequence[int]) -> Records:
         """Return 7 float32 a detection: sample index, ymin, xmin, ymax, xmax over the size, score, label.

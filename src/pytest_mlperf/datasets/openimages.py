@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pytest_mlperf.datasets.coco import read_annotations
 from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
+from pytest_mlperf.datasets.preprocessed import INDEX, OnShard, PreprocessedSamples, write_shards
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -15,6 +16,29 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+
+    from pytest_mlperf.benchmarks.base import Samples
+
+
+def preprocess(directory: Path, output: Path, count: int, size: int, on_shard: OnShard) -> None:
+    """Write the first `count` images into `output` as `write_shards` does, with the annotation file beside them.
+
+    `output` can then be named as the data set's directory.
+    """
+    paths = image_paths(directory, count)
+    write_shards(paths, output, size, None, on_shard)
+    target = output / ANNOTATIONS
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.with_name(f"{target.name}.part")
+    beside.write_bytes((directory / ANNOTATIONS).read_bytes())
+    beside.replace(target)
+
+
+def open_samples(directory: Path, count: int, size: int, input_name: str) -> Samples:
+    """Open the first `count` images of a directory, preprocessed or not."""
+    if (directory / INDEX).exists():
+        return PreprocessedSamples(directory, count, size, input_name)
+    return OpenImagesSamples(directory, count, size, input_name)
 
 
 class OpenImagesSamples:
@@ -41,23 +65,9 @@ class OpenImagesSamples:
     """
 
     def __init__(self, directory: Path, count: int, size: int, input_name: str) -> None:
-        if not (directory / ANNOTATIONS).exists():
-            raise DatasetError(
-                f"{directory} is not laid out as this data set",
-                f"expected: {ANNOTATIONS} and {IMAGES}/; found: no {ANNOTATIONS}",
-                "give the directory that holds both with --dataset-path",
-            )
-        annotations = read_annotations(directory / ANNOTATIONS)
-        if len(annotations.images) < count:
-            raise DatasetError(
-                f"{directory} has too few images",
-                f"expected: {count:,}; found: {len(annotations.images):,} in {ANNOTATIONS}",
-                f"ask for at most {len(annotations.images)} with --dataset-size",
-            )
-        self._paths = [directory / IMAGES / image.file_name for image in annotations.images[:count]]
+        self._paths = image_paths(directory, count)
         self._size = size
         self._input_name = input_name
-        _require_files(self._paths, directory / IMAGES)
 
     def __len__(self) -> int:
         return len(self._paths)
@@ -65,6 +75,26 @@ class OpenImagesSamples:
     def load(self, index: int) -> Mapping[str, NDArray[Any]]:
         """Decode and stretch one image: float32 ``[3, size, size]``, RGB, 0 to 1."""
         return {self._input_name: preprocess_stretch(self._paths[index], self._size)}
+
+
+def image_paths(directory: Path, count: int) -> list[Path]:
+    """Return the files of the first `count` images; see `OpenImagesSamples` for what is refused."""
+    if not (directory / ANNOTATIONS).exists():
+        raise DatasetError(
+            f"{directory} is not laid out as this data set",
+            f"expected: {ANNOTATIONS} and {IMAGES}/; found: no {ANNOTATIONS}",
+            "give the directory that holds both with --dataset-path",
+        )
+    annotations = read_annotations(directory / ANNOTATIONS)
+    if len(annotations.images) < count:
+        raise DatasetError(
+            f"{directory} has too few images",
+            f"expected: {count:,}; found: {len(annotations.images):,} in {ANNOTATIONS}",
+            f"ask for at most {len(annotations.images)} with --dataset-size",
+        )
+    paths = [directory / IMAGES / image.file_name for image in annotations.images[:count]]
+    _require_files(paths, directory / IMAGES)
+    return paths
 
 
 def _require_files(paths: list[Path], folder: Path) -> None:

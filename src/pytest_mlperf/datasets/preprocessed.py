@@ -1,0 +1,214 @@
+"""Images as the model's input, in files: 16-bit fixed point, one file a shard, mapped into memory.
+
+A run needs none of this (decoding when LoadGen loads samples keeps up, docs/performance.md); it is for those who
+want the files. A pixel is its level times 257, so a float32 comes back within 0.002 grey levels in half its disk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass
+from multiprocessing import get_context
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+import numpy as np
+
+from pytest_mlperf.datasets.images import preprocess_stretch
+from pytest_mlperf.errors import DatasetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+VERSION: Final = 1
+"""Of the preprocessing and of the files' layout; a change of either makes the files anew."""
+
+INDEX: Final = "preprocessed.json"
+SHARD_IMAGES: Final = 64
+FULL: Final = 65_535
+
+OnShard = Callable[[int, int], None]
+
+
+class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One file: its name, the SHA-256 of its images' files in order, and how many images it holds."""
+
+    name: str
+    images_sha256: str
+    count: int
+
+
+class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the directory holds: uint16 ``[count, 3, size, size]`` in each shard, in sample order."""
+
+    version: int
+    size: int
+    shards: tuple[Shard, ...]
+
+
+@dataclass(frozen=True)
+class _Job:
+    images: tuple[Path, ...]
+    file: Path
+    size: int
+
+
+def write_shards(images: Sequence[Path], directory: Path, size: int, processes: int | None, on_shard: OnShard) -> None:
+    """Preprocess images into `directory`, in parallel; what an earlier attempt finished from the same images is kept.
+
+    Parameters
+    ----------
+    images
+        The image files in sample order.
+    directory
+        Where the shards and their index go.
+    size
+        The side of the model's input, in pixels.
+    processes
+        How many work at once; one a core by default.
+    on_shard
+        Called with the images done and their number in all, after each shard.
+
+    Raises
+    ------
+    DatasetError
+        An image is missing or broken; the shards that are finished stay.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    jobs = [
+        _Job(tuple(images[start : start + SHARD_IMAGES]), directory / f"shard-{start // SHARD_IMAGES:05d}.u16", size)
+        for start in range(0, len(images), SHARD_IMAGES)
+    ]
+    shards: dict[str, Shard] = {}
+    done = 0
+    with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        pending = [pool.submit(_make, job) for job in jobs]
+        try:
+            for future in as_completed(pending):
+                shard = future.result()
+                shards[shard.name] = shard
+                done += shard.count
+                on_shard(done, len(images))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    ordered = tuple(shards[job.file.name] for job in jobs)
+    _replace(directory / INDEX, msgspec.json.encode(Index(VERSION, size, ordered)))
+
+
+class PreprocessedSamples:
+    """The first `count` images of a directory of shards, mapped into memory.
+
+    Raises
+    ------
+    DatasetError
+        The index cannot be read, is of another version or size, or a shard is missing or cut off.
+    """
+
+    def __init__(self, directory: Path, count: int, size: int, input_name: str) -> None:
+        index = read_index(directory)
+        if index.size != size:
+            raise DatasetError(
+                f"the preprocessed images in {directory} are of another size",
+                f"expected: {size}x{size}; found: {index.size}x{index.size}",
+                "preprocess the data set for this benchmark",
+            )
+        there = sum(shard.count for shard in index.shards)
+        if there < count:
+            raise DatasetError(
+                f"{directory} has too few preprocessed images",
+                f"expected: {count:,}; found: {there:,}",
+                f"preprocess more, or ask for at most {there} with --dataset-size",
+            )
+        self._count, self._input_name = count, input_name
+        self._shards = [_map(directory / shard.name, shard.count, size) for shard in index.shards]
+
+    def __len__(self) -> int:
+        return self._count
+
+    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+        """Return one image: float32 ``[3, size, size]``, RGB, 0 to 1."""
+        pixels = self._shards[index // SHARD_IMAGES][index % SHARD_IMAGES]
+        return {self._input_name: pixels.astype(np.float32) * np.float32(1 / FULL)}
+
+
+def read_index(directory: Path) -> Index:
+    """Read a directory's index, strictly."""
+    path = directory / INDEX
+    try:
+        index = msgspec.json.decode(path.read_bytes(), type=Index)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise _unreadable(path, "an index of preprocessed images", str(error)) from error
+    if index.version != VERSION:
+        raise _unreadable(path, f"version {VERSION}", f"version {index.version}")
+    return index
+
+
+def _make(job: _Job) -> Shard:
+    digest = _digest(job.images)
+    shard = Shard(job.file.name, digest, len(job.images))
+    shape = (len(job.images), 3, job.size, job.size)
+    note = job.file.with_suffix(".json")
+    expected = msgspec.json.encode(Index(VERSION, job.size, (shard,)))
+    if _has(note, expected) and job.file.is_file() and job.file.stat().st_size == 2 * int(np.prod(shape)):
+        return shard
+    note.unlink(missing_ok=True)
+    beside = job.file.with_suffix(".part")
+    scratch = np.empty(shape[1:], np.float32)
+    with beside.open("wb") as file:
+        for image in job.images:
+            preprocess_stretch(image, job.size, out=scratch)
+            np.rint(scratch * np.float32(FULL), out=scratch)
+            file.write(np.minimum(scratch, FULL).astype(np.uint16).tobytes())
+    beside.replace(job.file)
+    _replace(note, expected)
+    return shard
+
+
+def _digest(images: Sequence[Path]) -> str:
+    digest = hashlib.sha256()
+    try:
+        for image in images:
+            content = image.read_bytes()
+            digest.update(len(content).to_bytes(8, "little"))
+            digest.update(content)
+    except OSError as error:
+        raise DatasetError(
+            f"cannot read the image {error.filename}",
+            f"expected: an image file; found: {error.strerror}",
+            "fetch the missing image",
+        ) from error
+    return digest.hexdigest()
+
+
+def _has(path: Path, content: bytes) -> bool:
+    try:
+        return path.read_bytes() == content
+    except OSError:
+        return False
+
+
+def _replace(path: Path, content: bytes) -> None:
+    beside = path.with_name(f"{path.name}.part")
+    beside.write_bytes(content)
+    beside.replace(path)
+
+
+def _map(path: Path, count: int, size: int) -> NDArray[np.uint16]:
+    try:
+        return np.memmap(path, np.uint16, "r", shape=(count, 3, size, size))
+    except (OSError, ValueError) as error:
+        raise _unreadable(path, f"{2 * count * 3 * size * size:,} bytes", str(error)) from error
+
+
+def _unreadable(path: Path, expected: str, found: str) -> DatasetError:
+    return DatasetError(
+        f"{path} cannot be used",
+        f"expected: {expected}; found: {found}",
+        "preprocess the data set again: what is finished is kept",
+    )

@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from pytest_mlperf.datasets.digit_scenes import file_name, generate
+from pytest_mlperf.datasets.images import preprocess_stretch
+from pytest_mlperf.datasets.layout import ANNOTATIONS
+from pytest_mlperf.datasets.openimages import open_samples, preprocess
+from pytest_mlperf.datasets.preprocessed import INDEX, PreprocessedSamples, write_shards
+from pytest_mlperf.errors import DatasetError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+SIZE = 96
+COUNT = 70  # two shards
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    directory = tmp_path_factory.mktemp("scenes")
+    generate(directory, "validation", COUNT)
+    return [directory / "validation" / "data" / file_name(index) for index in range(COUNT)]
+
+
+@pytest.fixture
+def copies(images: list[Path], tmp_path: Path) -> list[Path]:
+    made = [tmp_path / image.name for image in images]
+    for copy, image in zip(made, images, strict=True):
+        copy.write_bytes(image.read_bytes())
+    return made
+
+
+def made(directory: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mtime_ns for path in directory.iterdir()}
+
+
+def write(images: list[Path], directory: Path) -> list[tuple[int, int]]:
+    told: list[tuple[int, int]] = []
+    write_shards(images, directory, SIZE, 2, lambda done, total: told.append((done, total)))
+    return told
+
+
+def test_every_image_comes_back_within_a_hundredth_of_a_level_in_half_the_disk(
+    images: list[Path], tmp_path: Path
+) -> None:
+    told = write(images, tmp_path / "out")
+    assert told[-1] == (COUNT, COUNT)
+    samples = PreprocessedSamples(tmp_path / "out", COUNT, SIZE, "images")
+    assert len(samples) == COUNT
+    for index in range(COUNT):
+        found = samples.load(index)["images"]
+        assert found.dtype == np.float32
+        assert np.abs(found - preprocess_stretch(images[index], SIZE)).max() * 255 < 0.01
+    shards = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.u16"))
+    assert shards == COUNT * 3 * SIZE * SIZE * 4 / 2
+
+
+def test_a_second_attempt_keeps_what_is_finished_and_makes_what_changed(copies: list[Path], tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    write(copies, out)
+    before = made(out)
+    (out / INDEX).unlink()  # as if the first attempt had been killed
+    copies[-1].write_bytes(copies[0].read_bytes())
+    write(copies, out)
+    after = made(out)
+    assert after["shard-00000.u16"] == before["shard-00000.u16"]
+    assert after["shard-00001.u16"] != before["shard-00001.u16"]
+    samples = PreprocessedSamples(out, COUNT, SIZE, "images")
+    assert np.array_equal(samples.load(COUNT - 1)["images"], samples.load(0)["images"])
+
+
+def test_a_broken_image_ends_it_by_name_and_no_index_is_written(copies: list[Path], tmp_path: Path) -> None:
+    copies[66].write_bytes(b"")
+    with pytest.raises(DatasetError, match=copies[66].name):
+        write(copies, tmp_path / "out")
+    with pytest.raises(DatasetError, match="cannot be used"):
+        PreprocessedSamples(tmp_path / "out", COUNT, SIZE, "images")
+
+
+@pytest.mark.parametrize("fault", ["cut", "gone", "size", "count"])
+def test_a_directory_that_does_not_hold_what_is_asked_is_refused(
+    images: list[Path], tmp_path: Path, fault: str
+) -> None:
+    out = tmp_path / "out"
+    write(images[:3], out)
+    shard = out / "shard-00000.u16"
+    if fault == "cut":
+        shard.write_bytes(shard.read_bytes()[:-1])
+    if fault == "gone":
+        shard.unlink()
+    with pytest.raises(DatasetError) as caught:
+        PreprocessedSamples(out, 4 if fault == "count" else 3, SIZE + (fault == "size"), "images")
+    assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_preprocessed_data_set_is_opened_and_scored_as_the_original(tmp_path: Path) -> None:
+    generate(tmp_path / "scenes", "validation", 3)
+    preprocess(tmp_path / "scenes", tmp_path / "out", 3, SIZE, lambda _done, _total: None)
+    original, files = (open_samples(tmp_path / name, 3, SIZE, "images") for name in ("scenes", "out"))
+    assert isinstance(files, PreprocessedSamples)
+    for index in range(3):
+        assert np.allclose(original.load(index)["images"], files.load(index)["images"], atol=1e-4)
+    assert (tmp_path / "out" / ANNOTATIONS).read_bytes() == (tmp_path / "scenes" / ANNOTATIONS).read_bytes()
