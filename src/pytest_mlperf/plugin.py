@@ -110,7 +110,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the modes that were not asked for; find out whether files are missing for all the rest."""
+    """Leave out the modes that were not asked for, and note what is left."""
     session = config.stash[SESSION]
     cases = {item: case for item in items if (case := _case(item))}
     if not cases:
@@ -120,7 +120,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]
     wanted = {case for item, case in cases.items() if item not in unwanted}
-    session.missing_is_error = bool(wanted) and all(map(session.missing, wanted))
+    session.wanted = frozenset(wanted)
 
 
 def _case(item: pytest.Item) -> Case | None:

@@ -40,8 +40,8 @@ class MLPerfSession:
         When; with pytest-xdist, when the controller did.
     results
         Of every run of the session, on the controller also those of the workers, as JSON-like dictionaries.
-    missing_is_error
-        True when nothing of what was selected can run for want of files.
+    wanted
+        The cases that were selected.
     unreported
         Why --mlperf-json could not be written at the end, if so.
     unfetched
@@ -51,7 +51,7 @@ class MLPerfSession:
     config: pytest.Config
     started: datetime
     results: list[dict[str, Any]] = field(default_factory=list)
-    missing_is_error: bool = False
+    wanted: frozenset[Case] = frozenset()
     unreported: MLPerfError | None = None
     unfetched: dict[Recipe, MLPerfError] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
@@ -78,6 +78,11 @@ class MLPerfSession:
         settings = self.settings
         network = Network(offline=settings.offline, mirror=settings.mirror)
         return Store(settings.cache or default_cache_dir({}), __version__, network)
+
+    @cached_property
+    def missing_is_error(self) -> bool:
+        """Whether nothing of what was selected can run for want of files; planning alone does not ask."""
+        return bool(self.wanted) and all(map(self.missing, self.wanted))
 
     def check_selection(self) -> None:
         """Refuse options that select nothing, though each of their values exists.

@@ -92,7 +92,9 @@ def test_a_set_that_was_cut_off_goes_on_with_what_has_come(files: OpenImagesFile
     web.requests.clear()
     found = store.get(OpenImagesRecipe(12, files)).path
     assert len(list((found / IMAGES).iterdir())) == 12
-    assert {request.path for request in web.requests} == {f"/validation/{name}" for name in IN_ORDER[9:]}
+    # Those after it may have come, too, before the others were called off.
+    asked = {request.path for request in web.requests}
+    assert {bad} <= asked <= {f"/validation/{name}" for name in IN_ORDER[9:]}
 
 
 def test_a_page_in_the_place_of_an_image_is_refused_and_fetched_again(

@@ -7,7 +7,6 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from pytest_mlperf.artifacts.remote import Delivery, place
 from pytest_mlperf.artifacts.sources import RemoteFile
 from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
 from pytest_mlperf.errors import DatasetError, FetchError
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.download import Fetched
     from pytest_mlperf.artifacts.recipe import KeyValue
-    from pytest_mlperf.artifacts.remote import Depot
+    from pytest_mlperf.artifacts.remote import Delivery, Depot
 
 LIST = "images.txt"
 """The names of an artifact's images, one a line; in the annotation file's order, which is the sample index."""
@@ -87,6 +86,8 @@ class AnnotationsRecipe:
         DatasetError
             See `pytest_mlperf.datasets.coco.read_annotations`.
         """
+        from pytest_mlperf.artifacts.remote import Delivery
+
         archive, _ = _fetch_annotations(self.files.annotations, directory, depot)
         return Delivery(archive.url or self.source, (archive,))
 
@@ -131,6 +132,8 @@ class OpenImagesRecipe:
         FetchError
             An image cannot be had, or what comes is none.
         """
+        from pytest_mlperf.artifacts.remote import Delivery
+
         archive, names = _fetch_annotations(self.files.annotations, directory, depot)
         if len(names) < self.count:
             raise DatasetError(
@@ -171,6 +174,8 @@ class CalibrationRecipe:
         FetchError
             The list or an image cannot be had, or what comes is none.
         """
+        from pytest_mlperf.artifacts.remote import Delivery
+
         fetched = depot.fetch(self.files.calibration_list)
         try:
             names = _names(fetched.path)
@@ -204,6 +209,8 @@ def _fetch_annotations(file: RemoteFile, directory: Path, depot: Depot) -> tuple
 
 def _fetch_images(names: Sequence[str], base: str, folder: Path, depot: Depot, title: str) -> list[Fetched]:
     """Put images into `folder`; the ones that an earlier attempt has fetched are not fetched again."""
+    from pytest_mlperf.artifacts.remote import place
+
     files = [RemoteFile(f"images/{name}", (f"{base}/{quote(name)}",)) for name in names]
     images = depot.fetch_many(files, title)
     strange = list(_not_jpeg(images))
