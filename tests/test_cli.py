@@ -220,8 +220,10 @@ def test_a_full_disk_behind_stdout_is_said(filled: Tool) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_gc_leaves_what_a_session_uses_until_it_ends(sandbox: Sandbox) -> None:
-    session = sandbox.start(item("retinanet-tiny-onnxruntime-cpu-Offline", "performance"), "--dataset-size=50", "--min-duration=3")
+@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["alone", "xdist"])
+def test_gc_leaves_what_a_session_uses_until_it_ends(sandbox: Sandbox, workers: tuple[str, ...]) -> None:
+    node = item("retinanet-tiny-onnxruntime-cpu-Offline", "performance")
+    session = sandbox.start(node, "--dataset-size=50", *workers)
     tool = Tool(sandbox.root / "cache", sandbox.root / "tally")
     sandbox.wait_for_start_test()
     session_uses = tool.json("gc", "--keep-size", "0")
