@@ -234,8 +234,12 @@ def _root(options: Any) -> Path:
 
 
 def _store(options: Any) -> Store:
+    import logging
+
     from pytest_mlperf.artifacts.store import Store
 
+    # What the store warns of is what the command says itself.
+    logging.getLogger("pytest_mlperf").addHandler(logging.NullHandler())
     return Store(_root(options), __version__)
 
 
