@@ -1,4 +1,4 @@
-"""The command ``pytest-mlperf``: the cache as a tool."""
+"""The command ``pytest-mlperf``: the cache as a tool, and preprocessed data sets for those who want the files."""
 
 from __future__ import annotations
 
@@ -55,9 +55,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pytest-mlperf", description="MLPerf Inference benchmarks as pytest tests.")
     parser.add_argument("--version", action="version", version=f"pytest-mlperf {__version__}")
-    cache = parser.add_subparsers(required=True, metavar="COMMAND").add_parser(
-        "cache", help="what was fetched or built: list, search, verify, remove, carry elsewhere"
-    )
+    tools = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_preprocess(tools)
+    cache = tools.add_parser("cache", help="what was fetched or built: list, search, verify, remove, carry elsewhere")
     commands = cache.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "show", _show, "list everything")
     _add(commands, "find", _find, "list what has all of these words in its kind, name or source", "+")
@@ -72,6 +72,34 @@ def _parser() -> argparse.ArgumentParser:
     _add(commands, "export", _export, "write artifacts to one file", "*", file=True)
     _add(commands, "import", _import, "take the artifacts of such a file into the cache, verified", file=True)
     return parser
+
+
+def _add_preprocess(tools: Any) -> None:
+    text = "write images as RetinaNet's input, in shards of 16-bit fixed point; name OUTPUT with --dataset-path"
+    parser = tools.add_parser("preprocess", help=text, description=f"{text.capitalize()}. What is finished is kept.")
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="holds annotations/ and validation/data/")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="where the shards go")
+    parser.add_argument("--count", metavar="N", type=_count, required=True, help="the first N images")
+    parser.add_argument("--size", metavar="PIXELS", type=_count, default=800, help="side of the input; default: 800")
+    parser.set_defaults(run=_preprocess)
+
+
+def _preprocess(options: argparse.Namespace) -> int:
+    from pytest_mlperf.datasets.openimages import preprocess
+
+    def tell(done: int, total: int) -> None:
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{done:,} of {total:,} images" + ("\n" if done == total else ""))
+
+    preprocess(options.dataset, options.output, options.count, options.size, tell)
+    sys.stdout.write(f"{options.count:,} images of {options.size}x{options.size} in {options.output}\n")
+    return DONE
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number of 1 or more")
+    return int(text)
 
 
 def _add(

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from pytest_mlperf.benchmarks.retinanet import TINY
 from pytest_mlperf.datasets.digit_scenes import file_name, generate
 from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.datasets.layout import ANNOTATIONS
@@ -14,6 +17,8 @@ from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from tests.conftest import RunSession
 
 SIZE = 96
 COUNT = 70  # two shards
@@ -105,3 +110,35 @@ def test_a_preprocessed_data_set_is_opened_and_scored_as_the_original(tmp_path: 
     for index in range(3):
         assert np.allclose(original.load(index)["images"], files.load(index)["images"], atol=1e-4)
     assert (tmp_path / "out" / ANNOTATIONS).read_bytes() == (tmp_path / "scenes" / ANNOTATIONS).read_bytes()
+
+
+def command(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pytest_mlperf.cli", "preprocess", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_makes_a_data_set_that_a_session_runs_on(tmp_path: Path, benchmarks: RunSession) -> None:
+    scenes, out = tmp_path / "scenes", tmp_path / "out"
+    generate(scenes, "validation", 4)
+    done = command(scenes, out, "--count=4", f"--size={TINY.size}")
+    assert (done.returncode, done.stderr) == (0, "")
+    options = (
+        "--model=retinanet-tiny",
+        "--backend=onnxruntime",
+        "--scenario=Offline",
+        "--mode=accuracy",
+        "--dataset-size=4",
+    )
+    assert benchmarks(*options, f"--dataset-path={out}").outcomes().startswith("1 passed")
+
+
+def test_the_command_refuses_what_is_no_data_set_without_a_traceback(tmp_path: Path) -> None:
+    done = command(tmp_path, tmp_path / "out", "--count=4")
+    assert done.returncode == 1
+    assert "is not laid out as this data set" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert command(tmp_path, tmp_path, "--count=0").returncode == 2
