@@ -176,6 +176,7 @@ class MLPerf:
         KeyboardInterrupt
             A second Ctrl-C a moment after the one that ended another run.
         """
+        from pytest_mlperf.durations import key, note_duration
         from pytest_mlperf.verdict import failed, judge
 
         start = time.monotonic()
@@ -191,6 +192,8 @@ class MLPerf:
             self._record(failed(self._run, interrupted))
             raise interrupted from None
         self._record(result)
+        name = key(self.case.id, self.case.mode, self._run.spec.run_length)
+        note_duration(self._session.store.root, name, time.monotonic() - start)
         return result
 
     def _execute(self) -> Finished:

@@ -214,6 +214,7 @@ OPTIONS = (
         yes,
         switch=True,
     ),
+    Option("--mlperf-plan", "", "say what the cases would need, and run nothing", yes, switch=True),
     Option(
         "--mlperf-offline", "", "never use the network: what would have to be fetched is an error", yes, switch=True
     ),
@@ -264,6 +265,7 @@ class Settings:
     cache: Path | None
     fetch: bool
     offline: bool
+    plan: bool
     mirror: str | Path | None
     json: Path | None
     given: Mapping[str, Given]

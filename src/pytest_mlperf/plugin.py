@@ -42,6 +42,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[SESSION] = session
     config.pluginmanager.register(ResultCollector(session.results), "mlperf-results")
     if any_given(config):
+        if config.getoption("mlperf_plan") and config.getoption("numprocesses", None):
+            raise pytest.UsageError("--mlperf-plan collects in one process: leave out -n")
         try:
             session.check_selection()
             session.check_places()
@@ -121,6 +123,20 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in unwanted]
     wanted = {case for item, case in cases.items() if item not in unwanted}
     session.wanted = frozenset(wanted)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With --mlperf-plan, say what the cases would need instead of running them."""
+    if not session.config.getoption("mlperf_plan") or _worker_input(session.config):
+        return None
+    from pytest_mlperf.plan import lines
+    from pytest_mlperf.report.progress import Terminal
+
+    terminal = Terminal(session.config)
+    for line in lines(session.config.stash[SESSION], [case for item in session.items if (case := _case(item))]):
+        terminal.write_line(line)
+    return True
 
 
 def _case(item: pytest.Item) -> Case | None:

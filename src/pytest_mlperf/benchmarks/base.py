@@ -78,11 +78,15 @@ class MissingFile:
 
 @dataclass(frozen=True)
 class Remote:
-    """An official file that the user may have fetched, once: how, what it is and weighs, the option that names one."""
+    """An official file that the user may have fetched, once: how, what it is and weighs, the option that names one.
+
+    ``weight`` is in bytes, estimated where nobody states them; ``size`` says it in words.
+    """
 
     recipe: RemoteRecipe
     what: str
     size: str
+    weight: int
     option: str
 
     def __str__(self) -> str:

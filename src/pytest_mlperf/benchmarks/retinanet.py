@@ -149,7 +149,9 @@ class OfficialRetinaNet(RetinaNet):
             return named
         file = self.files.models[model_format]
         size = f"{file.size:,} bytes" if file.size is not None else "some 150 MB"
-        return Remote(FileRecipe(file, f"{self.name} {model_format} fp32"), file.name, size, "--model-path FILE")
+        weight = file.size or 150_000_000
+        recipe = FileRecipe(file, f"{self.name} {model_format} fp32")
+        return Remote(recipe, file.name, size, weight, "--model-path FILE")
 
     def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | Remote | MissingFile:
         """Return the directory that the user named, or the recipe of the first `count` published images."""
@@ -157,6 +159,7 @@ class OfficialRetinaNet(RetinaNet):
             openimages_recipe.OpenImagesRecipe(count, self.files.openimages),
             "the OpenImages validation images with annotations/openimages-mlperf.json",
             f"{count:,} JPEG files, some {_estimate(count * MEAN_IMAGE_MEGABYTES)}",
+            round(1e6 * count * MEAN_IMAGE_MEGABYTES),
             "--dataset-path DIR",
         )
 

@@ -1,0 +1,78 @@
+"""What the selected cases would need: files here or not, bytes to fetch, disk, and minutes by this machine's record."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.benchmarks.base import MissingFile, Remote
+from pytest_mlperf.durations import estimate, key, read_durations
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.cases import Case
+    from pytest_mlperf.session import MLPerfSession
+
+
+@dataclass(frozen=True)
+class Need:
+    """One file or data set: what it is, where it stands, and what fetching it weighs in bytes."""
+
+    what: str
+    state: str
+    to_fetch: int = 0
+
+
+def needs_of(session: MLPerfSession, case: Case) -> tuple[Need, Need]:
+    """Return a case's model and data set."""
+    benchmark = session.registry.benchmark(case.benchmark)
+    model_format = session.registry.backend(case.backend).model_format
+    count = session.settings.sample_count(benchmark.dataset_size)
+    model = benchmark.find_model(model_format, session.settings.model_path)
+    dataset = benchmark.find_dataset(session.settings.dataset_path, count)
+    return _need(session, "model", model), _need(session, "data set", dataset)
+
+
+def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
+    """Yield the plan in words."""
+    durations, length = read_durations(session.store.root), session.settings.run_length
+    needed: dict[Need, None] = {}
+    known: list[float] = []
+    for case in cases:
+        needed.update(dict.fromkeys(needs_of(session, case)))
+        seconds = estimate(durations, key(case.id, case.mode, length))
+        known += [] if seconds is None else [seconds]
+        yield f"{case.id} {case.mode}: {'no run here yet' if seconds is None else _minutes(seconds)}"
+    yield "needs:"
+    yield from (f"  {need.what}: {need.state}" for need in needed)
+    total = sum(need.to_fetch for need in needed)
+    yield f"to fetch: {total / 1e6:,.0f} MB" if total else "to fetch: nothing"
+    yield f"free in the cache {session.store.root}: {_free(session.store.root) / 1e9:,.0f} GB"
+    yield f"time: {_minutes(sum(known))} for the {len(known)} of {len(cases)} runs that this machine has done before"
+
+
+def _need(session: MLPerfSession, kind: str, found: Path | Recipe | Remote | MissingFile) -> Need:
+    if isinstance(found, Path):
+        return Need(f"{kind} {found}", "here" if found.exists() else "not there: check the path")
+    if isinstance(found, MissingFile):
+        return Need(f"{kind} {found.what}", f"missing, {found.size}; name it with {found.option}")
+    recipe = found.recipe if isinstance(found, Remote) else found
+    artifact = session.store.find(recipe)
+    if artifact is not None:
+        return Need(f"{kind} {recipe.name}", f"in the cache, {artifact.manifest.size / 1e6:,.1f} MB")
+    if isinstance(found, Remote):
+        return Need(f"{kind} {found.what}", f"to fetch with --mlperf-fetch, {found.size}", found.weight)
+    return Need(f"{kind} {recipe.name}", "to be made by the first run, in seconds")
+
+
+def _free(cache: Path) -> int:
+    there = next(place for place in (cache, *cache.parents) if place.is_dir())
+    return shutil.disk_usage(there).free
+
+
+def _minutes(seconds: float) -> str:
+    return f"about {seconds / 60:.1f} min" if seconds >= 60 else f"about {seconds:.0f} s"

@@ -1,0 +1,61 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.durations import KEPT, estimate, note_duration, read_durations
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import RunSession
+
+TINY = ("--model=retinanet-tiny", "--backend=onnxruntime", "--scenario=Offline", "--mode=accuracy", "--dataset-size=4")
+
+
+def test_a_plan_says_what_is_here_and_what_is_made_and_the_time(benchmarks: RunSession, shared_cache: Path) -> None:
+    cache = f"--mlperf-cache={shared_cache / 'plan'}"
+    before = benchmarks(*TINY, cache, "--mlperf-plan")
+    assert before.code == 0, before.output
+    assert "data set retinanet-tiny scenes 500: to be made by the first run" in before.output
+    assert "retinanet-tiny-onnxruntime-cpu-Offline accuracy: no run here yet" in before.output
+    assert "to fetch: nothing" in before.output
+    assert "MLPerf results" not in before.output
+    assert not (shared_cache / "plan").exists()
+
+    assert benchmarks(*TINY, cache).outcomes().startswith("1 passed")
+    after = benchmarks(*TINY, cache, "--mlperf-plan")
+    assert "data set retinanet-tiny scenes 500: in the cache" in after.output
+    assert "retinanet-tiny-onnxruntime-cpu-Offline accuracy: about " in after.output
+    assert "for the 1 of 1 runs that this machine has done before" in after.output
+
+
+def test_a_plan_of_the_official_edition_counts_what_is_to_be_fetched(benchmarks: RunSession, tmp_path: Path) -> None:
+    options = ("--model=retinanet", "--backend=onnxruntime", f"--mlperf-cache={tmp_path / 'cache'}")
+    output = benchmarks(*options, "--mlperf-plan", "--dataset-size=100").output
+    assert "model resnext50_32x4d_fpn.onnx: to fetch with --mlperf-fetch, 148,688,824 bytes" in output
+    assert "to fetch: 177 MB" in output  # and 100 images of 0.285 MB
+    assert "time: about 0 s for the 0 of 8 runs" in output
+
+
+def test_a_plan_is_made_in_one_process(benchmarks: RunSession) -> None:
+    session = benchmarks(*TINY, "--mlperf-plan", "-n", "2")
+    assert session.code == pytest.ExitCode.USAGE_ERROR
+    assert "leave out -n" in session.output
+
+
+def test_the_last_durations_are_kept_and_their_median_is_the_estimate(tmp_path: Path) -> None:
+    for seconds in (100.0, 1.0, 2.0, 3.0, 4.0, 50.0):
+        note_duration(tmp_path, "run", seconds)
+    assert read_durations(tmp_path) == {"run": [1.0, 2.0, 3.0, 4.0, 50.0]}
+    assert len(read_durations(tmp_path)["run"]) == KEPT
+    assert estimate(read_durations(tmp_path), "run") == 3.0
+    assert estimate({}, "run") is None
+
+
+def test_a_damaged_record_tells_nothing_and_is_written_anew(tmp_path: Path) -> None:
+    (tmp_path / "durations.json").write_text("{")
+    assert read_durations(tmp_path) == {}
+    note_duration(tmp_path, "run", 1.0)
+    assert read_durations(tmp_path) == {"run": [1.0]}
