@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -62,15 +64,20 @@ def test_from_an_empty_cache_to_a_finished_run_and_never_again_to_the_network(
     assert web.requests == []
 
 
-def test_a_directory_is_a_mirror_even_offline_and_a_carried_cache_needs_none(
+def tool(cache: Path, *arguments: object) -> None:
+    command = [sys.executable, "-m", "pytest_mlperf.cli", "cache", *map(str, arguments), "--cache", str(cache)]
+    subprocess.run(command, check=True, capture_output=True)
+
+
+def test_a_directory_is_a_mirror_even_offline_and_an_exported_bundle_needs_none(
     official: RunSession, mirror: Path, tmp_path: Path
 ) -> None:
     session = official(*FETCH, "--mode=accuracy", "--mlperf-offline", f"--mlperf-mirror={mirror}")
     assert session.outcomes() == "1 passed, 1 deselected", session.output
 
-    shutil.copytree(tmp_path / "cache" / "model", tmp_path / "disk" / "model")
-    shutil.copytree(tmp_path / "cache" / "dataset", tmp_path / "disk" / "dataset")
+    tool(tmp_path / "cache", "export", tmp_path / "bundle")
     shutil.rmtree(tmp_path / "cache")
+    tool(tmp_path / "disk", "import", tmp_path / "bundle")
     carried = official(*RUN, "--mode=accuracy", "--mlperf-offline", f"--mlperf-cache={tmp_path / 'disk'}")
     assert carried.outcomes() == "1 passed, 1 deselected", carried.output
 
