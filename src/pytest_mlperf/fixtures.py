@@ -68,6 +68,7 @@ def python(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitS
         venv=settings.venv,
         compiler=settings.loadgen_compiler,
         loadgen_src=settings.loadgen_src,
+        fetch=settings.fetch,
     )
 
     def obtain(recipe: Recipe) -> Path:

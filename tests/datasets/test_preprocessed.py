@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import os
+import random
+import signal
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -142,3 +146,27 @@ def test_the_command_refuses_what_is_no_data_set_without_a_traceback(tmp_path: P
     assert "is not laid out as this data set" in done.stderr
     assert "Traceback" not in done.stderr
     assert command(tmp_path, tmp_path, "--count=0").returncode == 2
+
+
+@pytest.mark.parametrize("kills", [8, pytest.param(100, marks=pytest.mark.slow)])
+def test_a_kill_at_any_moment_leaves_what_the_next_attempt_finishes(
+    images: list[Path], tmp_path: Path, kills: int
+) -> None:
+    scenes, out = tmp_path / "scenes", tmp_path / "out"
+    generate(scenes, "validation", COUNT)
+    arguments = [sys.executable, "-m", "pytest_mlperf.cli", "preprocess", str(scenes), str(out), f"--count={COUNT}"]
+    moments = random.Random(0)
+    for _ in range(kills):
+        attempt = subprocess.Popen([*arguments, f"--size={SIZE}"], start_new_session=True)
+        time.sleep(moments.uniform(0.1, 1.5))
+        os.killpg(attempt.pid, signal.SIGKILL)
+        attempt.wait()
+        if (out / INDEX).exists():  # then everything that it names is whole
+            PreprocessedSamples(out, COUNT, SIZE, "images").load(COUNT - 1)
+            (out / INDEX).unlink()
+            next(out.glob("*.json")).unlink()
+    assert command(scenes, out, f"--count={COUNT}", f"--size={SIZE}").returncode == 0
+    samples = PreprocessedSamples(out, COUNT, SIZE, "images")
+    for index in (0, 63, 64, COUNT - 1):
+        found = samples.load(index)["images"]
+        assert np.abs(found - preprocess_stretch(images[index], SIZE)).max() * 255 < 0.01

@@ -69,3 +69,26 @@ def test_a_python_that_is_not_here_is_a_broken_item_with_advice(benchmarks: RunS
     assert "there is no Python 3.99 here" in session.output
     assert "install one: " in session.output
     assert "Traceback" not in session.output
+
+
+NEEDS_SIX = ("--model=null", "--backend=needssix", "--scenario=Offline", "--mode=accuracy", "--dataset-size=8")
+
+
+def test_a_backend_that_is_not_installed_is_an_error_when_nothing_may_be_fetched(
+    benchmarks: RunSession, tmp_path: Path
+) -> None:
+    session = benchmarks(*NEEDS_SIX, f"--mlperf-cache={tmp_path / 'cache'}")
+    assert session.outcomes().endswith("1 error"), session.output
+    assert "the backend needssix needs the package six" in session.output
+    assert "Traceback" not in session.output
+
+
+@pytest.mark.slow
+def test_a_backend_that_is_not_installed_gets_an_environment_when_fetching_is_allowed(
+    benchmarks: RunSession, tmp_path: Path
+) -> None:
+    options = (*NEEDS_SIX, f"--mlperf-cache={tmp_path / 'cache'}")
+    session = benchmarks(*options, "--mlperf-fetch")
+    assert session.outcomes().startswith("1 passed"), session.output
+    again = benchmarks(*options, "--mlperf-fetch", "--mlperf-offline")
+    assert again.outcomes().startswith("1 passed"), again.output

@@ -161,6 +161,17 @@ class Tally(Null):
     model_format: ClassVar[str] = "tally"
 
 
+class NeedsSix(Null):
+    """Needs a package that this project's environment does not have."""
+
+    requirements: ClassVar[tuple[str, ...]] = ("six>=1.16",)
+
+    def run(self, inputs: Inputs) -> Outputs:
+        import six  # type: ignore[import-untyped, unused-ignore]
+
+        return (inputs["x"],) if six.PY3 else ()
+
+
 class Slow(Runtime):
     """Takes 5 ms a sample, sleeping."""
 

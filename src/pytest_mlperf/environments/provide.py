@@ -42,6 +42,8 @@ class Needs:
         The name of a virtual environment to use, whatever the session's own environment has.
     compiler, loadgen_src
         Build LoadGen with that compiler, from that checkout.
+    fetch
+        Whether what is missing may be fetched.
     """
 
     backend: str
@@ -51,6 +53,7 @@ class Needs:
     venv: str | None = None
     compiler: str | None = None
     loadgen_src: Path | None = None
+    fetch: bool = False
 
     @property
     def builds_loadgen(self) -> bool:
@@ -60,7 +63,7 @@ class Needs:
     @property
     def may_install(self) -> bool:
         """Whether the user asked for anything that may need another environment: nothing is installed unasked."""
-        return self.wanted != Wanted() or self.venv is not None or self.builds_loadgen
+        return self.fetch or self.wanted != Wanted() or self.venv is not None or self.builds_loadgen
 
 
 def provide(needs: Needs, get: Get) -> Python:
