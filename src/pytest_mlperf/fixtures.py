@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager
@@ -399,6 +398,8 @@ def _notes(directory: Path) -> tuple[str, ...]:
 
 
 def _sha256(file: Any) -> str:
+    import hashlib  # loads OpenSSL, which every plain session would pay for
+
     digest = hashlib.sha256()
     while chunk := file.read(1 << 20):
         digest.update(chunk)
