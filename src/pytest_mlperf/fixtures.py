@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.errors import CacheError, DatasetError, FetchError, MLPerfError, ModelError, OfflineError, RunError
-from pytest_mlperf.options import CACHE_VARIABLE
+from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError, RunError
+from pytest_mlperf.provision import device_lease, hold, make_artifact, obtain
 from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import NoReturn
+    from collections.abc import Iterator
 
-    from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe
-    from pytest_mlperf.artifacts.store import Artifact
-    from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.cases import Case
     from pytest_mlperf.environments.installed import LoadGen, Python
     from pytest_mlperf.results import RunResult
@@ -70,17 +65,17 @@ def python(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitS
         fetch=settings.fetch,
     )
 
-    def obtain(recipe: Recipe) -> Path:
+    def make(recipe: Recipe) -> Path:
         from pytest_mlperf.report.progress import Terminal
 
         Terminal(mlperf_session.config).write_line(f"  making {recipe.name}; it is kept in the cache")
-        return _make(mlperf_session, recipe, mlperf_case).path
+        return make_artifact(mlperf_session, recipe, mlperf_case).path
 
-    get = from_store(mlperf_session.store, obtain)
+    get = from_store(mlperf_session.store, make)
 
     def get_and_hold(recipe: LocalRecipe) -> Path:
         get(recipe)
-        return _hold(mlperf_session, recipe, _mlperf_uses, lambda: _make(mlperf_session, recipe, mlperf_case))
+        return hold(mlperf_session, recipe, _mlperf_uses, lambda: make_artifact(mlperf_session, recipe, mlperf_case))
 
     return provide(needs, get_and_hold)
 
@@ -106,7 +101,7 @@ def model(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitSt
     benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
     model_format = mlperf_session.registry.backend(mlperf_case.backend).model_format
     found = benchmark.find_model(model_format, mlperf_session.settings.model_path)
-    path = _obtain(mlperf_session, found, mlperf_case, ModelError, _mlperf_uses)
+    path = obtain(mlperf_session, found, mlperf_case, ModelError, _mlperf_uses)
     if not isinstance(found, Path):
         [path] = path.iterdir()
     if not path.is_file():
@@ -132,7 +127,7 @@ def dataset(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: Exit
     benchmark = mlperf_session.registry.benchmark(mlperf_case.benchmark)
     count = mlperf_session.settings.sample_count(benchmark.dataset_size)
     found = benchmark.find_dataset(mlperf_session.settings.dataset_path, count)
-    path = _obtain(mlperf_session, found, mlperf_case, DatasetError, _mlperf_uses)
+    path = obtain(mlperf_session, found, mlperf_case, DatasetError, _mlperf_uses)
     if not path.is_dir():
         raise DatasetError(
             f"{path} is not a directory",
@@ -291,97 +286,6 @@ def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadg
         timeout=settings.timeout,
         loadgen_built=loadgen.built,
     )
-
-
-def _obtain(
-    session: MLPerfSession,
-    found: Path | Recipe | Remote | MissingFile,
-    case: Case,
-    error: type[MLPerfError],
-    uses: ExitStack,
-) -> Path:
-    """Return the path of what a benchmark said where to find; skip the item when it is not here."""
-    from pytest_mlperf.benchmarks.base import MissingFile, Remote
-
-    if isinstance(found, Path):
-        return found
-    if isinstance(found, MissingFile):
-        _without(session, found, case, error)
-    recipe = found.recipe if isinstance(found, Remote) else found
-
-    def make() -> Artifact:
-        if isinstance(found, Remote) and not session.settings.fetch:
-            _without(session, found, case, error)
-        return _make(session, recipe, case)
-
-    return _hold(session, recipe, uses, make)
-
-
-def _hold(session: MLPerfSession, recipe: Recipe, uses: ExitStack, make: Callable[[], Artifact]) -> Path:
-    """Return the place of an artifact that nothing removes before the session's end."""
-    while True:
-        artifact = session.store.find(recipe) or make()
-        if uses.enter_context(session.store.use(artifact)):  # False where a removal came between the two
-            return artifact.path
-
-
-def _without(session: MLPerfSession, found: MissingFile | Remote, case: Case, error: type[MLPerfError]) -> NoReturn:
-    """Skip an item that lacks a file, or fail it where all do."""
-    missing = "; ".join(map(str, session.missing(case) or [found]))
-    if session.missing_is_error:
-        raise error(
-            f"{case.benchmark} cannot run",
-            f"missing: {missing}",
-            "name the files, or run its -tiny edition",
-        )
-    pytest.skip(f"{case.benchmark} needs {missing}")
-
-
-def _make(session: MLPerfSession, recipe: Recipe, case: Case) -> Artifact:
-    """Have the cache make or fetch an artifact; a performance run must not be disturbed by it."""
-    from pytest_mlperf.report.progress import show_fetch
-
-    if recipe in session.unfetched:
-        raise session.unfetched[recipe]
-    with device_lease(session.config, case, alone=False), show_fetch(session.config) as on_progress:
-        store = replace(session.store, network=replace(session.store.network, on_progress=on_progress))
-        try:
-            return store.get(recipe, on_wait=_tell(session.config, f"waiting for {recipe.name}"))
-        except CacheError as error:
-            advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
-            raise CacheError(error.what, error.found, advice.lstrip()) from error
-        except FetchError as error:
-            offline = "Leave out --mlperf-offline, or name a directory with --mlperf-mirror DIR."
-            hint = offline if isinstance(error, OfflineError) else "A mirror is named with --mlperf-mirror URL|DIR."
-            session.unfetched[recipe] = type(error)(error.what, error.found, f"{error.fix}\n{hint}")
-            raise session.unfetched[recipe] from error
-
-
-@contextmanager
-def device_lease(config: pytest.Config, case: Case, *, alone: bool) -> Iterator[None]:
-    """Hold the case's device: alone for a performance run, together with others for anything else."""
-    from pytest_mlperf.artifacts.locks import lease
-
-    path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
-    on_wait = _tell(config, f"waiting for the device {case.device}")
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(lease(path, mode=0o666, shared=not alone, on_wait=on_wait))
-        except CacheError as error:
-            fix = "make it a directory in which you may write, or name another place with the variable TMPDIR"
-            raise CacheError(f"cannot lease the device {case.device}: {error.what}", error.found, fix) from error
-        yield
-
-
-def _tell(config: pytest.Config, what: str) -> Callable[[Holder | None], None]:
-    """Return what tells the user, on the terminal, whom the session waits for."""
-
-    def tell(holder: Holder | None) -> None:
-        from pytest_mlperf.report.progress import Terminal
-
-        Terminal(config).write_line(f"  {what}: in use by {holder or 'another run'}")
-
-    return tell
 
 
 @contextmanager
