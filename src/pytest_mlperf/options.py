@@ -125,10 +125,10 @@ def python_version(text: str) -> tuple[int, ...]:
     return tuple(map(int, numbers))
 
 
-def venv_name(text: str) -> str:
-    """Parse a name of a virtual environment."""
+def file_name(text: str) -> str:
+    """Parse a name that a directory may have everywhere, in a submission, too."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
-        raise ValueError("a name of letters, digits, '.', '_' and '-'")
+        raise ValueError("a name of letters, digits, '.', '_' and '-', without spaces")
     return text
 
 
@@ -184,7 +184,7 @@ OPTIONS = (
         "--mlperf-venv",
         "NAME",
         "run the cases in a virtual environment of the cache, made with what the backend needs",
-        venv_name,
+        file_name,
     ),
     Option("--loadgen-compiler", "NAME", "build LoadGen from source with this compiler: gcc, clang, a path"),
     Option("--loadgen-src", "DIR", "build LoadGen from this checkout of mlcommons/inference", Path),
@@ -225,6 +225,38 @@ OPTIONS = (
         mirror,
     ),
     Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
+    Option(
+        "--mlperf-submit",
+        "",
+        "check the session's results against the round's rules and pack a submission, with its summary",
+        yes,
+        switch=True,
+    ),
+    Option("--submitter", "NAME", "the organisation that submits", file_name),
+    Option("--division", "NAME", "the submission's division: open (default) or closed", choices=("open", "closed")),
+    Option(
+        "--system-type",
+        "TYPE",
+        "what the system is submitted as; default: edge",
+        choices=("edge", "datacenter", "datacenter,edge"),
+    ),
+    Option("--hw-name", "NAME", "the machine's name in the submission; default: its processor's", file_name),
+    Option("--mlperf-system", "FILE", "the system's description: JSON or TOML with fields of systems/*.json", Path),
+    Option(
+        "--submission-dir",
+        "DIR",
+        "keep the submission's tree here and add to what it has; default: in the session's results",
+        Path,
+    ),
+    Option("--clean", "", "begin --submission-dir anew", yes, switch=True),
+    Option("--mlperf-pack-anyway", "", "pack what failed its checks, under a name that says so", yes, switch=True),
+    Option(
+        "--mlperf-checker",
+        "NAME",
+        "official: run the round's official checker, too, and show where it differs",
+        choices=("official",),
+    ),
+    Option("--mlperf-inference-src", "DIR", "a checkout of mlcommons/inference, for its checker", Path),
 )
 
 
@@ -268,6 +300,17 @@ class Settings:
     plan: bool
     mirror: str | Path | None
     json: Path | None
+    submit: bool
+    submitter: str | None
+    division: str
+    system_type: str
+    hw_name: str | None
+    system: Path | None
+    submission_dir: Path | None
+    clean: bool
+    pack_anyway: bool
+    checker: str | None
+    inference_src: Path | None
     given: Mapping[str, Given]
 
     def sample_count(self, dataset_size: int) -> int:
@@ -328,6 +371,8 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         "run_length": "short",
         "scorer": "hotcoco" if find_spec("hotcoco") else "pycocotools",
         "output": Path(config.invocation_params.dir) / "mlperf-results",
+        "division": "open",
+        "system_type": "edge",
     }
     values = defaults | values
     timeout = values["timeout"]
