@@ -1,0 +1,102 @@
+"""The values of options: how a text becomes one, and which texts do not."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+from pathlib import Path
+from urllib.parse import urlsplit
+
+#: Above it threads only wait for each other: a runtime's spinning threads then take minutes to start.
+MOST_THREADS_A_CORE = 16
+#: LoadGen counts in signed 64-bit numbers and takes what is larger for the largest, without a word.
+LARGEST_COUNT = 2**63 - 1
+#: For rates a second and latencies in ms, which LoadGen turns into whole nanoseconds of 64 bits.
+LARGEST_NUMBER = 1e9
+LONGEST_SECONDS = 366 * 24 * 3600.0
+
+
+def positive(text: str) -> int:
+    """Parse a whole number of 1 or more that LoadGen can count to."""
+    # Python refuses to convert thousands of digits.
+    if not text.isdecimal() or len(text) > len(str(LARGEST_COUNT)) or not 1 <= int(text) <= LARGEST_COUNT:
+        raise ValueError("a whole number of 1 or more" + (f", below {LARGEST_COUNT:.0e}" if text.isdecimal() else ""))
+    return int(text)
+
+
+def threads(text: str) -> int:
+    """Parse a number of threads that this machine's cores can serve."""
+    most = MOST_THREADS_A_CORE * len(os.sched_getaffinity(0))
+    count = positive(text)
+    if count > most:
+        raise ValueError(f"at most {most}, {MOST_THREADS_A_CORE} for each core that this process may use")
+    return count
+
+
+def positive_number(text: str) -> float:
+    """Parse a number above 0 that LoadGen can compute with."""
+    value = _number(text)
+    if not 1 / LARGEST_NUMBER <= value <= LARGEST_NUMBER:
+        raise ValueError(f"a number above 0, from {1 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}")
+    return value
+
+
+def duration(text: str) -> float:
+    """Parse seconds, 0 or more, up to a year."""
+    value = _number(text)
+    if not 0 <= value <= LONGEST_SECONDS:
+        raise ValueError(f"a number of seconds, 0 or more, at most a year ({LONGEST_SECONDS:,.0f})")
+    return value
+
+
+def yes(text: str) -> bool:
+    """Parse yes or no, in the words of ini files."""
+    words = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
+    if text.lower() not in words:
+        raise ValueError("yes or no")
+    return words[text.lower()]
+
+
+def mirror(text: str) -> str | Path:
+    """Parse an address, or a directory."""
+    if "://" not in text:
+        return Path(text)
+    try:
+        parts = urlsplit(text)
+        good = parts.hostname if parts.scheme in ("http", "https") else parts.scheme == "file"
+        _ = parts.port  # may be no number
+    except ValueError:
+        good = False
+    if not good:
+        raise ValueError("a directory, or an address like https://mirror.example:8000/mlperf")
+    return text
+
+
+def python_version(text: str) -> tuple[int, ...]:
+    """Parse a Python's version: ``3.12``, ``3.12.1``."""
+    numbers = text.split(".")
+    if not all(number.isdecimal() and len(number) < 4 for number in numbers) or not 1 <= len(numbers) <= 3:
+        raise ValueError("a version such as 3.12 or 3.12.1")
+    return tuple(map(int, numbers))
+
+
+def round_name(text: str) -> str:
+    """Parse the name of a round, with or without the v; one that does not exist is an OptionError."""
+    from pytest_mlperf.rules.round import find_round  # msgspec: no session without the option pays for it
+
+    return find_round(text).name
+
+
+def file_name(text: str) -> str:
+    """Parse a name that a directory may have everywhere, in a submission, too."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
+        raise ValueError("a name of letters, digits, '.', '_' and '-', without spaces")
+    return text
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
