@@ -86,6 +86,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         Path: "some/where",
         yes: "yes",
         mirror: "http://mirror.example/mlperf",
+        file_name: "Example",
         python_version: "3.11",
     }
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
