@@ -1,0 +1,1 @@
+"""A submission: the tree of files that MLCommons takes, its summary and its tarball."""
