@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pytest_mlperf import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from pytest_mlperf.results import RunResult
     from pytest_mlperf.submission.measurements import Measurements
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: What a version is called by its package's name.
 _PACKAGES = {"loadgen": "mlcommons-loadgen"}
-_NO_PACKAGES = frozenset({"python"})
+_NO_PACKAGES = frozenset({"python", "loadgen_built"})
 
 
 def result_readme(plan: SubmissionPlan, result: Result, measurements: Measurements) -> str:
@@ -66,11 +66,13 @@ def code_readme(plan: SubmissionPlan, result: Result) -> str:
     )
 
 
-def requirements(runs: Iterable[RunResult]) -> str:
+def requirements(runs: Sequence[RunResult]) -> str:
     """Return what to install for the same versions, as pip reads it."""
     versions = {name: version for run in runs for name, version in run.versions.items() if name not in _NO_PACKAGES}
     pinned = sorted(f"{_PACKAGES.get(name, name)}=={version.split()[0]}" for name, version in versions.items())
-    return "\n".join((f"pytest-mlperf=={__version__}", *pinned)) + "\n"
+    built = sorted({run.versions["loadgen_built"] for run in runs if "loadgen_built" in run.versions})
+    remarks = [f"# LoadGen was built here: {how}" for how in built]
+    return "\n".join((f"pytest-mlperf=={__version__}", *remarks, *pinned)) + "\n"
 
 
 def calibration_text(measured: Iterable[Measurements]) -> str:

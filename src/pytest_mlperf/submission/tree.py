@@ -17,7 +17,7 @@ from pytest_mlperf.submission.accuracy_text import accuracy_text
 from pytest_mlperf.submission.admission import check_plan
 from pytest_mlperf.submission.measurements import measurements_of
 from pytest_mlperf.submission.readme import calibration_text, code_readme, requirements, result_readme
-from pytest_mlperf.submission.truncation import keep, truncate, write_beside
+from pytest_mlperf.submission.truncation import MAX_SIZE, keep, truncate, write_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -192,7 +192,9 @@ def _copy_logs(run: RunResult, target: Path, wanted: tuple[str, ...]) -> None:
         source = Path(run.output) / name
         if not source.is_file():
             raise _missing(source, FileNotFoundError("no such file"))
-        keep(source, target / name)
+        # A large accuracy log is about to be cut: only its name is needed here.
+        put = keep if name == names.ACCURACY_LOG and source.stat().st_size > MAX_SIZE else _copy
+        put(source, target / name)
 
 
 def _copy_tree(source: Path, target: Path) -> None:
@@ -201,7 +203,7 @@ def _copy_tree(source: Path, target: Path) -> None:
         raise _missing(source, FileNotFoundError("no such directory"))
     for file in sorted(source.rglob("*")):
         if file.is_file() and not file.is_symlink():
-            keep(file, target / file.relative_to(source))
+            _copy(file, target / file.relative_to(source))
 
 
 def _write_code(plan: SubmissionPlan, result: Result, base: Path) -> None:
@@ -231,6 +233,11 @@ def _write_mapping(plan: SubmissionPlan, file: Path) -> None:
     mapping |= {r.model: r.official_name(plan.round) for r in plan.results if r.benchmark.edition == "tiny"}
     if mapping and plan.division == "open":
         _put(file, json.dumps(mapping, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
 
 
 def _put(path: Path, content: bytes) -> None:
