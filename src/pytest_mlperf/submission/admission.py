@@ -62,6 +62,12 @@ def _check_result(plan: SubmissionPlan, result: Result) -> None:
             "expected: the official model on the official data set; found: a tiny edition, which is for trying",
             "use --division open, or run the official edition",
         )
+    if not result.benchmark.official_name:
+        raise SubmissionError(
+            f"{result.model} cannot be submitted",
+            "expected: a benchmark that stands for one of MLPerf's; found: one that names none",
+            "give its description the official_name that it stands for, and use --division open",
+        )
     for run, mode, figures in (
         (result.accuracy, "accuracy", result.accuracy.accuracy),
         (result.performance, "performance", result.performance.performance),

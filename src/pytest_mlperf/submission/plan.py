@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.submission.system import SystemDescription
 
-_TINY = "-tiny"
-
 
 @dataclass(frozen=True)
 class Result:
@@ -39,13 +37,6 @@ class Result:
     def model(self) -> str:
         """The directory's name: that of the benchmark; a tiny edition has its own."""
         return self.benchmark.name
-
-    def official_name(self, round_: Round) -> str:
-        """Return the round's name for the benchmark: ``resnet`` for ``resnet50``, ``retinanet`` for its tiny edition."""
-        name = self.benchmark.name
-        if self.benchmark.edition == "tiny":
-            name = name.removesuffix(_TINY)
-        return round_.aliases.get(name, name)
 
     @property
     def scenario(self) -> str:

@@ -25,7 +25,7 @@ def result_readme(plan: SubmissionPlan, result: Result, measurements: Measuremen
         (
             f"# {result.model}, {result.scenario}, on {plan.description.fields['system_name']}",
             "",
-            *_labels(plan, result),
+            *_labels(result),
             f"| | {result.model} {result.scenario} |",
             "|---|---|",
             *(f"| {name} | {value} |" for name, value in _facts(plan, result, measurements)),
@@ -86,13 +86,13 @@ def calibration_text(measured: Iterable[Measurements]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _labels(plan: SubmissionPlan, result: Result) -> list[str]:
+def _labels(result: Result) -> list[str]:
     """Return what a reader must know before the figures."""
     labels = []
     if result.benchmark.edition == "tiny":
         labels.append(
             "**A tiny edition**: a small model on a small data set, for trying things out. It stands for "
-            f"{result.official_name(plan.round)} in model_mapping.json, and its figures cannot be compared with those "
+            f"{result.benchmark.official_name} in model_mapping.json, and its figures cannot be compared with those "
             "of the official benchmark."
         )
     lacking = [f"{finding.what} ({finding.expected})" for run in _runs(result) for finding in run.lacks]

@@ -227,11 +227,15 @@ def _code_files(source: Path) -> Iterator[tuple[Path, PurePosixPath]]:
 
 def _write_mapping(plan: SubmissionPlan, file: Path) -> None:
     """Say in open what a directory's name stands for where it is no official name, keeping what was said before."""
+    if plan.division != "open":
+        return
     mapping: dict[str, str] = {}
     with suppress(OSError, ValueError):
         mapping = dict(json.loads(file.read_text("utf-8")))
-    mapping |= {r.model: r.official_name(plan.round) for r in plan.results if r.benchmark.edition == "tiny"}
-    if mapping and plan.division == "open":
+    aliases = plan.round.aliases
+    official = {result.model: result.benchmark.official_name for result in plan.results}
+    mapping |= {model: name for model, name in official.items() if aliases.get(model, model) != name}
+    if mapping:
         _put(file, json.dumps(mapping, indent=2, sort_keys=True).encode() + b"\n")
 
 
