@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 import pytest
@@ -17,6 +16,9 @@ from pytest_mlperf.submission.machine import Machine
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
 from pytest_mlperf.submission.system import Identity, describe_system
 from tests.conftest import REPOSITORY, run_benchmarks
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMAND = "pytest benchmarks -k retinanet --scenario Offline --mlperf-submit --submitter Community"
 MACHINE = Machine(processor="AMD EPYC", sockets=1, cores_per_socket=2, memory_bytes=16 << 30, storage_bytes=10**12)
@@ -30,7 +32,12 @@ class MakePlan(Protocol):
 def runs(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> tuple[Result, ...]:
     """Accuracy and performance of Offline and SingleStream."""
     here = tmp_path_factory.mktemp("runs")
-    options = ("--model", "retinanet-tiny", "--backend", "onnxruntime", "--scenario", "Offline,SingleStream", "--dataset-size", "20")
+    options = (
+        "--model=retinanet-tiny",
+        "--backend=onnxruntime",
+        "--scenario=Offline,SingleStream",
+        "--dataset-size=20",
+    )
     easy = ("--test-query-count=70", "--target-qps=100", "--mlperf-json=results.json", f"--mlperf-cache={shared_cache}")
     session = run_benchmarks(*options, *easy, directory=here)
     found = json.loads((here / "results.json").read_text())["results"]

@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_mlperf.errors import SubmissionError
-from pytest_mlperf.rules.round import Layout
-from pytest_mlperf.submission.truncation import file_sha256
 from pytest_mlperf.submission.tree import write_submission
+from pytest_mlperf.submission.truncation import file_sha256
 from tests.submission.conftest import COMMAND, MakePlan, files_of
+
+if TYPE_CHECKING:
+    from pytest_mlperf.rules.round import Layout
 
 LOGS = {
     "accuracy/accuracy.txt",
@@ -192,7 +195,13 @@ def test_the_readme_says_how_to_make_the_result_again_and_what_it_is_not(make_pl
     result = plan.results[0]
     text = (tmp_path / "sub" / plan.base / "results" / plan.place(result) / "README.md").read_text()
     run = result.performance
-    for words in (COMMAND, run.model_sha256, "v6.0", run.versions["onnxruntime"], "src/retinanet-tiny/requirements.txt"):
+    for words in (
+        COMMAND,
+        run.model_sha256,
+        "v6.0",
+        run.versions["onnxruntime"],
+        "src/retinanet-tiny/requirements.txt",
+    ):
         assert words in text
     assert "**Short**" in text
     assert "**A tiny edition**" in text

@@ -123,7 +123,9 @@ def _processors(text: str) -> list[dict[str, str]]:
 
 def _topology(processors: Iterable[dict[str, str]]) -> tuple[int | None, int | None]:
     """Return sockets and cores a socket, where the processors say to which of them they belong."""
-    cores = {(block["physical id"], block["core id"]) for block in processors if {"physical id", "core id"} <= block.keys()}
+    cores = {
+        (block["physical id"], block["core id"]) for block in processors if {"physical id", "core id"} <= block.keys()
+    }
     sockets = {socket for socket, _ in cores}
     return (len(sockets), len(cores) // len(sockets)) if sockets else (None, None)
 

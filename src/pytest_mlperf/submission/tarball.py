@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 #: Chosen with tools/bench/packing.py: what a higher level saves of logs, it costs several times over in time.
 LEVEL = 6
-_CHUNK = 1 << 20
 
 
 def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, level: int = LEVEL) -> Path:
@@ -72,11 +71,17 @@ def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, le
     return file
 
 
+def default_name(directory: Path) -> str:
+    """Return what MLCommons calls the tarball: ``open.tar.gz``; with several divisions, of the directory's name."""
+    found = [name for name in DIVISIONS if (directory / name).is_dir()]
+    return f"{found[0] if len(found) == 1 else directory.absolute().name}.tar.gz"
+
+
 def _write(target: IO[bytes], directory: Path, members: list[Path], level: int) -> None:
     # An empty name and time 0 in gzip's header: neither belongs to the content.
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=target, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT, copybufsize=_CHUNK) as archive,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for path in members:
             _add(archive, path, path.relative_to(directory).as_posix())

@@ -103,7 +103,9 @@ def check_is_submission(directory: Path) -> None:
     """
     if not os.path.lexists(directory):
         return
-    strangers = sorted(p.name for p in directory.iterdir() if p.name not in names.DIVISIONS) if directory.is_dir() else []
+    strangers = (
+        sorted(p.name for p in directory.iterdir() if p.name not in names.DIVISIONS) if directory.is_dir() else []
+    )
     if strangers or directory.is_symlink() or not directory.is_dir():
         found = ", ".join(map(repr, strangers[:3])) if strangers else "a link" if directory.is_symlink() else "a file"
         raise SubmissionError(
