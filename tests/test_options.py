@@ -7,7 +7,16 @@ import pytest
 
 from pytest_mlperf.cases import Registry
 from pytest_mlperf.errors import MLPerfError, OptionError
-from pytest_mlperf.option_values import duration, mirror, positive, positive_number, python_version, threads, yes
+from pytest_mlperf.option_values import (
+    duration,
+    file_name,
+    mirror,
+    positive,
+    positive_number,
+    python_version,
+    threads,
+    yes,
+)
 from pytest_mlperf.options import OPTIONS, Option, Settings, read_settings
 
 Read = Callable[..., Settings]

@@ -72,3 +72,7 @@ class RunError(MLPerfError):
 
 class AccuracyLogError(MLPerfError):
     """An mlperf_log_accuracy.json that cannot be scored: cut off, or not what the metric expects."""
+
+
+class SubmissionError(MLPerfError):
+    """What cannot be part of a submission, or a submission that cannot be read or written."""

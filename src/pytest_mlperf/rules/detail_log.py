@@ -7,23 +7,58 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
 MARK = ":::MLLOG "
+_MARK = MARK.encode()
+#: LoadGen's own logs have some 30 kB; what is larger than this is not read.
+LARGEST_LOG = 64 << 20
+#: What a run says once: its settings and its results.
+_ONCE = ("effective_", "result_", "early_stopping_", "sut_name", "qsl_reported_", "num_errors")
+_MOST_ERRORS = 100
+_SHOWN = 300
+
+
+class _Metadata(msgspec.Struct):
+    is_error: bool
+
+
+class _Message(msgspec.Struct):
+    key: str
+    value: Any
+    metadata: _Metadata
+
+
+_decode = msgspec.json.Decoder(_Message).decode
 
 
 @dataclass(frozen=True)
 class DetailLog:
     """LoadGen's detail log: the first value of each key, as the official checkers read it, and its errors.
 
-    ``fault`` says why the log cannot be trusted; None when it is whole.
+    Attributes
+    ----------
+    values
+        The first value of each key; lists and objects, which no rule reads, are left out.
+    errors
+        The messages that LoadGen marked as errors, the first hundred.
+    fault
+        Why the log cannot be trusted; None when it is whole.
+    foreign_start
+        Whether the first line is not LoadGen's.
+    contradictions
+        Settings and results that the log states twice, with different values.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
     errors: tuple[str, ...] = ()
     fault: str | None = None
+    foreign_start: bool = False
+    contradictions: tuple[str, ...] = ()
 
     def number(self, key: str) -> float | None:
         """Return a finite number, or None when the log has none under this key."""
@@ -36,31 +71,72 @@ class DetailLog:
             return None
         return number if math.isfinite(number) else None
 
+    def text(self, key: str) -> str:
+        """Return what the log says under a key, for people."""
+        return str(self.values[key])[:_SHOWN] if key in self.values else "nothing"
+
 
 def read_detail_log(path: Path) -> DetailLog:
     """Parse the log at `path`."""
     try:
-        text = path.read_text("utf-8", errors="strict")
+        with path.open("rb") as file:
+            data = file.read(LARGEST_LOG + 1)
     except OSError as error:
         return DetailLog(fault=f"cannot be read: {error.strerror}")
-    except UnicodeDecodeError:
-        return DetailLog(fault="is not UTF-8 text")
-    return parse_detail_log(text)
+    if len(data) > LARGEST_LOG:
+        return DetailLog(fault=f"is larger than {LARGEST_LOG >> 20} MiB")
+    return _parse(data)
 
 
 def parse_detail_log(text: str) -> DetailLog:
     """Parse the text of a detail log; lines of other programs are skipped."""
+    return _parse(text.encode("utf-8", "surrogatepass"))
+
+
+def _parse(data: bytes) -> DetailLog:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return DetailLog(fault="is not UTF-8 text")
     values: dict[str, Any] = {}
     errors: list[str] = []
-    for number, line in enumerate(text.splitlines(), start=1):
-        if not line.startswith(MARK):
-            continue
-        try:
-            message = json.loads(line[len(MARK) :])
-            key, value, is_error = message["key"], message["value"], message["metadata"]["is_error"]
-        except (ValueError, KeyError, TypeError, RecursionError):
-            return DetailLog(values, tuple(errors), fault=f"line {number} is cut off or not LoadGen's")
-        values.setdefault(str(key), value)
-        if is_error:
-            errors.append(f"{key}: {value}")
-    return DetailLog(values, tuple(errors), fault=None if values else "has no line of LoadGen's")
+    twice: dict[str, None] = {}
+    fault = None
+    lines = data.splitlines()
+    for number, line in enumerate(lines, start=1):
+        if not line.startswith(_MARK):
+            line = line.strip()
+            if not line.startswith(_MARK.rstrip()):
+                continue
+        message = _message(line[len(_MARK) :])
+        if message is None:
+            fault = f"line {number} is cut off or not LoadGen's"
+            break
+        key, value = message.key, message.value
+        if message.metadata.is_error and len(errors) < _MOST_ERRORS:
+            errors.append(f"{key}: {value}"[:_SHOWN])
+        if isinstance(value, (list, dict)):
+            value = None
+        if values.setdefault(key, value) != value and key.startswith(_ONCE):
+            twice[key] = None
+    if fault is None and not values:
+        fault = "has no line of LoadGen's"
+    foreign = not lines or not lines[0].lstrip().startswith(_MARK.rstrip())
+    return DetailLog(values, tuple(errors), fault, foreign, tuple(twice))
+
+
+def _message(line: bytes) -> _Message | None:
+    try:
+        return _decode(line)
+    except (msgspec.MsgspecError, RecursionError):
+        return _lenient(line)
+
+
+def _lenient(line: bytes) -> _Message | None:
+    """Read a line as Python's json does, which takes NaN and any true value, and which the official checkers use."""
+    try:
+        message = json.loads(line)
+        error = _Metadata(bool(message["metadata"]["is_error"]))
+        return _Message(str(message["key"]), message["value"], error)
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None

@@ -15,7 +15,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     rule
         The rule's short name.
     severity
-        ``error`` fails the item; ``note`` says what the run does not show.
+        ``error`` fails the item; ``note`` says what the run does not show. The checks of a submission leave it: the
+        round and the level decide.
     what, expected, found, fix
         What failed, what was expected, what was found, what to do.
     file
@@ -23,7 +24,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     rule: str
-    severity: Literal["error", "note"]
+    severity: Literal["error", "note"] = "error"
     what: str
     expected: str
     found: str

@@ -1,1 +1,1 @@
-"""From results to what MLCommons takes: description, tree, truncation, summary, tarball. No pytest in here."""
+"""A submission: the tree of files that MLCommons takes, its summary and its tarball."""

@@ -1,0 +1,1 @@
+"""From a submission's files to what the checks look at."""

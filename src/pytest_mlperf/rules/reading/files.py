@@ -1,0 +1,150 @@
+"""Files of a submission, read within bounds: what cannot be read says why, and nothing is raised."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.rules.reading.tree import Directory
+
+_LARGEST = 4 << 20
+_LARGEST_LOG = 64 << 20
+_EDGE = 64
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text file: its content, or why there is none."""
+
+    file: str
+    content: str = ""
+    fault: str | None = None
+
+    @property
+    def missing(self) -> bool:
+        """Whether the file is not there."""
+        return self.fault == MISSING
+
+
+@dataclass(frozen=True)
+class Document:
+    """A JSON object: its values, or why there are none; of a key that occurs twice the last counts, as in Python."""
+
+    file: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+    twice: tuple[str, ...] = ()
+
+    def text(self, key: str) -> str:
+        """Return a value as text; empty where there is none."""
+        value = self.values.get(key)
+        return "" if value is None else str(value)
+
+
+@dataclass(frozen=True)
+class AccuracyLog:
+    """The state of mlperf_log_accuracy.json.
+
+    Attributes
+    ----------
+    file
+        Where it is.
+    size
+        In bytes; None when it is not there.
+    form
+        ``whole`` or ``truncated``, by its ends; empty for neither.
+    sha256
+        Of a whole log up to 64 MiB.
+    """
+
+    file: str
+    size: int | None = None
+    form: str = ""
+    sha256: str = ""
+
+
+MISSING = "is not there"
+
+
+def read_text(root: Path, directory: Directory | None, name: str, path: str) -> Text:
+    """Return the text file `name` of a directory that would be at `path`."""
+    file = f"{path}/{name}"
+    data = _data(root, directory, name)
+    if isinstance(data, str):
+        return Text(file, fault=data)
+    try:
+        return Text(file, data.decode())
+    except UnicodeDecodeError as error:
+        return Text(file, fault=f"is not UTF-8 text: byte {error.start:,} is 0x{data[error.start]:02x}")
+
+
+def read_document(root: Path, directory: Directory | None, name: str, path: str) -> Document:
+    """Return the JSON object in a file; see `read_text`."""
+    text = read_text(root, directory, name, path)
+    if text.fault is not None:
+        return Document(text.file, fault=text.fault)
+    twice: dict[str, None] = {}
+
+    def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for key, value in pairs:
+            if key in values:
+                twice[key] = None
+            values[key] = value
+        return values
+
+    try:
+        value = json.loads(text.content, object_pairs_hook=collect)
+    except (ValueError, RecursionError) as error:
+        return Document(text.file, fault=f"is not JSON: {error}")
+    if not isinstance(value, dict):
+        return Document(text.file, fault=f"is a JSON {type(value).__name__}, no object")
+    return Document(text.file, value, twice=tuple(twice))
+
+
+def read_accuracy_log(root: Path, directory: Directory | None, path: str) -> AccuracyLog:
+    """Return the state of a directory's accuracy log, reading no more of it than its hash needs."""
+    name = "mlperf_log_accuracy.json"
+    file = f"{path}/{name}"
+    if directory is None or name not in directory.files:
+        return AccuracyLog(file)
+    size = directory.files[name]
+    try:
+        with (root / directory.place(name)).open("rb") as log:
+            data = log.read(_LARGEST_LOG) if size <= _LARGEST_LOG else b""
+    except OSError:
+        return AccuracyLog(file, size)
+    form = _form(data)
+    return AccuracyLog(file, size, form, hashlib.sha256(data).hexdigest() if form == "whole" else "")
+
+
+def _form(data: bytes) -> str:
+    if not data.isascii() or data[:_EDGE].lstrip()[:1] != b"[" or data[-_EDGE:].rstrip()[-1:] != b"]":
+        return ""
+    if b"\n\n...\n\n" in data:
+        return "truncated"
+    try:
+        msgspec.json.decode(data, type=list[msgspec.Raw])
+    except (msgspec.MsgspecError, RecursionError):
+        return ""
+    return "whole"
+
+
+def _data(root: Path, directory: Directory | None, name: str) -> bytes | str:
+    if directory is None or name not in directory.files:
+        return MISSING
+    if directory.files[name] > _LARGEST:
+        return f"is larger than {_LARGEST >> 20} MiB"
+    try:
+        with (root / directory.place(name)).open("rb") as file:
+            return file.read(_LARGEST)
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"

@@ -1,0 +1,170 @@
+"""Reads a submission's tree in either layout; what is missing or broken becomes a state that the checks name."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
+from pytest_mlperf.rules.reading.accuracy_text import read_accuracy_text
+from pytest_mlperf.rules.reading.files import MISSING, read_accuracy_log, read_document, read_text
+from pytest_mlperf.rules.reading.submission import (
+    DIVISIONS,
+    ComplianceTest,
+    Result,
+    Run,
+    Submission,
+    Submitter,
+    System,
+)
+from pytest_mlperf.rules.reading.tree import Directory, read_tree
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
+    from pytest_mlperf.rules.reading.files import Document, Text
+    from pytest_mlperf.rules.round import Layout
+
+_TEXTS = ("user.conf", "README.md", "mlperf.conf")
+_OLD_DIRECTORIES = {"measurements", "compliance", "code"}
+
+
+def read_submission(root: Path, layout: Layout | None = None) -> Submission:
+    """Parse the submission below `root`.
+
+    Parameters
+    ----------
+    root
+        Holds ``closed``, ``open`` and ``network``, or some of them. Nothing in there is changed, and nothing in there
+        raises: a file that is missing, cut, binary or huge has its fault in the result.
+    layout
+        Where a result's files are; None tells it by each submitter's directories.
+    """
+    tree = read_tree(root)
+    submitters = [
+        _Reader(root, division, directory, layout or _layout(directory)).submitter(name)
+        for division in DIVISIONS
+        if division in tree.directories
+        for name, directory in tree.directories[division].directories.items()
+    ]
+    return Submission(tree, tuple(submitters))
+
+
+def _layout(submitter: Directory) -> Layout:
+    return "measurements" if _OLD_DIRECTORIES & submitter.directories.keys() else "results"
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """Reads one submitter's directory."""
+
+    root: Path
+    division: str
+    directory: Directory
+    layout: Layout
+
+    def submitter(self, name: str) -> Submitter:
+        results = self.directory.find("results")
+        described = self.directory.find("systems")
+        files = described.files if described is not None else {}
+        names = {file.removesuffix(".json") for file in files if file.endswith(".json")}
+        names |= results.directories.keys() if results is not None else set()
+        return Submitter(
+            self.division,
+            name,
+            self.layout,
+            self.directory,
+            tuple(self._system(name, system) for system in sorted(names)),
+            self._document("", "model_mapping.json"),
+            self._calibration(),
+        )
+
+    def _calibration(self) -> Text:
+        beside = self._text("", "calibration.md")
+        return beside if not beside.missing else self._text("documentation", "calibration.md")
+
+    def _system(self, submitter: str, name: str) -> System:
+        path = f"results/{name}"
+        found = self.directory.find(path)
+        results = [
+            self._result(submitter, name, model, scenario, directory)
+            for model, scenarios in (found.directories.items() if found is not None else ())
+            for scenario, directory in scenarios.directories.items()
+        ]
+        return System(name, self._document("systems", f"{name}.json"), tuple(results), self._path(path))
+
+    def _result(self, submitter: str, system: str, model: str, scenario: str, directory: Directory) -> Result:
+        place = f"{system}/{model}/{scenario}"
+        path = f"results/{place}"
+        measurements, compliance = (
+            (path, path) if self.layout == "results" else (f"measurements/{place}", f"compliance/{place}")
+        )
+        tests = self.directory.find(compliance)
+        return Result(
+            self.division,
+            submitter,
+            system,
+            model,
+            scenario,
+            self._path(path),
+            self._run(f"{path}/performance/run_1"),
+            self._run(f"{path}/accuracy"),
+            self._accuracy_text(f"{path}/accuracy", "accuracy.txt"),
+            read_accuracy_log(self.root, self.directory.find(f"{path}/accuracy"), self._path(f"{path}/accuracy")),
+            self._document(measurements, self._measurements_name(measurements, system, scenario)),
+            {name: self._text(measurements, name) for name in _TEXTS},
+            {
+                name: self._test(name, f"{compliance}/{name}")
+                for name in (tests.directories if tests is not None else ())
+                if name.startswith("TEST")
+            },
+            self._path(compliance),
+            directory.find("performance/power") is not None,
+        )
+
+    def _measurements_name(self, path: str, system: str, scenario: str) -> str:
+        """Return the measurements' file name; until v5.1 it names the implementation between system and scenario."""
+        if self.layout == "results":
+            return "measurements.json"
+        directory = self.directory.find(path)
+        names = [
+            name
+            for name in (directory.files if directory is not None else ())
+            if name.startswith(system) and name.endswith(".json")
+        ]
+        whole = [name for name in names if name.endswith(f"_{scenario}.json")]
+        return [*whole, *names, f"{system}.json"][0]
+
+    def _test(self, name: str, path: str) -> ComplianceTest:
+        return ComplianceTest(
+            name,
+            self._path(path),
+            self.directory.find(path),
+            self._run(f"{path}/performance/run_1"),
+            self._text(path, "verify_accuracy.txt"),
+            self._text(path, "verify_performance.txt"),
+            self._accuracy_text(f"{path}/accuracy", "baseline_accuracy.txt"),
+            self._accuracy_text(f"{path}/accuracy", "compliance_accuracy.txt"),
+        )
+
+    def _run(self, path: str) -> Run:
+        directory = self.directory.find(path)
+        name = "mlperf_log_detail.txt"
+        if directory is None or name not in directory.files:
+            detail = DetailLog(fault=MISSING)
+        else:
+            detail = read_detail_log(self.root / directory.place(name))
+        return Run(self._path(path), directory, detail, self._text(path, "mlperf_log_summary.txt"))
+
+    def _accuracy_text(self, path: str, name: str) -> AccuracyText:
+        return read_accuracy_text(self._text(path, name))
+
+    def _text(self, path: str, name: str) -> Text:
+        return read_text(self.root, self.directory.find(path), name, self._path(path))
+
+    def _document(self, path: str, name: str) -> Document:
+        return read_document(self.root, self.directory.find(path), name, self._path(path))
+
+    def _path(self, path: str) -> str:
+        return f"{self.directory.path}/{path}" if path else self.directory.path

@@ -1,0 +1,136 @@
+"""A submission as parsed data: divisions, submitters, systems and results; changes with the layout of submissions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.rules.detail_log import DetailLog
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
+    from pytest_mlperf.rules.reading.files import AccuracyLog, Document, Text
+    from pytest_mlperf.rules.reading.tree import Directory
+    from pytest_mlperf.rules.round import Layout
+
+DIVISIONS = ("closed", "open", "network")
+#: Directory names by the scenario that they mean (SCENARIO_MAPPING).
+SCENARIOS: Mapping[str, str] = {
+    name: scenario
+    for scenario in ("SingleStream", "MultiStream", "Server", "Offline", "Interactive")
+    for name in (scenario, scenario.lower())
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run's directory: LoadGen's logs, and which files lie there."""
+
+    path: str
+    directory: Directory | None
+    detail: DetailLog
+    summary: Text
+
+    @property
+    def detail_file(self) -> str:
+        """Where the detail log is or would be."""
+        return f"{self.path}/mlperf_log_detail.txt"
+
+
+@dataclass(frozen=True)
+class ComplianceTest:
+    """One compliance test's directory of one result."""
+
+    name: str
+    path: str
+    directory: Directory | None
+    run: Run
+    accuracy: Text
+    performance: Text
+    baseline: AccuracyText
+    compliance: AccuracyText
+
+
+@dataclass(frozen=True)
+class Result:
+    """One scenario's directory below results/<system>/<model>.
+
+    Attributes
+    ----------
+    division, submitter, system, model, directory_name
+        The names of its directories; ``model`` is the benchmark's or a name that the submitter mapped.
+    path
+        The directory, relative to the submission.
+    performance, accuracy
+        The two runs.
+    accuracy_text, accuracy_log
+        What the accuracy run's directory holds besides.
+    measurements
+        The JSON file of the five fields.
+    measurements_texts
+        user.conf, README.md and mlperf.conf, by name.
+    tests
+        The compliance tests that are there, by name.
+    has_power
+        Whether a power measurement lies beside.
+    """
+
+    division: str
+    submitter: str
+    system: str
+    model: str
+    directory_name: str
+    path: str
+    performance: Run
+    accuracy: Run
+    accuracy_text: AccuracyText
+    accuracy_log: AccuracyLog
+    measurements: Document
+    measurements_texts: Mapping[str, Text]
+    tests: Mapping[str, ComplianceTest] = field(default_factory=dict)
+    tests_path: str = ""
+    has_power: bool = False
+
+    @property
+    def scenario(self) -> str | None:
+        """The scenario that the directory's name means; None for no scenario's name."""
+        return SCENARIOS.get(self.directory_name)
+
+
+@dataclass(frozen=True)
+class System:
+    """A system: its description, and its results in the order of their directories."""
+
+    name: str
+    description: Document
+    results: tuple[Result, ...]
+    path: str
+
+
+@dataclass(frozen=True)
+class Submitter:
+    """A submitter's directory in one division."""
+
+    division: str
+    name: str
+    layout: Layout
+    directory: Directory
+    systems: tuple[System, ...]
+    mapping: Document
+    calibration: Text
+
+    @property
+    def path(self) -> str:
+        """The directory, relative to the submission."""
+        return self.directory.path
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A submission's parsed content."""
+
+    tree: Directory
+    submitters: tuple[Submitter, ...]

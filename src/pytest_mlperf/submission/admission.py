@@ -1,0 +1,102 @@
+"""What may be part of a submission at all; changes when a division's admission does."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import SubmissionError
+from pytest_mlperf.submission.names import DIVISIONS
+
+if TYPE_CHECKING:
+    from pytest_mlperf.submission.plan import Result, SubmissionPlan
+
+#: No space, no dot at the start, nothing that leaves the directory.
+_NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")
+
+
+def check_plan(plan: SubmissionPlan) -> None:
+    """Refuse a plan that no submission of its division may follow.
+
+    Raises
+    ------
+    SubmissionError
+        The first reason, with what to do.
+    """
+    if plan.division not in DIVISIONS:
+        raise SubmissionError(
+            f"there is no division {plan.division}",
+            f"expected: one of {', '.join(DIVISIONS)}; found: {plan.division}",
+            "choose one of these with --division",
+        )
+    _check_name(plan.submitter, "--submitter")
+    _check_name(plan.system, "--hw-name")
+    if not plan.results:
+        raise SubmissionError(
+            "there is nothing to submit",
+            "expected: at least one result with accuracy and performance; found: none",
+            "select cases of both modes: leave --mode out",
+        )
+    places: dict[object, Result] = {}
+    for result in plan.results:
+        _check_result(plan, result)
+        other = places.setdefault(plan.place(result), result)
+        if other is not result:
+            raise _two_in_a_place(plan, other, result)
+
+
+def _check_name(name: str, option: str) -> None:
+    if not _NAME.fullmatch(name):
+        raise SubmissionError(
+            f"{name!r} cannot be the name of a submission's directory",
+            "expected: letters, digits and _ . + -, with no dot at the start; found: "
+            + (", ".join(sorted({repr(c) for c in name if not _NAME.fullmatch(c)})) or "nothing"),
+            f"give another name with {option}",
+        )
+
+
+def _check_result(plan: SubmissionPlan, result: Result) -> None:
+    if result.benchmark.edition == "tiny" and plan.division != "open":
+        raise SubmissionError(
+            f"{result.model} cannot be submitted in {plan.division}",
+            "expected: the official model on the official data set; found: a tiny edition, which is for trying",
+            "use --division open, or run the official edition",
+        )
+    if not result.benchmark.official_name:
+        raise SubmissionError(
+            f"{result.model} cannot be submitted",
+            "expected: a benchmark that stands for one of MLPerf's; found: one that names none",
+            "give its description the official_name that it stands for, and use --division open",
+        )
+    for run, mode, figures in (
+        (result.accuracy, "accuracy", result.accuracy.accuracy),
+        (result.performance, "performance", result.performance.performance),
+    ):
+        if run.mode != mode or figures is None:
+            raise SubmissionError(
+                f"{result.model} {result.scenario} has no {mode} run",
+                f"expected: a finished run of mode {mode}; found: {run.mode}, {run.verdict}",
+                "run the case in both modes: leave --mode out, and look at why it failed",
+            )
+    sides = {(run.benchmark, run.scenario, run.backend, run.device) for run in (result.accuracy, result.performance)}
+    if len(sides) != 1:
+        found = " and ".join(sorted(" ".join(side) for side in sides))
+        raise SubmissionError(
+            f"accuracy and performance of {result.model} are not of one case",
+            f"expected: the same benchmark, scenario, backend and device; found: {found}",
+            "give both runs of one case",
+        )
+    if result.accuracy.model_sha256 != result.performance.model_sha256:
+        raise SubmissionError(
+            f"accuracy and performance of {result.model} {result.scenario} ran different model files",
+            f"expected: SHA-256 {result.accuracy.model_sha256}; found: {result.performance.model_sha256}",
+            "run both modes with one --model-path",
+        )
+
+
+def _two_in_a_place(plan: SubmissionPlan, one: Result, other: Result) -> SubmissionError:
+    return SubmissionError(
+        f"two results want to be {plan.place(one)}",
+        f"expected: one result for a model and a scenario; found: {one.performance.case} and {other.performance.case}",
+        "select one with --backend, --device or --implementation, or submit them as two systems with --hw-name",
+    )

@@ -1,0 +1,72 @@
+"""measurements.json: what the model's weights and inputs are; changes when the official fields do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.submission.onnx_weights import weight_dtypes
+from pytest_mlperf.submission.system import UNKNOWN
+
+if TYPE_CHECKING:
+    from pytest_mlperf.benchmarks.base import Benchmark
+    from pytest_mlperf.results import RunResult
+
+_MLPERF_WORDS = {"float32": "fp32", "float16": "fp16", "float64": "fp64", "bfloat16": "bf16"}
+_UNQUANTISED = frozenset({"fp64", "fp32", "fp16", "bf16"})
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """SYSTEM_IMP_REQUIRED_FILES of the official checker; each a text that is not empty."""
+
+    input_data_types: str
+    retraining: str
+    starting_weights_filename: str
+    weight_data_types: str
+    weight_transformations: str
+
+    @property
+    def quantised(self) -> bool:
+        """Whether some weights are integers or narrower than 16 bits."""
+        types = self.weight_data_types.split(", ")
+        return self.weight_data_types != UNKNOWN and not _UNQUANTISED.issuperset(types)
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """The fields that nobody has stated."""
+        return tuple(name for name, value in vars(self).items() if value == UNKNOWN)
+
+    def to_json(self) -> bytes:
+        """Return the file's content."""
+        return json.dumps(vars(self), indent=2, ensure_ascii=False).encode() + b"\n"
+
+
+def measurements_of(benchmark: Benchmark, result: RunResult) -> Measurements:
+    """Return what a run's model file says of itself.
+
+    This package changes no weights; where a file is quantised, somebody else did it, and how is not stated.
+    """
+    model = Path(result.model)
+    inputs = dict.fromkeys(_MLPERF_WORDS.get(tensor.dtype, tensor.dtype) for tensor in benchmark.contract.inputs)
+    measured = Measurements(
+        input_data_types=", ".join(inputs),
+        retraining="no",
+        starting_weights_filename=model.name,
+        weight_data_types=", ".join(_weights(model)) or UNKNOWN,
+        weight_transformations="none",
+    )
+    if not measured.quantised:
+        return measured
+    return Measurements(**{**vars(measured), "weight_transformations": UNKNOWN})
+
+
+def _weights(model: Path) -> tuple[str, ...]:
+    if model.suffix != ".onnx":
+        return ()
+    try:
+        return weight_dtypes(model)
+    except (OSError, ValueError):
+        return ()

@@ -1,0 +1,135 @@
+"""The texts of a submission: how each result was made and how to make it again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pytest_mlperf import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_mlperf.results import RunResult
+    from pytest_mlperf.submission.measurements import Measurements
+    from pytest_mlperf.submission.plan import Result, SubmissionPlan
+
+#: What a version is called by its package's name.
+_PACKAGES = {"loadgen": "mlcommons-loadgen"}
+_NO_PACKAGES = frozenset({"python", "loadgen_built"})
+
+
+def result_readme(plan: SubmissionPlan, result: Result, measurements: Measurements) -> str:
+    """Return the README.md of a result."""
+    return "\n".join(
+        (
+            f"# {result.model}, {result.scenario}, on {plan.description.fields['system_name']}",
+            "",
+            *_labels(result),
+            f"| | {result.model} {result.scenario} |",
+            "|---|---|",
+            *(f"| {name} | {value} |" for name, value in _facts(plan, result, measurements)),
+            "",
+            "## How to make it again",
+            "",
+            f"With Python {result.performance.versions.get('python', '')}:",
+            "",
+            "```",
+            f"python -m pip install -r {_code(plan)}/{result.model}/requirements.txt",
+            plan.command,
+            "```",
+            "",
+            f"`{_code(plan)}/{result.model}/` has the benchmarks that the command runs; LoadGen's settings are in "
+            "user.conf beside this file.",
+            "",
+        )
+    )
+
+
+def code_readme(plan: SubmissionPlan, result: Result) -> str:
+    """Return the README.md of a model's code."""
+    return "\n".join(
+        (
+            f"# Code of {result.model}",
+            "",
+            f"The benchmark is that of pytest-mlperf {__version__}, a pytest plugin:",
+            "",
+            "```",
+            "python -m pip install -r requirements.txt",
+            plan.command,
+            "```",
+            "",
+            "The Python files here are what pytest collects; the plugin makes the cases. Model, data set and LoadGen "
+            "are found or fetched by it and verified by their checksums.",
+            "",
+        )
+    )
+
+
+def requirements(runs: Sequence[RunResult]) -> str:
+    """Return what to install for the same versions, as pip reads it."""
+    versions = {name: version for run in runs for name, version in run.versions.items() if name not in _NO_PACKAGES}
+    pinned = sorted(f"{_PACKAGES.get(name, name)}=={version.split()[0]}" for name, version in versions.items())
+    built = sorted({run.versions["loadgen_built"] for run in runs if "loadgen_built" in run.versions})
+    remarks = [f"# LoadGen was built here: {how}" for how in built]
+    return "\n".join((f"pytest-mlperf=={__version__}", *remarks, *pinned)) + "\n"
+
+
+def calibration_text(measured: Iterable[Measurements]) -> str:
+    """Return a calibration.md that says what is known; how a file was quantised, only its maker knows."""
+    quantised = sorted({each.starting_weights_filename for each in measured if each.quantised})
+    lines = ["# Calibration", ""]
+    if quantised:
+        lines += [f"{name} has quantised weights: how they were calibrated is not stated." for name in quantised]
+    else:
+        lines.append("There was none: the weights are used in the format in which they were published.")
+    return "\n".join(lines) + "\n"
+
+
+def _labels(result: Result) -> list[str]:
+    """Return what a reader must know before the figures."""
+    labels = []
+    if result.benchmark.edition == "tiny":
+        labels.append(
+            "**A tiny edition**: a small model on a small data set, for trying things out. It stands for "
+            f"{result.benchmark.official_name} in model_mapping.json, and its figures cannot be compared with those "
+            "of the official benchmark."
+        )
+    lacking = [f"{finding.what} ({finding.expected})" for run in _runs(result) for finding in run.lacks]
+    if "short" in {run.run_length for run in _runs(result)}:
+        why = f": {'; '.join(dict.fromkeys(lacking))}" if lacking else ""
+        labels.append(f"**Short**: not of official length{why}. The official length is `--run-length official`.")
+    return [line for label in labels for line in (label, "")]
+
+
+def _facts(plan: SubmissionPlan, result: Result, measurements: Measurements) -> list[tuple[str, object]]:
+    accuracy, performance = result.accuracy.accuracy, result.performance.performance
+    facts: list[tuple[str, object]] = [("round", plan.round.name), ("division", plan.division)]
+    if performance is not None:
+        words = f"{performance.value:,.6g} {performance.unit}" if performance.value is not None else "none"
+        facts.append((performance.words, f"{words} ({result.performance.verdict})"))
+    if accuracy is not None:
+        value = f"{accuracy.value:.3f} {accuracy.unit} on {accuracy.samples:,} samples"
+        facts.append((accuracy.metric, f"{value} ({result.accuracy.verdict}; target {accuracy.target:.3f})"))
+    run = result.performance
+    facts += [
+        ("model", f"{Path(run.model).name}, {measurements.weight_data_types}"),
+        ("SHA-256 of the model", run.model_sha256),
+        ("data set", f"{accuracy.samples if accuracy else 0:,} of {result.benchmark.dataset_size:,} samples"),
+        ("backend, device", f"{run.backend}, {run.device}"),
+        *((f"version of {name}", version) for name, version in sorted(run.versions.items())),
+    ]
+    if run.layout is not None:
+        layout = run.layout
+        facts.append(("layout", f"{layout.streams} streams of {layout.threads} threads, batch {layout.batch}"))
+    return facts
+
+
+def _runs(result: Result) -> tuple[RunResult, RunResult]:
+    return result.accuracy, result.performance
+
+
+def _code(plan: SubmissionPlan) -> str:
+    from pytest_mlperf.submission.names import code_directory
+
+    return code_directory(plan.round.layout)

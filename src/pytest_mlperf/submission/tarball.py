@@ -1,0 +1,133 @@
+"""A submission as one .tar.gz, the same bytes for the same files; changes when the packing does."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import stat
+import tarfile
+from contextlib import suppress
+from typing import IO, TYPE_CHECKING
+
+from pytest_mlperf.artifacts.manifest import sync
+from pytest_mlperf.errors import OutputError, SubmissionError
+from pytest_mlperf.submission.names import DIVISIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+#: Chosen with tools/bench/packing.py: what a higher level saves of logs, it costs several times over in time.
+LEVEL = 6
+
+
+def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, level: int = LEVEL) -> Path:
+    """Write the divisions of a submission to a .tar.gz whose top folders they are.
+
+    Names are sorted, times and owners are nobody's: the same files give the same bytes on every machine.
+
+    Parameters
+    ----------
+    directory
+        Holds ``open``, ``closed`` or ``network``.
+    file
+        Replaced at once when all is written, and left as it is when that fails.
+    divisions
+        Which of them, those that are there.
+    level
+        Of gzip, 1 to 9.
+
+    Raises
+    ------
+    SubmissionError
+        There is no division, or there are links, devices, or names that a checker refuses.
+    OutputError
+        The file cannot be written, or a file changed meanwhile.
+    """
+    tops = [directory / name for name in sorted(divisions) if (directory / name).is_dir()]
+    if not tops:
+        raise SubmissionError(
+            f"there is nothing to pack in {directory}",
+            f"expected: a directory {', '.join(divisions)} in it; found: none",
+            "name the directory that holds the division, the one of --submission-dir",
+        )
+    members = [member for top in tops for member in _members(directory, top)]
+    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("xb") as target:
+            _write(target, directory, members, level)
+        sync(beside)
+        beside.replace(file)
+    except OSError as error:
+        raise OutputError(
+            f"cannot pack {directory} into {file}",
+            f"expected: files that can be read, and a file that can be written; found: {error.strerror or error}",
+            "free some space there, or name another file",
+        ) from error
+    finally:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+    return file
+
+
+def default_name(directory: Path) -> str:
+    """Return what MLCommons calls the tarball: ``open.tar.gz``; with several divisions, of the directory's name."""
+    found = [name for name in DIVISIONS if (directory / name).is_dir()]
+    return f"{found[0] if len(found) == 1 else directory.absolute().name}.tar.gz"
+
+
+def _write(target: IO[bytes], directory: Path, members: list[Path], level: int) -> None:
+    # An empty name and time 0 in gzip's header: neither belongs to the content.
+    with (
+        gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=target, mtime=0) as packed,
+        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+    ):
+        for path in members:
+            _add(archive, path, path.relative_to(directory).as_posix())
+
+
+def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
+    info = tarfile.TarInfo(name)
+    if path.is_dir():
+        info.type, info.mode = tarfile.DIRTYPE, 0o755
+        archive.addfile(info)
+        return
+    # The size of what was opened: a file that changes its size meanwhile must not shift all that follows.
+    with path.open("rb") as file:
+        status = os.fstat(file.fileno())
+        info.size, info.mode = status.st_size, 0o755 if status.st_mode & stat.S_IXUSR else 0o644
+        archive.addfile(info, file)
+
+
+def _members(root: Path, top: Path) -> Iterator[Path]:
+    """Yield a directory and all below it, sorted by name, the same on every file system."""
+    yield top
+    with os.scandir(top) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        path = top / entry.name
+        if entry.is_symlink() or not (entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False)):
+            raise _refused(root, path, "a link" if entry.is_symlink() else "a device, a pipe or a socket")
+        if not entry.name.isprintable() or not _is_text(entry.name):
+            raise _refused(root, path, f"the name {entry.name!a}")
+        if entry.is_dir(follow_symlinks=False):
+            yield from _members(root, path)
+        else:
+            yield path
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _refused(root: Path, path: Path, what: str) -> SubmissionError:
+    return SubmissionError(
+        f"{str(path.relative_to(root))!a} cannot be part of a submission",
+        f"expected: files and directories; found: {what}",
+        "put the file itself there, or remove it",
+    )

@@ -1,0 +1,259 @@
+"""Writes a submission's tree in the layout of its round."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.directories import unwritable
+from pytest_mlperf.errors import SubmissionError
+from pytest_mlperf.submission import names
+from pytest_mlperf.submission.accuracy_text import accuracy_text
+from pytest_mlperf.submission.admission import check_plan
+from pytest_mlperf.submission.measurements import measurements_of
+from pytest_mlperf.submission.readme import calibration_text, code_readme, requirements, result_readme
+from pytest_mlperf.submission.truncation import MAX_SIZE, keep, truncate, write_beside
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_mlperf.results import RunResult
+    from pytest_mlperf.submission.measurements import Measurements
+    from pytest_mlperf.submission.plan import Result, SubmissionPlan
+
+_IGNORED = frozenset({"__pycache__"})
+
+
+@dataclass(frozen=True)
+class Written:
+    """A submission on the disk.
+
+    Attributes
+    ----------
+    directory
+        Its root, with the division in it.
+    logs
+        The full accuracy logs, in the same places, beside the root.
+    unknown
+        Fields that nobody has stated, of the system and of measurements.json.
+    """
+
+    directory: Path
+    logs: Path
+    unknown: tuple[str, ...]
+
+
+def logs_directory(directory: Path) -> Path:
+    """Return where a submission's full accuracy logs are kept."""
+    return directory.with_name(f"{directory.name}_logs")
+
+
+def write_submission(plan: SubmissionPlan, into: Path, *, clean: bool = False) -> Written:
+    """Write a submission, or add its results to one: those of the same system, model and scenario are replaced.
+
+    All is written beside `into`, which is replaced when it is done and left as it is when it cannot be.
+
+    Parameters
+    ----------
+    plan
+        What it is made of.
+    into
+        The submission's root: not there, empty, or a submission.
+    clean
+        Whether what `into` had is dropped.
+
+    Raises
+    ------
+    SubmissionError
+        The plan has what no submission of its division may have, `into` is something else than a submission, or a
+        file of a run is missing.
+    OutputError
+        The disk refuses.
+    """
+    check_plan(plan)
+    into = into.absolute()
+    check_is_submission(into)
+    beside = into.with_name(f".{into.name}.{os.getpid()}.part")
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        if into.is_dir() and not clean:
+            _link_tree(into, beside)
+        unknown = _write(plan, beside, logs_directory(into))
+        _swap(beside, into)
+    except OSError as error:
+        raise unwritable(into, "--submission-dir", error) from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return Written(into, logs_directory(into), (*plan.description.unknown, *unknown))
+
+
+def check_is_submission(directory: Path) -> None:
+    """Refuse to replace what is not a submission: a directory with something else in it is somebody's work.
+
+    Raises
+    ------
+    SubmissionError
+        It is a file, or has more than divisions at its top.
+    """
+    if not os.path.lexists(directory):
+        return
+    strangers = (
+        sorted(p.name for p in directory.iterdir() if p.name not in names.DIVISIONS) if directory.is_dir() else []
+    )
+    if strangers or directory.is_symlink() or not directory.is_dir():
+        found = ", ".join(map(repr, strangers[:3])) if strangers else "a link" if directory.is_symlink() else "a file"
+        raise SubmissionError(
+            f"{directory} is not a submission",
+            f"expected: nothing there, or a directory with {', '.join(names.DIVISIONS)} only; found: {found}",
+            "name another directory with --submission-dir",
+        )
+
+
+def _link_tree(source: Path, target: Path) -> None:
+    # Whoever writes here writes beside and renames: a file that is linked elsewhere is never changed.
+    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, copy_function=_link)
+
+
+def _link(source: str, target: str) -> None:
+    try:
+        os.link(source, target, follow_symlinks=False)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
+
+
+def _swap(new: Path, place: Path) -> None:
+    old = place.with_name(f".{place.name}.{os.getpid()}.old")
+    if not place.exists():
+        new.replace(place)
+        return
+    place.replace(old)
+    try:
+        new.replace(place)
+    except OSError:
+        old.replace(place)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _write(plan: SubmissionPlan, root: Path, logs: Path) -> tuple[str, ...]:
+    base = root / plan.base
+    _put(base / names.SYSTEMS / f"{plan.system}.json", plan.description.to_json())
+    measured = [_write_result(plan, result, root, logs) for result in plan.results]
+    for result in {result.model: result for result in plan.results}.values():
+        _write_code(plan, result, base)
+    calibration = plan.calibration.read_bytes() if plan.calibration else calibration_text(measured).encode()
+    _put(base / names.calibration_file(plan.round.layout), calibration)
+    _write_mapping(plan, base / names.MODEL_MAPPING)
+    return tuple(dict.fromkeys(name for each in measured for name in each.unknown))
+
+
+def _write_result(plan: SubmissionPlan, result: Result, root: Path, logs: Path) -> Measurements:
+    place, layout = plan.place(result), plan.round.layout
+    base = root / plan.base
+    directory = base / names.RESULTS / place
+    # What an earlier result of this place had, and this one has not, would be taken for this one's.
+    for old in (directory, base / names.MEASUREMENTS / place, base / names.COMPLIANCE / place):
+        shutil.rmtree(old, ignore_errors=True)
+    _copy_logs(result.accuracy, directory / names.ACCURACY, names.ACCURACY_LOGS)
+    _copy_logs(result.performance, directory / names.PERFORMANCE, names.PERFORMANCE_LOGS)
+    accuracy = result.accuracy.accuracy
+    if accuracy is not None:
+        text = accuracy_text(result.benchmark, accuracy)
+        _put(directory / names.ACCURACY / names.ACCURACY_TXT, text.encode())
+    truncate(
+        directory / names.ACCURACY,
+        logs / plan.base / names.RESULTS / place / names.ACCURACY / names.ACCURACY_LOG,
+    )
+    for test, source in sorted(result.compliance.items()):
+        _copy_tree(source, base / names.compliance_directory(layout, place, test))
+    measurements = measurements_of(result.benchmark, result.performance)
+    beside = base / names.measurements_directory(layout, place)
+    name = names.measurements_file(layout, place, result.performance.implementation)
+    _put(beside / name, measurements.to_json())
+    _put(beside / names.README, result_readme(plan, result, measurements).encode())
+    _put(beside / names.USER_CONF, _user_conf(result))
+    return measurements
+
+
+def _user_conf(result: Result) -> bytes:
+    path = Path(result.performance.output) / names.USER_CONF
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _missing(path, error) from error
+
+
+def _copy_logs(run: RunResult, target: Path, wanted: tuple[str, ...]) -> None:
+    for name in wanted:
+        source = Path(run.output) / name
+        if not source.is_file():
+            raise _missing(source, FileNotFoundError("no such file"))
+        # A large accuracy log is about to be cut: only its name is needed here.
+        put = keep if name == names.ACCURACY_LOG and source.stat().st_size > MAX_SIZE else _copy
+        put(source, target / name)
+
+
+def _copy_tree(source: Path, target: Path) -> None:
+    """Copy plain files; the audit's output has no links."""
+    if not source.is_dir():
+        raise _missing(source, FileNotFoundError("no such directory"))
+    for file in sorted(source.rglob("*")):
+        if file.is_file() and not file.is_symlink():
+            _copy(file, target / file.relative_to(source))
+
+
+def _write_code(plan: SubmissionPlan, result: Result, base: Path) -> None:
+    directory = base / names.code_directory(plan.round.layout) / result.model
+    runs = [run for each in plan.results if each.model == result.model for run in (each.accuracy, each.performance)]
+    _put(directory / names.README, code_readme(plan, result).encode())
+    _put(directory / "requirements.txt", requirements(runs).encode())
+    for source in plan.code:
+        for file, name in _code_files(source):
+            _put(directory / name, file.read_bytes())
+
+
+def _code_files(source: Path) -> Iterator[tuple[Path, PurePosixPath]]:
+    """Yield the files of the user's benchmarks, without caches and hidden files, and their names in the submission."""
+    files = [source] if source.is_file() else sorted(source.rglob("*.py"))
+    for file in files:
+        name = PurePosixPath(file.name if source.is_file() else file.relative_to(source).as_posix())
+        if not any(part.startswith(".") or part in _IGNORED for part in name.parts):
+            yield file, PurePosixPath(*(part.replace(" ", "_") for part in name.parts))
+
+
+def _write_mapping(plan: SubmissionPlan, file: Path) -> None:
+    """Say in open what a directory's name stands for where it is no official name, keeping what was said before."""
+    if plan.division != "open":
+        return
+    mapping: dict[str, str] = {}
+    with suppress(OSError, ValueError):
+        mapping = dict(json.loads(file.read_text("utf-8")))
+    aliases = plan.round.aliases
+    official = {result.model: result.benchmark.official_name for result in plan.results}
+    mapping |= {model: name for model, name in official.items() if aliases.get(model, model) != name}
+    if mapping:
+        _put(file, json.dumps(mapping, indent=2, sort_keys=True).encode() + b"\n")
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(source, target)
+
+
+def _put(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_beside(path, content)
+
+
+def _missing(path: Path, error: OSError) -> SubmissionError:
+    return SubmissionError(
+        f"{path} cannot be put into the submission",
+        f"expected: a file of a finished run; found: {error.strerror or error}",
+        "run the case again, and leave --mlperf-output's files until the submission is written",
+    )

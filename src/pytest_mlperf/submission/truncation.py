@@ -1,0 +1,160 @@
+"""Cuts an accuracy log as MLCommons' truncate_accuracy_log.py does and writes down the hash of the whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING
+
+from pytest_mlperf.errors import SubmissionError
+from pytest_mlperf.submission.names import ACCURACY_LOG, ACCURACY_TXT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: MAX_ACCURACY_LOG_SIZE and VIEWABLE_SIZE of tools/submission/truncate_accuracy_log.py, in bytes.
+MAX_SIZE = 10 * 1024
+VIEWABLE = 4096
+GAP = b"\n\n...\n\n"
+TRUNCATED_SIZE = 2 * VIEWABLE + len(GAP)
+_HASH_LINE = re.compile(rb"^hash=(\w+)\n?", re.MULTILINE)
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True)
+class Truncated:
+    """What an accuracy directory has now: the SHA-256 of the full log, and whether anything was changed."""
+
+    sha256: str
+    changed: bool
+
+
+def truncate(directory: Path, kept: Path) -> Truncated:
+    """Keep the full accuracy log in `kept`, cut the one in `directory`, and note the full log's hash once.
+
+    What was done already, wholly or up to a kill, is not done again: the hash is always that of the full log.
+
+    Parameters
+    ----------
+    directory
+        Holds accuracy.txt and mlperf_log_accuracy.json.
+    kept
+        Where the full log goes, a file; linked rather than copied where the disk allows it.
+
+    Raises
+    ------
+    SubmissionError
+        accuracy.txt is missing, or the log was cut before and the full one is nowhere.
+    """
+    log, text = directory / ACCURACY_LOG, directory / ACCURACY_TXT
+    try:
+        words = text.read_bytes()
+        size = log.stat().st_size
+    except OSError as error:
+        raise _unreadable(directory, error) from error
+    noted = _HASH_LINE.search(words)
+    if noted and size < MAX_SIZE:
+        return Truncated(noted[1].decode(), changed=False)
+    if is_truncated(log):
+        sha256 = _hash_of_kept(log, kept)
+    else:
+        sha256 = file_sha256(log)
+        keep(log, kept)
+    # The hash before the cut: whoever is killed between the two starts again with the full log.
+    write_beside(text, with_hash(words, sha256))
+    if size >= VIEWABLE and not is_truncated(log):
+        write_beside(log, ends_of(log))
+    return Truncated(sha256, changed=True)
+
+
+def with_hash(text: bytes, sha256: str) -> bytes:
+    """Return accuracy.txt with one hash line at its end, whatever it had before."""
+    words = _HASH_LINE.sub(b"", text).rstrip(b"\n")
+    return words + b"\n\nhash=" + sha256.encode() + b"\n"
+
+
+def ends_of(log: Path) -> bytes:
+    """Return the first and the last 4,096 bytes of a log with dots between them."""
+    with log.open("rb") as file:
+        start = file.read(VIEWABLE)
+        file.seek(-VIEWABLE, os.SEEK_END)
+        return start + GAP + file.read(VIEWABLE)
+
+
+def is_truncated(log: Path) -> bool:
+    """Say whether a log is what `ends_of` returns: no full log has that gap there."""
+    if log.stat().st_size != TRUNCATED_SIZE:
+        return False
+    with log.open("rb") as file:
+        file.seek(VIEWABLE)
+        return file.read(len(GAP)) == GAP
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal; it is read as a stream."""
+    with path.open("rb") as file:
+        return stream_sha256(file)
+
+
+def stream_sha256(file: IO[bytes]) -> str:
+    """Return the SHA-256 of what is left of an open file."""
+    digest, buffer = hashlib.sha256(), bytearray(_CHUNK)
+    view = memoryview(buffer)
+    while count := file.readinto(buffer):  # type: ignore[attr-defined]
+        digest.update(view[:count])
+    return digest.hexdigest()
+
+
+def keep(source: Path, target: Path) -> None:
+    """Have `source` under another name too: a hard link, or a copy on another disk; `target` is replaced."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = _beside(target)
+    try:
+        try:
+            os.link(source, beside)
+        except OSError:
+            shutil.copyfile(source, beside)
+        beside.replace(target)
+    finally:
+        # rename() does nothing when both names are links to one file.
+        with suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def write_beside(path: Path, content: bytes) -> None:
+    """Write beside `path` and rename: never into a file that may be linked elsewhere, never half of one."""
+    beside = _beside(path)
+    try:
+        beside.write_bytes(content)
+        beside.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def _beside(path: Path) -> Path:
+    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    beside.unlink(missing_ok=True)
+    return beside
+
+
+def _hash_of_kept(log: Path, kept: Path) -> str:
+    if kept.is_file() and kept.stat().st_size >= VIEWABLE and ends_of(kept) == log.read_bytes():
+        return file_sha256(kept)
+    raise SubmissionError(
+        f"{log} is cut already, and its hash is not in {ACCURACY_TXT}",
+        f"expected: the full log, here or as {kept}; found: neither",
+        "put the full log back, or run accuracy again",
+    )
+
+
+def _unreadable(directory: Path, error: OSError) -> SubmissionError:
+    return SubmissionError(
+        f"the accuracy log in {directory} cannot be truncated",
+        f"expected: {ACCURACY_TXT} and {ACCURACY_LOG}; found: {error.strerror or error} ({error.filename})",
+        "run accuracy again, or put the missing file there",
+    )

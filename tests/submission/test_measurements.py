@@ -1,0 +1,145 @@
+"""measurements.json says what the model file says; accuracy.txt says it as the reference's scripts do."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import msgspec
+import onnx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_mlperf.benchmarks.retinanet import TINY, TinyRetinaNet
+from pytest_mlperf.errors import SubmissionError
+from pytest_mlperf.rules.accuracy import Accuracy
+from pytest_mlperf.rules.reading.accuracy_text import PATTERNS
+from pytest_mlperf.submission.accuracy_text import accuracy_text
+from pytest_mlperf.submission.measurements import measurements_of
+from pytest_mlperf.submission.onnx_weights import weight_dtypes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mlperf.submission.plan import Result
+
+
+def a_model(path: Path, *weights: tuple[int, int]) -> Path:
+    """Write a model with an initializer for each type and number of elements."""
+    tensors = [
+        onnx.helper.make_tensor(f"w{n}", t, [count], bytes(count * _width(t)), raw=True)
+        for n, (t, count) in enumerate(weights)
+    ]
+    graph = onnx.helper.make_graph([], "graph", [], [], initializer=tensors)
+    onnx.save(onnx.helper.make_model(graph), str(path))
+    return path
+
+
+def _width(dtype: int) -> int:
+    return int(onnx.helper.tensor_dtype_to_np_dtype(dtype).itemsize)
+
+
+FLOAT, HALF, INT8, INT64 = 1, 10, 3, 7
+
+
+def test_the_types_of_the_weights_are_those_that_onnx_reads(tmp_path: Path) -> None:
+    assert weight_dtypes(a_model(tmp_path / "a.onnx", (FLOAT, 1000), (INT64, 4))) == ("fp32",)
+    assert weight_dtypes(a_model(tmp_path / "b.onnx", (FLOAT, 100), (INT8, 1000))) == ("int8", "fp32")
+    assert weight_dtypes(a_model(tmp_path / "c.onnx", (HALF, 10))) == ("fp16",)
+    assert weight_dtypes(a_model(tmp_path / "d.onnx")) == ()
+
+
+@given(data=st.binary(min_size=1, max_size=300))
+def test_what_is_no_model_is_a_value_error_or_has_no_weights(
+    data: bytes, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("onnx") / "model.onnx"
+    file.write_bytes(data)
+    try:
+        weight_dtypes(file)
+    except ValueError as error:
+        assert str(error)
+
+
+def test_the_tiny_model_is_measured(runs: tuple[Result, ...]) -> None:
+    measured = measurements_of(TINY, runs[0].performance)
+    assert json.loads(measured.to_json()) == {
+        "input_data_types": "fp32",
+        "retraining": "no",
+        "starting_weights_filename": "retinanet-tiny.onnx",
+        "weight_data_types": "fp32",
+        "weight_transformations": "none",
+    }
+
+
+def test_how_a_file_was_quantised_is_not_invented(runs: tuple[Result, ...], tmp_path: Path) -> None:
+    model = a_model(tmp_path / "int8.onnx", (INT8, 1000), (FLOAT, 100))
+    measured = measurements_of(TINY, msgspec.structs.replace(runs[0].performance, model=str(model)))
+    assert measured.weight_data_types == "int8, fp32"
+    assert measured.unknown == ("weight_transformations",)
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"not a model")
+    measured = measurements_of(TINY, msgspec.structs.replace(runs[0].performance, model=str(broken)))
+    assert measured.unknown == ("weight_data_types",)
+    assert all(vars(measured).values())
+
+
+def an_accuracy(value: float, **details: float) -> Accuracy:
+    return Accuracy(
+        metric="mAP",
+        unit="%",
+        value=value,
+        target=0,
+        reference=1,
+        reference_samples=1,
+        samples=1,
+        dataset_size=1,
+        details=details,
+    )
+
+
+@given(value=st.floats(0, 100))
+def test_the_official_pattern_reads_the_value_that_was_written(value: float) -> None:
+    text = accuracy_text(TINY, an_accuracy(value))
+    match = PATTERNS["mAP"].match(text)
+    assert match is not None
+    assert text.startswith("mAP=")  # before v5.1 only at the line's start
+    assert float(match[1]) == pytest.approx(value, abs=0.0005)
+
+
+#: As the reference's scripts print them, and the metric of the official checkers' patterns.
+LINES: dict[str, tuple[str, dict[str, Any], float]] = {
+    "acc": ("accuracy={value:.3f}%, good={good:.0f}, total={total:.0f}", {"good": 38230, "total": 50000}, 76.46),
+    "F1": ('{{"exact_match": {exact_match}, "f1": {value}}}', {"exact_match": 83.67}, 90.874),
+    "WER": ("Word Error Rate: {wer}%, accuracy={value}%", {"wer": 7.45}, 92.55),
+    "DICE": (
+        "Accuracy: mean = {value:.5f}, kidney = {kidney:.4f}, tumor = {tumor:.4f}",
+        {"kidney": 0.93, "tumor": 0.79},
+        0.8617,
+    ),
+}
+
+
+@pytest.mark.parametrize("metric", LINES)
+def test_a_benchmark_states_its_own_line(metric: str) -> None:
+    line, details, value = LINES[metric]
+
+    class Described(TinyRetinaNet):
+        accuracy_line: ClassVar[str] = line
+
+    described = Described(**{name: getattr(TINY, name) for name in (each.name for each in fields(TINY))})
+    text = accuracy_text(described, an_accuracy(value, **details))
+    match = PATTERNS[metric].match(text)
+    assert match is not None, text
+    assert float(match[1]) == value
+
+
+def test_a_line_that_needs_a_figure_which_is_not_there_is_refused() -> None:
+    class Described(TinyRetinaNet):
+        accuracy_line: ClassVar[str] = "accuracy={value:.3f}%, good={good}"
+
+    described = Described(**{name: getattr(TINY, name) for name in (each.name for each in fields(TINY))})
+    with pytest.raises(SubmissionError, match="no good"):
+        accuracy_text(replace(described, name="mine"), an_accuracy(1.0))
