@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
     from pytest_mlperf.rules.detail_log import DetailLog
     from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
     from pytest_mlperf.rules.reading.files import AccuracyLog, Document, Text
