@@ -13,10 +13,13 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import tempfile
 from pathlib import Path
 
+from submission_fixtures.archive import pack
 from submission_fixtures.bases import BASES, find
 from submission_fixtures.children import run_all
+from submission_fixtures.tree import build
 
 SUBMISSIONS = Path(__file__).parents[1] / "tests" / "rules" / "submissions"
 
@@ -39,7 +42,7 @@ def main() -> None:
 
 
 def _child(folder: str, directory: Path) -> None:
-    from submission_fixtures.test_run import start  # loads LoadGen
+    from submission_fixtures.loadgen_run import start  # loads LoadGen
 
     start(find(folder), directory)
     sys.stdout.flush()
@@ -47,8 +50,13 @@ def _child(folder: str, directory: Path) -> None:
 
 
 def _pack(runs: Path) -> None:
+    SUBMISSIONS.mkdir(exist_ok=True)
     for base in BASES:
-        raise NotImplementedError(base)
+        with tempfile.TemporaryDirectory() as directory:
+            build(base, runs, Path(directory))
+            archive = SUBMISSIONS / f"{base.name}.tar.xz"
+            pack(Path(directory), archive)
+            print(f"{archive.name}: {archive.stat().st_size} bytes")
 
 
 if __name__ == "__main__":
