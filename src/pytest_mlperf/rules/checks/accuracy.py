@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ def accuracy_detail(case: ResultCase) -> Iterator[Finding]:
             rule="accuracy-detail",
             what="the accuracy run's log cannot be judged",
             expected="a log that LoadGen finished",
-            found=fault,
+            found=state(fault),
             fix="copy mlperf_log_detail.txt of the accuracy run again; where it is lost, repeat the run",
             file=run.detail_file,
         )
@@ -60,7 +61,7 @@ def accuracy_text(case: ResultCase) -> Iterator[Finding]:
             rule="accuracy-text",
             what="accuracy.txt cannot be judged",
             expected="the accuracy script's output, in UTF-8",
-            found=text.fault,
+            found=state(text.fault),
             fix=_SCORE,
             file=text.file,
         )

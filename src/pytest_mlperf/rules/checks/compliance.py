@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.checks.files import LOGS, run_files
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -43,7 +44,7 @@ def compliance_run(case: ResultCase) -> Iterator[Finding]:
                 rule="compliance-run",
                 what=f"the log of {test.name} cannot be judged",
                 expected="a log that LoadGen finished",
-                found=test.run.detail.fault,
+                found=state(test.run.detail.fault),
                 fix=f"copy mlperf_log_detail.txt of {test.name} again; where it is lost, repeat the test",
                 file=test.run.detail_file,
             )
@@ -73,7 +74,7 @@ def compliance_performance(case: ResultCase) -> Iterator[Finding]:
                 rule="compliance-performance",
                 what=f"the performance of {test.name} does not agree with the performance run's",
                 expected=f"{PASS!r} in {test.performance.file.rpartition('/')[2]}",
-                found=test.performance.fault or "no such line",
+                found=state(test.performance.fault) if test.performance.fault else "no such line",
                 fix=f"repeat {test.name} under the conditions of the performance run",
                 file=test.performance.file,
             )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,7 +33,7 @@ def measurements_file(case: ResultCase) -> Iterator[Finding]:
             rule="measurements-file",
             what="the measurements cannot be judged",
             expected=f"a JSON object with {', '.join(FIELDS)}",
-            found=document.fault,
+            found=state(document.fault),
             fix="say in it what the model's weights are and how they were made",
             file=document.file,
         )
@@ -77,7 +78,7 @@ def measurements_text(case: ResultCase) -> Iterator[Finding]:
                 rule="measurements-text",
                 what=f"{text.file.rpartition('/')[2]} cannot be read",
                 expected="text in UTF-8",
-                found=text.fault,
+                found=state(text.fault),
                 fix="copy it again",
                 file=text.file,
             )

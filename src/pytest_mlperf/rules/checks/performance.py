@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from pytest_mlperf.rules.figures import INFERRED, figure_of
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import NANOSECONDS_PER_MS, RESULT_FIELDS
+from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -29,7 +32,7 @@ def performance_log(case: ResultCase) -> Iterator[Finding]:
             rule="performance-log",
             what="the performance log cannot be judged",
             expected="a log that LoadGen finished",
-            found=fault,
+            found=state(fault),
             fix="copy mlperf_log_detail.txt of the performance run again; where it is lost, repeat the run",
             file=case.result.performance.detail_file,
         )
@@ -82,7 +85,7 @@ def summary_log(case: RunCase) -> Iterator[Finding]:
             rule="summary-log",
             what="the run's summary is not whole",
             expected="LoadGen's text, which ends with the errors that it encountered",
-            found=summary.fault or "another end",
+            found=state(summary.fault) if summary.fault else "another end",
             fix="copy mlperf_log_summary.txt of the same run again",
             file=summary.file,
         )
@@ -175,19 +178,20 @@ def performance_sample_count(case: RunCase) -> Iterator[Finding]:
 
 
 def seeds(case: RunCase) -> Iterator[Finding]:
-    """Yield a finding when a seed is not the round's."""
+    """Yield a finding when seeds are not the round's."""
     log = case.run.detail
-    for name in case.seeds.__struct_fields__:
-        expected = getattr(case.seeds, name)
-        if log.values.get(f"effective_{name}") != expected:
-            yield Finding(
-                rule="seeds",
-                what=f"{name} is not that of {case.case.round.name}",
-                expected=str(expected),
-                found=log.text(f"effective_{name}"),
-                fix=f"run with the round's seeds: `--round {case.case.round.name}`",
-                file=case.run.detail_file,
-            )
+    wrong = [
+        name for name, seed in msgspec.structs.asdict(case.seeds).items() if log.values.get(f"effective_{name}") != seed
+    ]
+    if wrong:
+        yield Finding(
+            rule="seeds",
+            what=f"the seeds are not those of {case.case.round.name}",
+            expected=", ".join(f"{name} {getattr(case.seeds, name)}" for name in wrong),
+            found=", ".join(log.text(f"effective_{name}") for name in wrong),
+            fix=f"run with the round's seeds: `--round {case.case.round.name}`",
+            file=case.run.detail_file,
+        )
 
 
 def min_duration(case: RunCase) -> Iterator[Finding]:

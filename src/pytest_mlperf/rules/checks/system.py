@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.checks.case import SYSTEM_TYPES
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +42,6 @@ MEANINGFUL_FIELDS = (
     "accelerator_memory_configuration",
     "cooling",
     "host_network_card_count",
-    "system_type_detail",
 )
 #: SYSTEM_DESC_REQUIRED_FIELDS besides: they must be there, and may be empty.
 OTHER_FIELDS = (
@@ -53,6 +53,7 @@ OTHER_FIELDS = (
     "accelerator_on-chip_memories",
     "hw_notes",
     "sw_notes",
+    "system_type_detail",
 )
 #: SYSTEM_DESC_REQUIRED_FIELDS_NETWORK_MODE besides is_network.
 NETWORK_FIELDS = (
@@ -91,7 +92,7 @@ def system_file(case: SystemCase) -> Iterator[Finding]:
             "system-file",
             f"the description of {case.system.name} cannot be judged",
             "a JSON object",
-            fault,
+            state(fault),
             "describe the system in a file that is called as its directory below results/",
         )
 
@@ -238,8 +239,8 @@ def system_network_false(case: SystemCase) -> Iterator[Finding]:
 
 
 def systems_have_results(case: SystemCase) -> Iterator[Finding]:
-    """Yield a finding when a described system has no results."""
-    if not case.system.results:
+    """Yield a finding when a described system has no results, though the submitter has some directory of them."""
+    if not case.system.results and "results" in case.submitter.directory.directories:
         yield _finding(
             case,
             "systems-have-results",
