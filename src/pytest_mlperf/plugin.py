@@ -16,8 +16,10 @@ from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from pytest_mlperf.options import Settings
+    from pytest_mlperf.submit import Outcome
 
 __all__ = ["_mlperf_uses", "dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_session", "model", "python"]
 
@@ -40,12 +42,13 @@ def pytest_configure(config: pytest.Config) -> None:
     started = datetime.fromisoformat(_worker_input(config).get(WORKER_INPUT) or datetime.now().isoformat())
     session = MLPerfSession(config, started)
     config.stash[SESSION] = session
-    config.pluginmanager.register(ResultCollector(session.results), "mlperf-results")
+    config.pluginmanager.register(ResultCollector(session, config.rootpath), "mlperf-results")
     if any_given(config):
         if config.getoption("mlperf_plan") and config.getoption("numprocesses", None):
             raise pytest.UsageError("--mlperf-plan collects in one process: leave out -n")
         try:
             session.check_selection()
+            session.check_submission()
             session.check_places()
         except MLPerfError as error:
             raise pytest.UsageError(str(error)) from None
@@ -54,14 +57,16 @@ def pytest_configure(config: pytest.Config) -> None:
 class ResultCollector:
     """Gathers the results from the items' reports, wherever they ran: that hook is not told its session."""
 
-    def __init__(self, results: list[dict[str, Any]]) -> None:
-        self._results = results
+    def __init__(self, session: MLPerfSession, root: Path) -> None:
+        self._session = session
+        self._root = root
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Take a report's result."""
         result = getattr(report, REPORT_ATTRIBUTE, None)
         if result is not None:
-            self._results.append(result)
+            self._session.results.append(result)
+            self._session.test_files.add(self._root / report.nodeid.partition("::")[0])
 
 
 def _worker_input(config: pytest.Config) -> dict[str, Any]:
@@ -182,16 +187,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
         from pytest_mlperf.report.terminal import write_summary
 
         write_summary(terminalreporter, session.results, session.directory)
+    if session.submitted is not None:
+        from pytest_mlperf.report.submission import write_submitted
+
+        write_submitted(terminalreporter, session.submitted)
     if session.unreported is not None:
         terminalreporter.section("MLPerf report")
         terminalreporter.write_line(str(session.unreported), red=True)
 
 
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Write the session's results to --mlperf-json, even if there is none: an older file is not this session's."""
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the session's results to --mlperf-json, even if there is none: an older file is not this session's.
+
+    With --mlperf-submit, check and pack them first: what fails there is an item of the session, like every other.
+    """
     config, mlperf_session = session.config, session.config.stash[SESSION]
     if not any_given(config) or _worker_input(config) or config.getoption("collectonly"):
         return
+    ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
+    if mlperf_session.settings.submit and ended and not mlperf_session.settings.plan:
+        _submit(session, mlperf_session)
     target = mlperf_session.settings.json
     if target is not None:
         from pytest_mlperf.report.json_file import write_results
@@ -201,6 +217,49 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
         except MLPerfError as error:  # the disk may have filled up since the start; the summary must still appear
             mlperf_session.unreported = error
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
+    from pytest_mlperf.provision import find_checker
+    from pytest_mlperf.submit import Request, submit
+
+    config = session.config
+    submitted = submit(
+        Request(
+            settings=mlperf_session.settings,
+            registry=mlperf_session.registry,
+            results=mlperf_session.results,
+            command=("pytest", *map(str, config.invocation_params.args)),
+            code=sorted(mlperf_session.test_files),
+            directory=config.invocation_params.dir,
+            keep=mlperf_session.directory / "submission",
+            healthy=not session.testsfailed,
+            checker_source=lambda round_: find_checker(mlperf_session, round_),
+        )
+    )
+    mlperf_session.submitted = submitted
+    session.testscollected += len(submitted.outcomes)
+    for outcome in submitted.outcomes:
+        _report(config, outcome)
+        if outcome.fault:
+            session.testsfailed += 1
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _report(config: pytest.Config, outcome: Outcome) -> None:
+    """Report what the session's end found as an item's outcome, to the terminal, JUnit and whoever listens."""
+    nodeid, location = f"mlperf-submission::{outcome.place}", ("mlperf-submission", None, outcome.place)
+    config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+    report = pytest.TestReport(
+        nodeid=nodeid,
+        location=location,
+        keywords={},
+        outcome="failed" if outcome.fault else "passed",
+        longrepr=outcome.fault or None,
+        when="call",
+    )
+    config.hook.pytest_runtest_logreport(report=report)
+    config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 
 
 def header(settings: Settings) -> list[str]:

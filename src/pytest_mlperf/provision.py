@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.errors import CacheError, FetchError, MLPerfError, OfflineError
+from pytest_mlperf.errors import CacheError, FetchError, MLPerfError, OfflineError, RequirementError
 from pytest_mlperf.options import CACHE_VARIABLE
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.store import Artifact
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.cases import Case
+    from pytest_mlperf.rules.round import Round
     from pytest_mlperf.session import MLPerfSession
 
 
@@ -87,6 +88,32 @@ def make_artifact(session: MLPerfSession, recipe: Recipe, case: Case) -> Artifac
             hint = offline if isinstance(error, OfflineError) else "A mirror is named with --mlperf-mirror URL|DIR."
             session.unfetched[recipe] = type(error)(error.what, error.found, f"{error.fix}\n{hint}")
             raise session.unfetched[recipe] from error
+
+
+def find_checker(session: MLPerfSession, round_: Round) -> Path:
+    """Return a checkout of mlcommons/inference that has a round's official checker: named, cached or fetched.
+
+    Raises
+    ------
+    RequirementError
+        There is none, and none may be fetched.
+    """
+    from pytest_mlperf.submission.checker_source import checker_recipe
+
+    if session.settings.inference_src is not None:
+        return session.settings.inference_src
+    recipe = checker_recipe(round_)
+    artifact = session.store.find(recipe)
+    if artifact is None:
+        if not session.settings.fetch:
+            raise RequirementError(
+                "the official checker is not here",
+                f"expected: mlcommons/inference, {round_.checker}; found: none in the cache",
+                "name a checkout with --mlperf-inference-src, or add --mlperf-fetch",
+            )
+        artifact = session.store.get(recipe)
+    entries = [path for path in artifact.path.iterdir() if path.is_dir()]
+    return entries[0] if len(entries) == 1 else artifact.path
 
 
 @contextmanager

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.rules.round import Round
+    from pytest_mlperf.submit import Submitted
 
 #: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
 DOUBLE_INTERRUPT_SECONDS = 3.0
@@ -45,6 +46,10 @@ class MLPerfSession:
         The cases that were selected.
     unreported
         Why --mlperf-json could not be written at the end, if so.
+    test_files
+        The files of the tests that gave results.
+    submitted
+        What became of the results at the end, with --mlperf-submit.
     unfetched
         Why what was to be fetched could not be had: other items do not try again.
     """
@@ -54,6 +59,8 @@ class MLPerfSession:
     results: list[dict[str, Any]] = field(default_factory=list)
     wanted: frozenset[Case] = frozenset()
     unreported: MLPerfError | None = None
+    test_files: set[Path] = field(default_factory=set)
+    submitted: Submitted | None = None
     unfetched: dict[Recipe, MLPerfError] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     _interrupted: float = float("-inf")
@@ -82,8 +89,11 @@ class MLPerfSession:
 
     @cached_property
     def missing_is_error(self) -> bool:
-        """Whether nothing of what was selected can run for want of files; planning alone does not ask."""
-        return bool(self.wanted) and all(map(self.missing, self.wanted))
+        """Whether a missing file fails its item: when nothing of what was selected can run, or all is to be submitted.
+
+        Planning alone does not ask.
+        """
+        return self.settings.submit or (bool(self.wanted) and all(map(self.missing, self.wanted)))
 
     def check_selection(self) -> None:
         """Refuse options that select nothing, though each of their values exists.
@@ -100,6 +110,41 @@ class MLPerfSession:
                 f"found: no benchmark, backend, device and scenario go together in {selection}",
                 "leave one of the options out; pytest --collect-only -q shows the cases",
             )
+
+    def check_submission(self) -> None:
+        """Refuse what cannot end in a submission, before the runs.
+
+        Raises
+        ------
+        OptionError
+            An option is missing, or does not go with the others.
+        SubmissionError
+            --submission-dir is something else.
+        """
+        settings = self.settings
+        if not settings.submit:
+            return
+        if settings.submitter is None:
+            raise OptionError(
+                "--mlperf-submit needs a submitter",
+                "expected: the organisation that submits; found: none",
+                "name it with --submitter NAME (or mlperf_submitter in the ini file)",
+            )
+        modes = settings.selection.mode
+        if modes and not {"accuracy", "performance"} <= set(modes):
+            raise OptionError(
+                "a submission needs both modes of each case",
+                f"expected: accuracy and performance; found: --mode {','.join(modes)}",
+                "leave --mode out",
+            )
+        from pytest_mlperf.submission.system import read_overrides
+        from pytest_mlperf.submission.tree import check_is_submission
+
+        if settings.system is not None:
+            read_overrides(settings.system)
+        if settings.submission_dir is not None:
+            check_is_submission(settings.submission_dir)
+            require_directory(settings.submission_dir.parent, "--submission-dir")
 
     def check_places(self) -> None:
         """Refuse places for results before the runs, whose hours would be lost.

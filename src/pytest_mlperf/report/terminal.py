@@ -120,10 +120,11 @@ def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any
             reporter.write_line(need)
     for note in dict.fromkeys(note for result in converted for note in result.notes):
         reporter.write_line(f"note: {note}")
-    reporter.write_line(f"LoadGen's logs: {_shown(directory)}")
+    reporter.write_line(f"LoadGen's logs: {shown(directory)}")
 
 
-def _shown(directory: Path) -> str:
+def shown(directory: Path) -> str:
+    """Return a path as the user would type it here."""
     try:
         return str(directory.relative_to(Path.cwd()))
     except ValueError:

@@ -1,0 +1,298 @@
+"""What a session's end makes of its results: a submission, checked against the round's rules and packed."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_mlperf.errors import MLPerfError, OptionError, SubmissionError
+from pytest_mlperf.results import RunResult
+from pytest_mlperf.rules.check import Report, check, verdict
+from pytest_mlperf.rules.reading.read import read_submission
+from pytest_mlperf.rules.round import find_round
+from pytest_mlperf.submission.machine import read_machine
+from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
+from pytest_mlperf.submission.summary import records_of, write_summary
+from pytest_mlperf.submission.system import Identity, describe_system, read_overrides
+from pytest_mlperf.submission.tarball import pack
+from pytest_mlperf.submission.tree import Written, write_submission
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from pytest_mlperf.cases import Registry
+    from pytest_mlperf.options import Settings
+    from pytest_mlperf.rules.round import Round
+    from pytest_mlperf.submission.official_checker import OfficialVerdict
+
+FAILED_SUFFIX = "-failed-checks"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an item of the session's end says: a result's place in the submission, and why it failed, if so."""
+
+    place: str
+    fault: str = ""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """What became of the session's results.
+
+    Attributes
+    ----------
+    outcomes
+        One a result, and one for all that is no result's.
+    report
+        The verdict at level strict; None when there is no tree.
+    files
+        What was left in the current directory.
+    unknown
+        Fields that nobody has stated.
+    notes
+        What the user should know besides.
+    official
+        The official checker's verdict, when it was asked, and where ours at level official differs from it.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    report: Report | None = None
+    tree: Written | None = None
+    files: tuple[Path, ...] = ()
+    unknown: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    official: OfficialVerdict | None = None
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Request:
+    """What a session asks for.
+
+    Attributes
+    ----------
+    results
+        Every run's result, as the items' reports carried it.
+    command
+        The pytest command, as the user typed it.
+    code
+        The files of the user's tests.
+    directory
+        Where the files go: the current directory.
+    keep
+        Where the tree goes without --submission-dir.
+    healthy
+        Whether every other item passed.
+    checker_source
+        Returns a checkout of mlcommons/inference that has a round's official checker.
+    """
+
+    settings: Settings
+    registry: Registry
+    results: Sequence[Mapping[str, Any]]
+    command: Sequence[str]
+    code: Sequence[Path]
+    directory: Path
+    keep: Path
+    healthy: bool
+    checker_source: Callable[[Round], Path]
+
+
+@dataclass
+class _Pair:
+    """The runs of one case."""
+
+    accuracy: RunResult | None = None
+    performance: RunResult | None = None
+    compliance: dict[str, Path] = field(default_factory=dict)
+
+
+def submit(request: Request) -> Submitted:
+    """Write the tree, check it, and pack it if it may be packed; a fault of any kind is an outcome, never lost."""
+    try:
+        return _submit(request)
+    except MLPerfError as error:
+        return Submitted((Outcome("submission", str(error)),))
+
+
+def _submit(request: Request) -> Submitted:
+    settings = request.settings
+    pairs = _pairs(request.results)
+    round_ = _round(pairs.values())
+    incomplete = [Outcome(f"{case}", _incomplete(pair)) for case, pair in pairs.items() if _incomplete(pair)]
+    whole = {case: pair for case, pair in pairs.items() if not _incomplete(pair)}
+    if not whole:
+        return Submitted(
+            (*incomplete, Outcome("submission", "there is nothing to submit\nno case has both its runs")),
+        )
+    into = settings.submission_dir or request.keep
+    written = None
+    for number, plan in enumerate(_plans(request, whole, round_)):
+        written = write_submission(plan, into, clean=number == 0 and settings.clean)
+    assert written is not None  # noqa: S101 - there is at least one case
+    submission = read_submission(written.directory)
+    report = check(submission, round_, "strict")
+    outcomes = (*incomplete, *_outcomes(report))
+    good = request.healthy and not any(outcome.fault for outcome in outcomes)
+    files = write_summary(records_of(submission, round_), round_, request.directory)
+    packed: tuple[Path, ...] = ()
+    if good or settings.pack_anyway:
+        name = f"{settings.division}{'' if good else FAILED_SUFFIX}.tar.gz"
+        packed = (pack(written.directory, request.directory / name, (settings.division,)),)
+    official, differences = _ask_official(request, round_, written.directory)
+    return Submitted(
+        outcomes,
+        report=report,
+        tree=written,
+        files=(*packed, *files),
+        unknown=written.unknown,
+        notes=tuple(_notes(request, report, good=good)),
+        official=official,
+        differences=differences,
+    )
+
+
+def _pairs(results: Iterable[Mapping[str, Any]]) -> dict[str, _Pair]:
+    """Return the runs by case; of a case that ran twice the last counts, as in the summary."""
+    pairs: dict[str, _Pair] = {}
+    for result in msgspec.convert(list(results), list[RunResult]):
+        pair = pairs.setdefault(result.case, _Pair())
+        if result.mode == "accuracy":
+            pair.accuracy = result
+        elif result.mode == "performance":
+            pair.performance = result
+    return dict(sorted(pairs.items()))
+
+
+def _incomplete(pair: _Pair) -> str:
+    """Return what a case lacks for a submission; empty for nothing."""
+    for mode, run, there in (
+        ("accuracy", pair.accuracy, pair.accuracy and pair.accuracy.accuracy),
+        ("performance", pair.performance, pair.performance and pair.performance.performance),
+    ):
+        if there is None:
+            found = f"one that {run.verdict}" if run is not None else "none"
+            return (
+                f"a submission needs both runs of a case\nexpected: a finished {mode} run; found: {found}\n"
+                "see the failed item, or select both modes"
+            )
+    return ""
+
+
+def _round(pairs: Iterable[_Pair]) -> Round:
+    names = {run.round for pair in pairs for run in (pair.accuracy, pair.performance) if run is not None}
+    if len(names) != 1 or not (name := names.pop()):
+        raise OptionError(
+            "a submission is of one round",
+            f"expected: one round that has every benchmark; found: {', '.join(sorted(filter(None, names))) or 'none'}",
+            "select benchmarks of one round, or name it with --round",
+        )
+    return find_round(name)
+
+
+def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Iterator[SubmissionPlan]:
+    """Yield a plan for each system: what another backend or device ran is another system."""
+    settings, machine = request.settings, read_machine()
+    hardware = settings.hw_name or _slug(machine.processor)
+    by_system: dict[str, list[_Pair]] = {}
+    for pair in pairs.values():
+        if pair.performance is not None:
+            by_system.setdefault(system_directory(hardware, pair.performance), []).append(pair)
+    for system, found in by_system.items():
+        identity = Identity(
+            division=settings.division,
+            submitter=settings.submitter or "",
+            system_type=settings.system_type,
+            system_name=settings.hw_name or machine.processor or hardware,
+        )
+        overrides = read_overrides(settings.system, identity) if settings.system else None
+        results = tuple(_result(request.registry, pair) for pair in found)
+        yield SubmissionPlan(
+            division=settings.division,
+            submitter=settings.submitter or "",
+            system=system,
+            round=round_,
+            description=describe_system(identity, [each.performance for each in results], overrides, machine),
+            results=results,
+            command=shlex.join(request.command),
+            code=tuple(request.code),
+        )
+
+
+def _result(registry: Registry, pair: _Pair) -> Result:
+    if pair.accuracy is None or pair.performance is None:
+        raise SubmissionError("a case lacks a run", "expected: both; found: one", "run both modes")
+    return Result(
+        benchmark=registry.benchmark(pair.performance.benchmark),
+        accuracy=pair.accuracy,
+        performance=pair.performance,
+        compliance=pair.compliance,
+    )
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]+", "_", text.partition("@")[0]).strip("_")[:40] or "machine"
+
+
+def _outcomes(report: Report) -> Iterator[Outcome]:
+    """Yield an item a result, and one for what is wrong with all; short runs are labelled, not failed."""
+    for submitter in report.submitters:
+        base = f"{submitter.division}/{submitter.name}"
+        shared = _errors(submitter.findings)
+        if shared:
+            yield Outcome(base, shared)
+        for system in submitter.systems:
+            if text := _errors(system.findings):
+                yield Outcome(f"{base}/systems/{system.name}", text)
+            for result in system.results:
+                yield Outcome(result.record.location, _errors(result.findings))
+    if text := _errors(report.findings):
+        yield Outcome("submission", text)
+
+
+def _errors(findings: Iterable[Any]) -> str:
+    found = [finding for finding in findings if finding.severity == "error"]
+    if verdict(found) in ("OK", "short"):
+        return ""
+    return "\n\n".join(f"{finding}\nin {finding.file}" if finding.file else str(finding) for finding in found)
+
+
+def _ask_official(request: Request, round_: Round, tree: Path) -> tuple[OfficialVerdict | None, tuple[str, ...]]:
+    if request.settings.checker != "official":
+        return None, ()
+    from pytest_mlperf.submission.official_checker import differences, run_official_checker
+
+    official = run_official_checker(request.checker_source(round_), round_, tree)
+    ours = check(read_submission(tree), round_, "official")
+    rules = {finding.rule for finding in ours.all_findings() if finding.severity == "error"}
+    return official, tuple(differences(official, ours.verdict == "OK", rules))
+
+
+def _notes(request: Request, report: Report, *, good: bool) -> Iterator[str]:
+    editions = {request.registry.benchmark(str(each["benchmark"])).edition for each in request.results}
+    if "tiny" in editions:
+        yield "a tiny edition is for trying: this submission is not one to send"
+    if report.verdict == "short" and request.settings.run_length != "official":
+        yield f"the official length: {shlex.join(official_command(request.command))}"
+    if not good and not request.settings.pack_anyway:
+        yield "nothing was packed: mend what failed, or add --mlperf-pack-anyway"
+
+
+def official_command(command: Sequence[str]) -> list[str]:
+    """Return the pytest command with ``--run-length official`` in place of what it said about the length."""
+    kept: list[str] = []
+    skip = False
+    for word in command:
+        if skip:
+            skip = False
+        elif word == "--run-length":
+            skip = True
+        elif word != "--short" and not word.startswith("--run-length="):
+            kept.append(word)
+    return [*kept, "--run-length", "official"]
