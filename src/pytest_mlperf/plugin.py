@@ -128,6 +128,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in unwanted]
     wanted = {case for item, case in cases.items() if item not in unwanted}
     session.wanted = frozenset(wanted)
+    if session.settings.submit:
+        try:
+            session.check_cases()
+        except MLPerfError as error:
+            if not _worker_input(config):
+                raise pytest.UsageError(str(error)) from None
+            session.refused = error
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -151,8 +158,11 @@ def _case(item: pytest.Item) -> Case | None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup() -> Generator[None, object, object]:
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
     """Show a user's fault without a traceback."""
+    refused = item.config.stash[SESSION].refused
+    if refused is not None and _case(item):
+        raise pytest.fail.Exception(str(refused), pytrace=False)
     return (yield from _without_traceback())
 
 
@@ -188,7 +198,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
         write_summary(terminalreporter, session.results, session.directory)
     if session.submitted is not None:
-        from pytest_mlperf.report.submission import write_submitted
+        from pytest_mlperf.report.submitted import write_submitted
 
         write_submitted(terminalreporter, session.submitted)
     if session.unreported is not None:
@@ -221,9 +231,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
     from pytest_mlperf.provision import find_checker
+    from pytest_mlperf.report.progress import Terminal
     from pytest_mlperf.submit import Request, submit
 
     config = session.config
+    Terminal(config).write_line("\n  checking the submission")
     submitted = submit(
         Request(
             settings=mlperf_session.settings,

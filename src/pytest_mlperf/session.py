@@ -12,7 +12,7 @@ import pytest
 from pytest_mlperf import __version__
 from pytest_mlperf.cases import MODES, Case, Registry
 from pytest_mlperf.directories import require_directory, require_file, session_directory
-from pytest_mlperf.errors import OptionError
+from pytest_mlperf.errors import OptionError, SubmissionError
 from pytest_mlperf.options import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -50,6 +50,8 @@ class MLPerfSession:
         The files of the tests that gave results.
     submitted
         What became of the results at the end, with --mlperf-submit.
+    refused
+        Why no case can run, as far as a worker of pytest-xdist found out, who cannot refuse the session.
     unfetched
         Why what was to be fetched could not be had: other items do not try again.
     """
@@ -61,6 +63,7 @@ class MLPerfSession:
     unreported: MLPerfError | None = None
     test_files: set[Path] = field(default_factory=set)
     submitted: Submitted | None = None
+    refused: MLPerfError | None = None
     unfetched: dict[Recipe, MLPerfError] = field(default_factory=dict)
     registry: Registry = field(default_factory=Registry)
     _interrupted: float = float("-inf")
@@ -145,6 +148,33 @@ class MLPerfSession:
         if settings.submission_dir is not None:
             check_is_submission(settings.submission_dir)
             require_directory(settings.submission_dir.parent, "--submission-dir")
+
+    def check_cases(self) -> None:
+        """Refuse cases that no one submission takes, before they run.
+
+        Raises
+        ------
+        OptionError
+            They are of no common round.
+        SubmissionError
+            A tiny edition is meant for another division than open.
+        """
+        tiny = sorted(name for name in self._benchmarks if self.registry.benchmark(name).edition == "tiny")
+        if tiny and self.settings.division != "open":
+            raise SubmissionError(
+                f"{', '.join(tiny)} cannot be submitted in {self.settings.division}",
+                "expected: official editions; found: a tiny edition, which is for trying",
+                "use --division open, or select the official edition",
+            )
+        rounds = {case.benchmark: self.round_of(case) for case in self.wanted}
+        names = {name: each.name if each is not None else "none" for name, each in sorted(rounds.items())}
+        if len(set(names.values())) > 1 or "none" in names.values():
+            found = ", ".join(f"{name}: {each}" for name, each in names.items())
+            raise OptionError(
+                "a submission is of one round",
+                f"expected: a round that has every selected benchmark; found: {found}",
+                "select benchmarks of one round, or name it with --round",
+            )
 
     def check_places(self) -> None:
         """Refuse places for results before the runs, whose hours would be lost.

@@ -31,6 +31,10 @@ if TYPE_CHECKING:
     from pytest_mlperf.submission.official_checker import OfficialVerdict
 
 FAILED_SUFFIX = "-failed-checks"
+NOTHING = (
+    "there is nothing to submit\nexpected: cases with a finished accuracy run and a finished performance run; "
+    "found: none\nsee what failed or was skipped above"
+)
 
 
 @dataclass(frozen=True)
@@ -124,13 +128,13 @@ def submit(request: Request) -> Submitted:
 def _submit(request: Request) -> Submitted:
     settings = request.settings
     pairs = _pairs(request.results)
+    if not pairs:
+        return Submitted((Outcome("submission", NOTHING),))
     round_ = _round(pairs.values())
     incomplete = [Outcome(f"{case}", _incomplete(pair)) for case, pair in pairs.items() if _incomplete(pair)]
     whole = {case: pair for case, pair in pairs.items() if not _incomplete(pair)}
     if not whole:
-        return Submitted(
-            (*incomplete, Outcome("submission", "there is nothing to submit\nno case has both its runs")),
-        )
+        return Submitted((*incomplete, Outcome("submission", NOTHING)))
     into = settings.submission_dir or request.keep
     written = None
     for number, plan in enumerate(_plans(request, whole, round_)):

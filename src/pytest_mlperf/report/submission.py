@@ -5,16 +5,13 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_mlperf.report.terminal import number, shown
+from pytest_mlperf.report.terminal import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    import pytest
-
     from pytest_mlperf.rules.check import Report, ResultReport
     from pytest_mlperf.rules.finding import Finding
-    from pytest_mlperf.submit import Submitted
 
 _GAP = "  "
 _NARROWEST = 40
@@ -40,36 +37,6 @@ def lines(report: Report, width: int) -> list[str]:
         *_short([part for part in parts if part.short], width),
     ]
     return [*sections, *_wrap(_verdict(report), width, "")]
-
-
-def write_submitted(reporter: pytest.TerminalReporter, submitted: Submitted) -> None:
-    """Write the section about the session's submission: verdict, files, what nobody has stated."""
-    reporter.write_sep("=", "MLPerf submission")
-    width = reporter._tw.fullwidth
-    if submitted.report is not None:
-        *text, verdict = lines(submitted.report, width)
-        for line in text:
-            reporter.write_line(line)
-        word = submitted.report.verdict
-        reporter.write_line(verdict, green=word == "OK", yellow=word == "short", red=word not in ("OK", "short"))
-    if submitted.official is not None:
-        official = submitted.official
-        said = f"official checker ({official.script.name}): {official.words}"
-        reporter.write_line(_plain(said), green=official.ok, red=not official.ok)
-        for line in submitted.differences:
-            reporter.write_line(_plain(f"{_GAP}{line}"))
-    for note in submitted.notes:
-        for line in _wrap(f"note: {note}", width, ""):
-            reporter.write_line(line)
-    if submitted.unknown:
-        stated = f"not stated, to be filled in with --mlperf-system FILE: {', '.join(submitted.unknown)}"
-        for line in _wrap(stated, width, ""):
-            reporter.write_line(line)
-    if submitted.tree is not None:
-        reporter.write_line(f"tree: {shown(submitted.tree.directory)}")
-        reporter.write_line(f"full accuracy logs: {shown(submitted.tree.logs)}")
-    if submitted.files:
-        reporter.write_line(f"written: {', '.join(shown(file) for file in submitted.files)}")
 
 
 def _results(report: Report) -> Iterator[str]:

@@ -1,0 +1,47 @@
+"""The summary's section about what became of a session's results."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.report.submission import lines
+from pytest_mlperf.report.terminal import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+    from pytest_mlperf.submit import Submitted
+
+
+def write_submitted(reporter: pytest.TerminalReporter, submitted: Submitted) -> None:
+    """Write the verdict, what nobody has stated, and where everything is."""
+    width = reporter._tw.fullwidth
+    reporter.write_sep("=", "MLPerf submission")
+    if submitted.report is not None:
+        word = submitted.report.verdict
+        for line in lines(submitted.report, width):
+            last = line.startswith(submitted.report.round)
+            reporter.write_line(line, green=last and word == "OK", yellow=last and word == "short")
+    if submitted.official is not None:
+        official = submitted.official
+        said = f"official checker ({official.script.name}): {official.words}"
+        reporter.write_line(said, green=official.ok, red=not official.ok)
+        for line in submitted.differences:
+            reporter.write_line(f"  {line}")
+    for paragraph in _remarks(submitted):
+        for line in textwrap.wrap(paragraph, width, subsequent_indent="  ", break_on_hyphens=False):
+            reporter.write_line(line)
+
+
+def _remarks(submitted: Submitted) -> Iterator[str]:
+    yield from (f"note: {note}" for note in submitted.notes)
+    if submitted.unknown:
+        yield f"not stated, to be filled in with --mlperf-system FILE: {', '.join(submitted.unknown)}"
+    if submitted.tree is not None:
+        yield f"tree: {shown(submitted.tree.directory)}"
+        yield f"full accuracy logs: {shown(submitted.tree.logs)}"
+    if submitted.files:
+        yield f"written: {', '.join(shown(file) for file in submitted.files)}"
