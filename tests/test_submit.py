@@ -1,0 +1,156 @@
+"""--mlperf-submit from the command to the three files, with real runs; what is wrong is an item that failed."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.submit import official_command
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import RunSession, Session
+
+TINY = ("--model=retinanet-tiny", "--backend=onnxruntime", "--scenario=Offline")
+QUICK = ("--dataset-size=20", "--test-query-count=32")
+SUBMIT = ("--mlperf-submit", "--submitter=Community", "--hw-name=box")
+PACKED = ("open.tar.gz", "open-failed-checks.tar.gz", "closed.tar.gz")
+
+
+@pytest.fixture
+def submit(benchmarks: RunSession, shared_cache: Path) -> RunSession:
+    def run(*options: str) -> Session:
+        return benchmarks(*TINY, *QUICK, *SUBMIT, f"--mlperf-cache={shared_cache}", *options)
+
+    return run
+
+
+@pytest.fixture
+def here(tmp_path: Path) -> Path:
+    return tmp_path / "here"
+
+
+def names(tarball: Path) -> list[str]:
+    with tarfile.open(tarball) as archive:
+        return archive.getnames()
+
+
+def test_a_short_session_leaves_three_files_and_says_that_it_is_short(submit: RunSession, here: Path) -> None:
+    session = submit("--junitxml=junit.xml")
+    assert session.code == 0, session.output
+    assert {"open.tar.gz", "summary.csv", "summary.json"} <= {path.name for path in here.iterdir()}
+    assert {name.split("/")[0] for name in names(here / "open.tar.gz")} == {"open"}
+    assert "short (1 result" in session.output
+    assert "--run-length official" in session.output
+    assert "not one to send" in session.output
+    assert ": OK" not in session.output
+    [record] = json.loads((here / "summary.json").read_text())
+    assert (record["Model"], record["MlperfModel"], record["version"]) == ("retinanet-tiny", "retinanet", "v5.1")
+    assert "/retinanet-tiny/Offline" in (here / "junit.xml").read_text()
+
+
+@pytest.mark.parametrize("round_name", ["v5.1", "v6.0"])
+def test_the_same_tree_comes_out_under_xdist_in_each_layout(submit: RunSession, here: Path, round_name: str) -> None:
+    session = submit(f"--round={round_name}", "-n2")
+    assert session.code == 0, session.output
+    found = names(here / "open.tar.gz")
+    assert ("open/Community/measurements" in found) == (round_name == "v5.1")
+    assert ("open/Community/src" in found) == (round_name == "v6.0")
+    assert "open/Community/model_mapping.json" in found
+
+
+#: A run that LoadGen calls valid, with a bound that the round does not allow.
+LATE = ("--scenario=Server", "--target-latency=5000", "--target-qps=50", "--test-query-count=700")
+
+
+def test_a_broken_rule_is_a_failed_item_and_nothing_is_packed(submit: RunSession, here: Path) -> None:
+    (here / "system.toml").write_text('host_networking = "Ethernet"\n')
+    session = submit(*LATE, "--mlperf-system=system.toml")
+    assert session.code == 1, session.output
+    assert session.outcomes().startswith("1 failed, 2 passed"), session.output
+    assert "[server-latency]" in session.output
+    assert "nothing was packed" in session.output
+    assert not any((here / name).exists() for name in PACKED)
+    assert "host_networking," not in session.output
+
+
+def test_what_failed_is_packed_anyway_only_under_a_name_that_says_so(submit: RunSession, here: Path) -> None:
+    session = submit(*LATE, "--mlperf-pack-anyway")
+    assert session.code == 1, session.output
+    assert [name for name in PACKED if (here / name).exists()] == ["open-failed-checks.tar.gz"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--submitter=two words",), "cannot be 'two words'"),
+        (("--mode=accuracy",), "needs both modes"),
+        (("--division=closed",), "cannot be submitted in closed"),
+        (("--submission-dir=.",), "is not a submission"),
+        (("--mlperf-system=nowhere.json",), "does not describe a system"),
+    ],
+)
+def test_what_cannot_end_in_a_submission_is_refused_before_the_runs(
+    submit: RunSession, here: Path, options: tuple[str, ...], words: str
+) -> None:
+    (here / "mine.txt").write_text("somebody's work")
+    session = submit(*options)
+    assert session.code == pytest.ExitCode.USAGE_ERROR, session.output
+    assert words in session.output
+    assert "Traceback" not in session.output
+    assert not list(here.glob("mlperf-results/*/*"))
+
+
+def test_a_submission_without_a_submitter_is_refused(benchmarks: RunSession) -> None:
+    session = benchmarks(*TINY, "--mlperf-submit")
+    assert session.code == pytest.ExitCode.USAGE_ERROR
+    assert "needs a submitter" in session.output
+
+
+def test_results_are_added_to_a_directory_and_clean_begins_anew(submit: RunSession, here: Path) -> None:
+    results = here / "tree" / "open" / "Community" / "results"
+
+    def scenarios() -> list[str]:
+        return sorted(path.name for path in results.glob("*/retinanet-tiny/*"))
+
+    submit("--submission-dir=tree")
+    submit("--submission-dir=tree", "--scenario=SingleStream", "--test-query-count=70")
+    assert scenarios() == ["Offline", "SingleStream"]
+    submit("--submission-dir=tree", "--clean")
+    assert scenarios() == ["Offline"]
+
+
+def test_the_official_checker_is_shown_beside_ours(submit: RunSession, here: Path) -> None:
+    script = here / "inference" / "tools" / "submission" / "submission_checker.py"
+    script.parent.mkdir(parents=True)
+    script.write_text(
+        "print('ERROR p seeds qsl_rng_seed is wrong')\nprint('SUMMARY: submission has errors')\nexit(1)\n"
+    )
+    session = submit("--mlperf-checker=official", "--mlperf-inference-src=inference")
+    assert "official checker (submission_checker.py): submission has errors" in session.output
+    assert "only the official checker: seeds" in session.output
+    assert "only this checker: min-duration" in session.output
+
+
+def test_an_official_checker_that_is_not_here_is_an_item_that_failed(submit: RunSession) -> None:
+    session = submit("--mlperf-checker=official")
+    assert session.code == 1
+    assert "the official checker is not here" in session.output
+    assert "Traceback" not in session.output
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        ("pytest", "benchmarks", "--short"),
+        ("pytest", "benchmarks", "--run-length", "short"),
+        ("pytest", "benchmarks", "--run-length=short"),
+        ("pytest", "benchmarks"),
+    ],
+)
+def test_the_command_of_official_length_is_the_users_own(given: tuple[str, ...]) -> None:
+    assert official_command(given) == ["pytest", "benchmarks", "--run-length", "official"]
