@@ -141,15 +141,41 @@ def test_other_pythons_packages_and_names_are_other_entries(tmp_path: Path) -> N
     assert len({store.path(one) for one in recipes}) == len(recipes)
 
 
-def test_nothing_is_installed_unasked() -> None:
-    def never(recipe: object) -> Path:
-        raise AssertionError(recipe)
+def never(recipe: object) -> Path:
+    raise AssertionError(recipe)
 
+
+def test_nothing_is_installed_unasked(tmp_path: Path) -> None:
     needs = Needs("tf", "cpu", ("no-such-package>=1",), Wanted())
-    with pytest.raises(RequirementError, match="--mlperf-venv NAME"):
-        provide(needs, never)
+    with pytest.raises(RequirementError, match="made for it in the cache: --backend tf") as error:
+        provide(needs, from_store(Store(tmp_path), never, install=needs.may_install))
+    assert error.value.what == "the backend tf needs the package no-such-package"
     serves = replace(needs, requirements=("numpy>=1.26",), wanted=Wanted(minimum=(3, 8)))
     assert provide(serves, never) == Python(sys.executable, running().version)
+
+
+def test_an_environment_that_is_in_the_cache_is_used_unasked(made: tuple[Store, VenvRecipe]) -> None:
+    def get(recipe: object) -> Path:
+        assert isinstance(recipe, VenvRecipe)
+        assert recipe.label == "answer"
+        return made[0].path(made[1])
+
+    python = provide(Needs("tf", "cpu", ("answer>=1",), Wanted()), get)
+    assert (python.executable, python.foreign) == (str(executable(made[0].path(made[1]))), True)
+
+
+def test_what_cannot_be_installed_is_told_with_the_reason_why_it_was_wanted(tmp_path: Path) -> None:
+    def obtain(recipe: object) -> Path:
+        raise RequirementError("pip cannot install no-such-package", "its last words: no network", "check it")
+
+    needs = Needs("tf", "cpu", ("no-such-package>=1",), Wanted(), install=True)
+    with pytest.raises(RequirementError, match="pip cannot install no-such-package") as error:
+        provide(needs, from_store(Store(tmp_path), obtain, install=needs.may_install))
+    assert "wanted because the backend tf needs the package no-such-package" in error.value.found
+    offline = from_store(Store(tmp_path, network=Network(offline=True)), never, install=True)
+    with pytest.raises(RequirementError, match="leave out --mlperf-offline once") as error:
+        provide(needs, offline)
+    assert "-m pip install 'no-such-package>=1'" in error.value.fix
 
 
 def test_a_named_environment_is_used_though_the_sessions_own_would_serve(made: tuple[Store, VenvRecipe]) -> None:
@@ -168,11 +194,8 @@ def test_a_named_environment_is_used_though_the_sessions_own_would_serve(made: t
 
 
 def test_offline_names_the_environment_that_is_not_there(made: tuple[Store, VenvRecipe], tmp_path: Path) -> None:
-    def never(recipe: object) -> Path:
-        raise AssertionError(recipe)
-
     store, lab = made
     offline = Network(offline=True)
-    assert from_store(replace(store, network=offline), never)(lab) == store.path(lab)
+    assert from_store(replace(store, network=offline), never, install=True)(lab) == store.path(lab)
     with pytest.raises(OfflineError, match="lab python"):
-        from_store(Store(tmp_path, network=offline), never)(lab)
+        from_store(Store(tmp_path, network=offline), never, install=True)(lab)
