@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.artifacts.store import Store
+from pytest_mlperf.environments.commands import clean_environment
 from pytest_mlperf.environments.compiler import Compiler
-from pytest_mlperf.environments.installer import clean_environment
 from pytest_mlperf.environments.loadgen import LoadGenRecipe, find_checkout
 from pytest_mlperf.environments.pythons import running
 from pytest_mlperf.environments.requirements import loadgen_version

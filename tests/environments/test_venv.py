@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pytest_mlperf.artifacts.sources import Network
@@ -21,6 +22,7 @@ from pytest_mlperf.environments.pythons import Wanted, running
 from pytest_mlperf.environments.sources import link_sources
 from pytest_mlperf.environments.venv import VenvRecipe, executable, version_in
 from pytest_mlperf.errors import OfflineError, RequirementError
+from tests.sandbox import command_line, wait_until
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -104,6 +106,12 @@ def test_an_interpreter_without_venv_is_told(tmp_path: Path) -> None:
     assert "No module named venv" in error.value.found
 
 
+def commands_with(text: str) -> list[list[str]]:
+    """Return the command lines on this machine that have a text."""
+    lines = [command_line(process) for process in psutil.process_iter()]
+    return [line for line in lines if text in " ".join(line)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 0.4, 0.8, 1.2])
 def test_a_kill_while_it_is_made_leaves_nothing_that_is_used(tmp_path: Path, seconds: float) -> None:
@@ -119,6 +127,7 @@ def test_a_kill_while_it_is_made_leaves_nothing_that_is_used(tmp_path: Path, sec
     time.sleep(seconds)
     child.send_signal(signal.SIGKILL)
     child.wait()
+    wait_until(lambda: not commands_with(str(tmp_path)), "the end of what it had started")
     store, lab = Store(tmp_path / "cache"), recipe(tmp_path)
     before = store.find(lab)
     assert before is None or says(executable(before.path), "import answer") == ""
