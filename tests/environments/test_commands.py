@@ -32,7 +32,10 @@ def test_a_command_that_a_signal_ended_has_failed() -> None:
 
 @pytest.mark.parametrize("signal", ["SIGKILL", "SIGINT"])
 def test_it_ends_with_the_process_that_wants_its_work(tmp_path: Path, signal: str) -> None:
-    code = f"from pytest_mlperf.environments.commands import run_command; run_command(['sh', '-c', {SLEEPS!r}])"
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # ignored in the background
+        f"from pytest_mlperf.environments.commands import run_command; run_command(['sh', '-c', {SLEEPS!r}])"
+    )
     environ = {**os.environ, "PYTHONPATH": str(SOURCE)}
     session = subprocess.Popen([sys.executable, "-c", code], cwd=tmp_path, env=environ, stderr=subprocess.DEVNULL)
     pids = tmp_path / "pids"
