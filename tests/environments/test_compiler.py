@@ -49,6 +49,25 @@ def test_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
     assert find_compiler(str(tmp_path / "gcc")).cxx == str(tmp_path / "g++")
 
 
+def write_program(path: Path, says: str) -> str:
+    path.write_text(f"#!/bin/sh\necho '{says}'\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+@pytest.mark.parametrize("name", ["clang", "clang-18", None])
+def test_clang_is_found_by_its_name_and_where_gcc_is_not_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None
+) -> None:
+    cc_name = name or "clang"
+    cc = write_program(tmp_path / cc_name, "the C compiler")
+    cxx = write_program(tmp_path / cc_name.replace("clang", "clang++"), "clang version 18.1.3")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    found = find_compiler(name)
+    assert (found.cc, found.cxx, found.version) == (cc, cxx, "clang version 18.1.3")
+    assert found.variables() == {"CC": cc, "CXX": cxx, "LDSHARED": f"{cxx} -shared", "LDCXXSHARED": f"{cxx} -shared"}
+
+
 @pytest.mark.parametrize(("name", "package"), [("gcc", "g++"), ("clang", "clang"), (None, "g++")])
 def test_a_machine_without_a_compiler(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str | None, package: str

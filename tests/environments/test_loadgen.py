@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -21,6 +22,7 @@ from pytest_mlperf.environments.requirements import loadgen_version
 from pytest_mlperf.errors import RequirementError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import RunSession
@@ -96,6 +98,24 @@ def test_gcc_builds_the_source_distribution_once(benchmarks: RunSession, tmp_pat
     output, again = run_null(benchmarks, report, cache, "--loadgen-compiler", "gcc")
     assert "making" not in output
     assert again == versions
+
+
+@pytest.mark.slow  # fetches some 100 MB, and builds its own C++ library before LoadGen
+def test_clang_builds_it_too(
+    benchmarks: RunSession, tmp_path: Path, pip_installed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zig = next(pip_installed("ziglang").glob("ziglang/zig"))
+    (tmp_path / "bin").mkdir()
+    for name, as_what in (("clang", "cc"), ("clang++", "c++")):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec "{zig}" {as_what} "$@"\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path / "zig"))
+    cache = tmp_path / "cache"
+    _, versions = run_null(benchmarks, tmp_path / "report.json", cache, "--loadgen-compiler", "clang")
+    assert versions["loadgen_built"].startswith(f"source distribution {loadgen_version()}, clang version ")
+    (library,) = cache.glob("environment/*/content/lib/python3*/site-packages/mlperf_loadgen*.so")
+    assert versions["loadgen_built"].partition(", ")[2].encode() in library.read_bytes()
 
 
 @pytest.mark.slow
