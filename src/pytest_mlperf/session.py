@@ -156,13 +156,12 @@ class MLPerfSession:
 
     def _can_run(self, case: Case) -> bool:
         """Say whether a case has its files and its runtime, or may have them fetched."""
-        from pytest_mlperf.environments.provide import environment, lack
-        from pytest_mlperf.environments.pythons import running
+        from pytest_mlperf.environments.provide import environment
 
         if self.missing(case):
             return False
         needs = self.python_needs(case)
-        return needs.may_install or lack(needs) is None or self._is_cached(environment(needs, running()))
+        return needs.may_install or (recipe := environment(needs)) is None or self._is_cached(recipe)
 
     def _is_cached(self, recipe: Recipe) -> bool:
         if recipe not in self._cached:  # looking at thousands of images again for every case takes seconds

@@ -86,12 +86,12 @@ def provide(needs: Needs, get: Get) -> Python:
         From `get`, where the session's own environment was not meant.
     """
     interpreter = choose(needs.wanted, os.environ)
-    own = interpreter == running() and needs.venv is None and not needs.builds_loadgen
+    own = _means_own(needs, interpreter)
     lacking = lack(needs) if own else None
     if own and lacking is None:
         return Python(sys.executable, platform.python_version())
     try:
-        return _in_cache(needs, interpreter, get)
+        return _in_cache(*_recipes(needs, interpreter), get)
     except (OfflineError, RequirementError) as error:
         raise (_explained(error, lacking, needs) if lacking else error) from error
 
@@ -106,24 +106,41 @@ def lack(needs: Needs) -> RequirementError | None:
     return None
 
 
-def environment(needs: Needs, interpreter: Interpreter) -> VenvRecipe:
-    """Return how an environment with what is needed is made, with the released LoadGen."""
+def environment(needs: Needs) -> VenvRecipe | None:
+    """Return how the environment that a case needs is made, but for wheels built here; None where the own serves.
+
+    Raises
+    ------
+    RequirementError
+        No Python fits, or there is no such compiler or checkout.
+    """
+    interpreter = choose(needs.wanted, os.environ)
+    if _means_own(needs, interpreter) and lack(needs) is None:
+        return None
+    return _recipes(needs, interpreter)[0]
+
+
+def _means_own(needs: Needs, interpreter: Interpreter) -> bool:
+    return interpreter == running() and needs.venv is None and not needs.builds_loadgen
+
+
+def _recipes(needs: Needs, interpreter: Interpreter) -> tuple[VenvRecipe, LoadGenRecipe | None]:
     label = needs.venv or Requirement(needs.requirements[0]).name
-    return VenvRecipe(interpreter, label, environment_requirements(needs.requirements, needs.device))
+    recipe = VenvRecipe(interpreter, label, environment_requirements(needs.requirements, needs.device))
+    if not needs.builds_loadgen:
+        return recipe, None
+    checkout = find_checkout(needs.loadgen_src) if needs.loadgen_src else None
+    build = LoadGenRecipe(interpreter, find_compiler(needs.compiler), loadgen_version(), checkout)
+    rest = without(recipe.requirements, LOADGEN)
+    return replace(recipe, requirements=rest, wheel_keys=(str(build.key()),)), build
 
 
-def _in_cache(needs: Needs, interpreter: Interpreter, get: Get) -> Python:
-    recipe, built = environment(needs, interpreter), ""
-    if needs.builds_loadgen:
-        checkout = find_checkout(needs.loadgen_src) if needs.loadgen_src else None
-        build = LoadGenRecipe(interpreter, find_compiler(needs.compiler), loadgen_version(), checkout)
-        built = build.built
-        wheels = (str(wheel(get(build))),)
-        rest = without(recipe.requirements, LOADGEN)
-        recipe = replace(recipe, requirements=rest, wheels=wheels, wheel_keys=(str(build.key()),))
+def _in_cache(recipe: VenvRecipe, build: LoadGenRecipe | None, get: Get) -> Python:
+    if build is not None:
+        recipe = replace(recipe, wheels=(str(wheel(get(build))),))
     place = get(recipe)
-    version = version_in(place, LOADGEN) or ""
-    return Python(str(executable(place)), interpreter.version, LoadGen(version, built), foreign=True)
+    loadgen = LoadGen(version_in(place, LOADGEN) or "", build.built if build else "")
+    return Python(str(executable(place)), recipe.interpreter.version, loadgen, foreign=True)
 
 
 def _explained(error: MLPerfError, lacking: RequirementError, needs: Needs) -> RequirementError:
