@@ -142,7 +142,12 @@ def _number(text: str) -> float:
 OPTIONS = (
     Option("--model", "NAME", "benchmarks to run", many=True),
     Option("--implementation", "NAME", "who feeds LoadGen", many=True),
-    Option("--backend", "NAME", "runtimes to run them on", many=True),
+    Option(
+        "--backend",
+        "NAME",
+        "runtimes to run them on; one that is not installed gets an environment of its own",
+        many=True,
+    ),
     Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
     Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
     Option("--mode", "NAME", "accuracy, performance", many=True),
@@ -210,7 +215,7 @@ OPTIONS = (
     Option(
         "--mlperf-fetch",
         "",
-        "fetch official models and data sets that are neither named nor in the cache, once",
+        "fetch official models and data sets that are neither named nor in the cache, and what runtimes need, once",
         yes,
         switch=True,
     ),
