@@ -59,7 +59,8 @@ def provide_python(session: MLPerfSession, case: Case, uses: ExitStack) -> Pytho
     def make(recipe: LocalRecipe) -> Path:
         from pytest_mlperf.report.progress import Terminal
 
-        Terminal(session.config).write_line(f"  making {recipe.name}; it is kept in the cache")
+        if recipe not in session.unfetched:
+            Terminal(session.config).write_line(f"  making {recipe.name}; it is kept in the cache")
         return make_artifact(session, recipe, case).path
 
     get = from_store(session.store, make, install=needs.may_install)
