@@ -16,6 +16,7 @@ import pytest
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.environments.commands import clean_environment
 from pytest_mlperf.environments.compiler import Compiler
+from pytest_mlperf.environments.distribution import install_headers
 from pytest_mlperf.environments.loadgen import LoadGenRecipe, find_checkout
 from pytest_mlperf.environments.pythons import running
 from pytest_mlperf.environments.requirements import loadgen_version
@@ -74,6 +75,16 @@ def test_the_key_holds_compiler_python_and_loadgen(tmp_path: Path) -> None:
         replace(here, checkout=find_checkout(checkout(tmp_path / "one"))),
     ]
     assert len({store.path(one) for one in (here, *others)}) == 5
+
+
+def test_a_python_without_headers_is_told_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text(f"#!/bin/sh\necho '{tmp_path / 'include'}'\n")
+    (tmp_path / "python").chmod(0o755)
+    bare = replace(running(), executable=str(tmp_path / "python"), version="3.12.1")
+    with pytest.raises(RequirementError, match="LoadGen cannot be built for Python 3") as error:
+        Store(tmp_path / "cache").get(LoadGenRecipe(bare, GCC, "6.0.17"))
+    assert f"no Python.h in {tmp_path / 'include'}" in error.value.found
+    assert f"install them: {install_headers('3.12')} (as root)" in error.value.fix
 
 
 def run_null(benchmarks: RunSession, report: Path, cache: Path, *options: str) -> tuple[str, dict[str, Any]]:
