@@ -93,7 +93,9 @@ def provide(needs: Needs, get: Get) -> Python:
     try:
         return _in_cache(*_recipes(needs, interpreter), get)
     except (OfflineError, RequirementError) as error:
-        raise (_explained(error, lacking, needs) if lacking else error) from error
+        if lacking is None:
+            raise
+        raise _explained(error, lacking, needs) from error
 
 
 def lack(needs: Needs) -> RequirementError | None:
