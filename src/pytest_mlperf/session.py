@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.environments.provide import Needs
     from pytest_mlperf.errors import MLPerfError
+    from pytest_mlperf.rules.round import Round
 
 #: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
 DOUBLE_INTERRUPT_SECONDS = 3.0
@@ -114,6 +115,23 @@ class MLPerfSession:
         require_directory(self.settings.output, "--mlperf-output")
         if self.settings.json is not None:
             require_file(self.settings.json, "--mlperf-json")
+
+    def round_of(self, case: Case) -> Round | None:
+        """Return the round that a case is run by, or None: its benchmark is in none.
+
+        Raises
+        ------
+        OptionError
+            The round of --round does not have the benchmark.
+        """
+        from pytest_mlperf.round_in_force import round_in_force
+
+        named = {each: self.registry.benchmark(each).official_name for each in {case.benchmark, *self._benchmarks}}
+        return round_in_force(named[case.benchmark], frozenset(named.values()), self.settings.round)
+
+    @property
+    def _benchmarks(self) -> frozenset[str]:
+        return frozenset(case.benchmark for case in self.wanted)
 
     def marks(self, case: Case) -> tuple[str, str]:
         """Return the marks of a case's item."""

@@ -18,6 +18,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         ``error`` fails the item; ``note`` says what the run does not show.
     what, expected, found, fix
         What failed, what was expected, what was found, what to do.
+    file
+        Where it stands, relative to the submission or the run; empty when it is no file's.
     """
 
     rule: str
@@ -26,6 +28,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     expected: str
     found: str
     fix: str
+    file: str = ""
 
     def __str__(self) -> str:
         return f"{self.what} [{self.rule}]\nexpected: {self.expected}; found: {self.found}\n{self.fix}"

@@ -1,0 +1,41 @@
+"""Every rule by its name, read from rules.toml: what it says, where it is written, how much it weighs."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule.
+
+    Attributes
+    ----------
+    says
+        The rule in one sentence.
+    source
+        Where it is written: a section of the official rules, or what reads it in the official checkers.
+    open, closed
+        What breaking it means in that division at level ``strict``; closed stands for network too.
+    short
+        Whether a run's shortness alone explains that it is broken.
+    """
+
+    says: str
+    source: str
+    open: Literal["error", "note"] = "error"
+    closed: Literal["error", "note"] = "error"
+    short: bool = False
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> Mapping[str, Rule]:
+    """Return every rule, by its name."""
+    text = (resources.files(__package__) / "rules.toml").read_bytes()
+    return msgspec.toml.decode(text, type=dict[str, Rule])

@@ -1,0 +1,152 @@
+"""A round of MLPerf Inference: its table of benchmarks, its seeds, its layout, read from rounds/<name>.toml."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib import resources
+from typing import TYPE_CHECKING, Literal
+
+import msgspec
+
+from pytest_mlperf.errors import OptionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+Layout = Literal["measurements", "results"]
+#: What the round's official checker makes of a broken rule.
+Official = Literal["fails", "fails closed", "logs", "ignores"]
+
+
+class Seeds(msgspec.Struct, frozen=True, kw_only=True):
+    """The round's seeds of LoadGen; TOML has no unsigned 64-bit numbers, so they are written as text."""
+
+    qsl_rng_seed: int
+    sample_index_rng_seed: int
+    schedule_rng_seed: int
+
+
+class BenchmarkRules(msgspec.Struct, frozen=True, kw_only=True):
+    """One benchmark's row in the round's table (MODEL_CONFIG of the official checker).
+
+    Attributes
+    ----------
+    metric
+        The metric's name in the checker's table: ``acc``, ``mAP``, ``F1``, ``WER``, ``DICE``.
+    target
+        What accuracy.txt must state at least, in the metric's unit.
+    performance_sample_count
+        The least number of different samples that a performance run loads.
+    dataset_size
+        Samples of an accuracy run; None where the round's checker does not ask.
+    offline_samples_per_query
+        The least number of samples in Offline's one query.
+    server_latency_ns
+        The largest latency bound that Server may set; None where the benchmark has no Server.
+    min_queries
+        By scenario; the official checkers compare Offline's only, the others stop early.
+    required
+        The scenarios that a closed submission must have, by system type: ``datacenter``, ``edge``,
+        ``datacenter,edge``. A type that is not there does not take the benchmark.
+    compliance
+        The compliance tests of a closed submission.
+    equal_issue
+        Whether every sample must be issued equally often, as samples differ in work.
+    """
+
+    metric: str
+    target: float
+    performance_sample_count: int
+    offline_samples_per_query: int
+    min_queries: dict[str, int]
+    required: dict[str, tuple[str, ...]]
+    compliance: tuple[str, ...]
+    dataset_size: int | None = None
+    server_latency_ns: int | None = None
+    equal_issue: bool = False
+
+
+class Round(msgspec.Struct, frozen=True, kw_only=True):
+    """A round's rules.
+
+    Attributes
+    ----------
+    name
+        ``v5.1``.
+    checker
+        The official checker that judges the round: the tag of mlcommons/inference, or ``head``.
+    layout
+        ``measurements``: measurements/, compliance/ and code/ beside results/ (v5.1 and older); ``results``: all of
+        a result under results/, the code in src/ (v6.0 and newer).
+    seeds
+        LoadGen's.
+    min_duration_ms
+        The least ``effective_min_duration_ms`` of a performance run (TEST_DURATION_MS).
+    benchmarks
+        The table, by official name.
+    other_benchmarks
+        Names that the round has and this table has not: their results cannot be judged.
+    aliases
+        Directory names that mean a benchmark (``model_mapping``).
+    official
+        What the round's official checker makes of each rule.
+    test05_seeds
+        The seeds of the compliance test TEST05, where the round has it.
+    """
+
+    name: str
+    checker: str
+    layout: Layout
+    seeds: Seeds
+    min_duration_ms: int
+    benchmarks: dict[str, BenchmarkRules]
+    official: dict[str, Official]
+    other_benchmarks: tuple[str, ...] = ()
+    aliases: dict[str, str] = {}
+    test05_seeds: Seeds | None = None
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        """The round's name as numbers, for its place in time."""
+        return tuple(map(int, self.name.removeprefix("v").split(".")))
+
+
+@lru_cache(maxsize=1)
+def rounds() -> Mapping[str, Round]:
+    """Return every round, the oldest first."""
+    found = [
+        msgspec.toml.decode(file.read_bytes(), type=Round, strict=False)
+        for file in (resources.files(__package__) / "rounds").iterdir()
+        if file.name.endswith(".toml")
+    ]
+    return {each.name: each for each in sorted(found, key=lambda each: each.number)}
+
+
+def find_round(name: str) -> Round:
+    """Return a round by its name, with or without the v.
+
+    Raises
+    ------
+    OptionError
+        There is no such round.
+    """
+    found = rounds().get(f"v{name.removeprefix('v')}")
+    if found is None:
+        raise OptionError(
+            f"there is no round {name}", f"expected: one of {', '.join(rounds())}; found: {name}", "choose one of these"
+        )
+    return found
+
+
+def newest_round(benchmarks: Iterable[str]) -> Round | None:
+    """Return the newest round that closed division takes all of these benchmarks in, by official name."""
+    wanted = tuple(benchmarks)
+    for each in reversed(tuple(rounds().values())):
+        if all(name in each.benchmarks and _taken(each.benchmarks[name]) for name in wanted):
+            return each
+    return None
+
+
+def _taken(rules: BenchmarkRules) -> bool:
+    """Say whether a system of one type may submit it: v6.0 lists retinanet for 'datacenter,edge' only, and crashes."""
+    return bool(rules.required.keys() & {"datacenter", "edge"})
