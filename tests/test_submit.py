@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import RunSession, Session
 
-TINY = ("--model=retinanet-tiny", "--backend=onnxruntime", "--scenario=Offline")
+TINY = ("--model=retinanet-tiny", "--backend=onnxruntime")
 QUICK = ("--dataset-size=20", "--test-query-count=32")
 SUBMIT = ("--mlperf-submit", "--submitter=Community", "--hw-name=box")
 PACKED = ("open.tar.gz", "open-failed-checks.tar.gz", "closed.tar.gz")
@@ -23,8 +23,9 @@ PACKED = ("open.tar.gz", "open-failed-checks.tar.gz", "closed.tar.gz")
 
 @pytest.fixture
 def submit(benchmarks: RunSession, shared_cache: Path) -> RunSession:
-    def run(*options: str) -> Session:
-        return benchmarks(*TINY, *QUICK, *SUBMIT, f"--mlperf-cache={shared_cache}", *options)
+    def run(*options: str, scenario: str = "Offline") -> Session:
+        cache = f"--mlperf-cache={shared_cache}"
+        return benchmarks(*TINY, f"--scenario={scenario}", *QUICK, *SUBMIT, cache, *options)
 
     return run
 
@@ -64,12 +65,12 @@ def test_the_same_tree_comes_out_under_xdist_in_each_layout(submit: RunSession, 
 
 
 #: A run that LoadGen calls valid, with a bound that the round does not allow.
-LATE = ("--scenario=Server", "--target-latency=5000", "--target-qps=50", "--test-query-count=700")
+LATE = ("--target-latency=5000", "--target-qps=50", "--test-query-count=700")
 
 
 def test_a_broken_rule_is_a_failed_item_and_nothing_is_packed(submit: RunSession, here: Path) -> None:
     (here / "system.toml").write_text('host_networking = "Ethernet"\n')
-    session = submit(*LATE, "--mlperf-system=system.toml")
+    session = submit(*LATE, "--mlperf-system=system.toml", scenario="Server")
     assert session.code == 1, session.output
     assert session.outcomes().startswith("1 failed, 2 passed"), session.output
     assert "[server-latency]" in session.output
@@ -79,7 +80,7 @@ def test_a_broken_rule_is_a_failed_item_and_nothing_is_packed(submit: RunSession
 
 
 def test_what_failed_is_packed_anyway_only_under_a_name_that_says_so(submit: RunSession, here: Path) -> None:
-    session = submit(*LATE, "--mlperf-pack-anyway")
+    session = submit(*LATE, "--mlperf-pack-anyway", scenario="Server")
     assert session.code == 1, session.output
     assert [name for name in PACKED if (here / name).exists()] == ["open-failed-checks.tar.gz"]
 
@@ -118,7 +119,7 @@ def test_results_are_added_to_a_directory_and_clean_begins_anew(submit: RunSessi
         return sorted(path.name for path in results.glob("*/retinanet-tiny/*"))
 
     submit("--submission-dir=tree")
-    submit("--submission-dir=tree", "--scenario=SingleStream", "--test-query-count=70")
+    submit("--submission-dir=tree", "--test-query-count=70", scenario="SingleStream")
     assert scenarios() == ["Offline", "SingleStream"]
     submit("--submission-dir=tree", "--clean")
     assert scenarios() == ["Offline"]

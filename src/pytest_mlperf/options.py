@@ -65,7 +65,12 @@ class Option:
 OPTIONS = (
     Option("--model", "NAME", "benchmarks to run", many=True),
     Option("--implementation", "NAME", "who feeds LoadGen", many=True),
-    Option("--backend", "NAME", "runtimes to run them on", many=True),
+    Option(
+        "--backend",
+        "NAME",
+        "runtimes to run them on; one that is not installed gets an environment of its own",
+        many=True,
+    ),
     Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
     Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
     Option("--mode", "NAME", "accuracy, performance", many=True),
@@ -139,7 +144,7 @@ OPTIONS = (
     Option(
         "--mlperf-fetch",
         "",
-        "fetch official models and data sets that are neither named nor in the cache, once",
+        "fetch official models and data sets that are neither named nor in the cache, and what runtimes need, once",
         yes,
         switch=True,
     ),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.artifacts.store import Store
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
+    from pytest_mlperf.environments.provide import Needs
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.submit import Submitted
@@ -53,7 +54,7 @@ class MLPerfSession:
     refused
         Why no case can run, as far as a worker of pytest-xdist found out, who cannot refuse the session.
     unfetched
-        Why what was to be fetched could not be had: other items do not try again.
+        Why what was to be fetched or made could not be had: other items do not try again.
     """
 
     config: pytest.Config
@@ -91,12 +92,14 @@ class MLPerfSession:
         return Store(settings.cache or default_cache_dir({}), __version__, network)
 
     @cached_property
-    def missing_is_error(self) -> bool:
-        """Whether a missing file fails its item: when nothing of what was selected can run, or all is to be submitted.
+    def nothing_can_run(self) -> bool:
+        """Whether none of the cases that were selected has its files and its runtime: that is an error, no skip."""
+        return bool(self.wanted) and not any(map(self._can_run, self.wanted))
 
-        Planning alone does not ask.
-        """
-        return self.settings.submit or (bool(self.wanted) and all(map(self.missing, self.wanted)))
+    @property
+    def missing_is_error(self) -> bool:
+        """Whether what a case lacks fails its item and does not skip it: nothing else can run, or all is submitted."""
+        return self.settings.submit or self.nothing_can_run
 
     def check_selection(self) -> None:
         """Refuse options that select nothing, though each of their values exists.
@@ -228,6 +231,32 @@ class MLPerfSession:
             if isinstance(file, MissingFile)
             or (isinstance(file, Remote) and not self.settings.fetch and not self._is_cached(file.recipe))
         ]
+
+    def python_needs(self, case: Case) -> Needs:
+        """Return what a case needs of an interpreter; one may be made for a backend that the user named."""
+        from pytest_mlperf.environments.provide import Needs
+        from pytest_mlperf.environments.pythons import Wanted
+
+        settings, backend = self.settings, self.registry.backend(case.backend)
+        return Needs(
+            backend=backend.name,
+            device=case.device,
+            requirements=backend.requirements,
+            wanted=Wanted(settings.python_version or (), settings.python_version_min or ()),
+            venv=settings.venv,
+            compiler=settings.loadgen_compiler,
+            loadgen_src=settings.loadgen_src,
+            install=settings.fetch or case.backend in settings.selection.backend,
+        )
+
+    def _can_run(self, case: Case) -> bool:
+        """Say whether a case has its files and its runtime, or may have them fetched."""
+        from pytest_mlperf.environments.provide import environment
+
+        if self.missing(case):
+            return False
+        needs = self.python_needs(case)
+        return needs.may_install or (recipe := environment(needs)) is None or self._is_cached(recipe)
 
     def _is_cached(self, recipe: Recipe) -> bool:
         if recipe not in self._cached:  # looking at thousands of images again for every case takes seconds
