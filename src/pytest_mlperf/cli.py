@@ -1,4 +1,4 @@
-"""The command ``pytest-mlperf``: the cache as a tool, and preprocessed data sets for those who want the files."""
+"""The command ``pytest-mlperf``: the cache as a tool, the tools of commands/, and preprocessed data sets as files."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf import __version__
+from pytest_mlperf.commands import check
 from pytest_mlperf.errors import CacheError, MLPerfError
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pytest-mlperf", description="MLPerf Inference benchmarks as pytest tests.")
     parser.add_argument("--version", action="version", version=f"pytest-mlperf {__version__}")
     tools = parser.add_subparsers(required=True, metavar="COMMAND")
+    check.add(tools)
     _add_preprocess(tools)
     _add_submission_tools(tools)
     cache = tools.add_parser("cache", help="what was fetched or built: list, search, verify, remove, carry elsewhere")

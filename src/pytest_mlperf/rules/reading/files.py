@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 _LARGEST = 4 << 20
 _LARGEST_LOG = 64 << 20
-_EDGE = 64
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,13 @@ class AccuracyLog:
     sha256: str = ""
 
 
+#: The fault of what is not there.
 MISSING = "is not there"
+
+
+def state(fault: str) -> str:
+    """Return in words what was found instead of a file that can be read."""
+    return "no such file" if fault == MISSING else f"a file that {fault}"
 
 
 def read_text(root: Path, directory: Directory | None, name: str, path: str) -> Text:
@@ -127,7 +132,7 @@ def read_accuracy_log(root: Path, directory: Directory | None, path: str) -> Acc
 
 
 def _form(data: bytes) -> str:
-    if not data.isascii() or data[:_EDGE].lstrip()[:1] != b"[" or data[-_EDGE:].rstrip()[-1:] != b"]":
+    if not data.isascii() or data.lstrip()[:1] != b"[" or data.rstrip()[-1:] != b"]":
         return ""
     if b"\n\n...\n\n" in data:
         return "truncated"

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.rules.detail_log import DetailLog
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
+    from pytest_mlperf.rules.detail_log import DetailLog
     from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
     from pytest_mlperf.rules.reading.files import AccuracyLog, Document, Text
     from pytest_mlperf.rules.reading.tree import Directory

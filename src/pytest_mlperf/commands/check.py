@@ -1,0 +1,71 @@
+"""``pytest-mlperf check``: judges a submission, of anyone."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.errors import OptionError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from pytest_mlperf.rules.check import Report
+
+#: Exit codes: the verdict is OK, it is not, nothing could be judged as it was asked.
+OK, NOT_OK, USAGE = 0, 1, 2
+_TEXT = "judge a submission by the rules of its round: a directory with closed/ and open/ in it, or a tarball of that"
+
+
+def add(tools: Any) -> None:
+    """Add the tool to the command's parser."""
+    parser: argparse.ArgumentParser = tools.add_parser("check", help=_TEXT, description=f"{_TEXT.capitalize()}.")
+    parser.add_argument("submission", metavar="DIR|TARBALL", type=Path, help="what to judge; nothing in it is changed")
+    parser.add_argument("--round", metavar="R", help="as in v5.1; default: the one whose seeds the logs have")
+    parser.add_argument(
+        "--level",
+        choices=("official", "strict"),
+        default="strict",
+        help="official: as the round's official checker judges; strict (default): what that one forgets, too",
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the verdict; return the exit code."""
+    from pytest_mlperf.report.submission import lines
+
+    try:
+        report = _report(options)
+    except OptionError as error:
+        sys.stderr.write(f"{error}\n")
+        return USAGE
+    if options.json:
+        from msgspec import to_builtins
+
+        text = json.dumps(to_builtins(report), indent=1)
+    else:
+        text = "\n".join(lines(report, shutil.get_terminal_size().columns))
+    sys.stdout.write(f"{text}\n")
+    return OK if report.verdict == "OK" else NOT_OK
+
+
+def _report(options: argparse.Namespace) -> Report:
+    from pytest_mlperf.rules.check import check
+    from pytest_mlperf.rules.guess import guess_round
+    from pytest_mlperf.rules.reading.read import read_submission
+    from pytest_mlperf.rules.reading.source import opened
+    from pytest_mlperf.rules.round import find_round
+
+    round_ = find_round(options.round) if options.round is not None else None
+    with opened(options.submission) as root:
+        submission = read_submission(root, round_.layout if round_ is not None else None)
+        if round_ is None:
+            round_ = guess_round(submission)
+            if any(submitter.layout != round_.layout for submitter in submission.submitters):
+                submission = read_submission(root, round_.layout)
+        return check(submission, round_, options.level)

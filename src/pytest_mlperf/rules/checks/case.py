@@ -1,0 +1,94 @@
+"""What a check is given: a submitter, a system, a benchmark on it, a result or a run, each with its round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pytest_mlperf.rules.reading.submission import Result, Run, Submission, Submitter, System
+    from pytest_mlperf.rules.round import BenchmarkRules, Round, Seeds
+
+_ENFORCED = ("closed", "network")
+SYSTEM_TYPES = ("datacenter", "edge", "datacenter,edge", "edge,datacenter")
+
+
+@dataclass(frozen=True)
+class SubmissionCase:
+    """A whole submission."""
+
+    round: Round
+    submission: Submission
+
+
+@dataclass(frozen=True)
+class SubmitterCase:
+    """A submitter's directory in one division."""
+
+    round: Round
+    submitter: Submitter
+
+    @property
+    def enforced(self) -> bool:
+        """Whether the division must keep all rules: closed and network."""
+        return self.submitter.division in _ENFORCED
+
+
+@dataclass(frozen=True)
+class SystemCase(SubmitterCase):
+    """A system."""
+
+    system: System
+
+    @property
+    def system_type(self) -> str:
+        """The type as the rounds' tables write it; empty for none that exists."""
+        written = self.system.description.values.get("system_type")
+        if written not in SYSTEM_TYPES:
+            return ""
+        return "datacenter,edge" if written == "edge,datacenter" else str(written)
+
+    @property
+    def in_network(self) -> bool:
+        """Whether the system says that it is reached over a network."""
+        return self.system.description.text("is_network").lower() == "true"
+
+
+@dataclass(frozen=True)
+class BenchmarkCase(SystemCase):
+    """A benchmark's directory on a system.
+
+    ``benchmark`` is the official name, None where the round has none; ``rules`` is its row in the table, where that
+    has one.
+    """
+
+    directory: str
+    results: tuple[Result, ...]
+    benchmark: str | None
+    rules: BenchmarkRules | None
+
+    @property
+    def path(self) -> str:
+        """The directory below results/<system>."""
+        return f"{self.system.path}/{self.directory}"
+
+
+@dataclass(frozen=True)
+class ResultCase(BenchmarkCase):
+    """A result."""
+
+    result: Result
+
+
+@dataclass(frozen=True)
+class RunCase:
+    """A performance run: a result's own, or that of one of its compliance tests."""
+
+    case: ResultCase
+    run: Run
+    seeds: Seeds
+
+    @property
+    def ran(self) -> str:
+        """The scenario that was run, whatever the directory says."""
+        return str(self.run.detail.values.get("effective_scenario"))

@@ -1,0 +1,190 @@
+"""The rules of files: which must be there, which must not, and how they may be called."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.reading.submission import DIVISIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_mlperf.rules.checks.case import ResultCase, SubmissionCase, SubmitterCase
+    from pytest_mlperf.rules.reading.submission import Run
+    from pytest_mlperf.rules.reading.tree import Directory
+
+LOGS = ("mlperf_log_detail.txt", "mlperf_log_summary.txt")
+_ACCURACY_LOG = "mlperf_log_accuracy.json"
+#: Files that no official checker minds beside the logs.
+_TOLERATED = {"mlperf_log_trace.json", "results.json", ".gitkeep"}
+_LARGEST_FILE = 50 << 20
+_ROOT_SUFFIXES = (".md", ".pdf")
+_SHOWN = 5
+
+
+def performance_files(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when performance/run_1 lacks a file, or has one too many."""
+    yield from run_files("performance-files", case.result.performance, LOGS, {_ACCURACY_LOG})
+
+
+def accuracy_files(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when accuracy/ lacks a file, or has one too many."""
+    yield from run_files("accuracy-files", case.result.accuracy, (*LOGS, "accuracy.txt", _ACCURACY_LOG), set())
+
+
+def run_files(rule: str, run: Run, required: tuple[str, ...], optional: set[str]) -> Iterator[Finding]:
+    """Yield a finding when a run's directory lacks a required file, or has one that nobody asks for."""
+    there = run.directory.names if run.directory is not None else set()
+    missing = [name for name in required if name not in there]
+    foreign = sorted(there - {*required, *optional, *_TOLERATED})
+    if missing or foreign:
+        lacks = f"lacks {', '.join(missing)}" if missing else ""
+        has = f"has {', '.join(foreign[:_SHOWN])} too" if foreign else ""
+        yield Finding(
+            rule=rule,
+            what=f"the run's directory {' and '.join(filter(None, (lacks, has)))}",
+            expected=", ".join(required),
+            found=", ".join(sorted(there)[: 2 * _SHOWN]) or "nothing",
+            fix="copy what LoadGen left in the run's directory" + ("; move the rest elsewhere" if foreign else ""),
+            file=run.path,
+        )
+
+
+def stray_files(case: SubmissionCase) -> Iterator[Finding]:
+    """Yield a finding when files stand beside the divisions or beside the submitters."""
+    tree = case.submission.tree
+    stray = [name for name in sorted(tree.names) if not name.endswith(_ROOT_SUFFIXES)]
+    for name in DIVISIONS:
+        if (division := tree.directories.get(name)) is not None:
+            stray += [division.place(file) for file in sorted(division.names)]
+    if stray:
+        yield _many(
+            "stray-files",
+            "files stand outside the submitters' directories",
+            "directories, and in the root .md and .pdf",
+            stray,
+            "move them into the submitter's directory, or leave them out",
+        )
+
+
+def hidden_names(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when names begin with a dot."""
+    found = [place for place in _places(case.submitter.directory) if place.rpartition("/")[2].startswith(".")]
+    if found:
+        yield _many("hidden-names", "names begin with a dot", "other names", found, "take them out, or rename them")
+
+
+def spaces_in_names(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when names have spaces."""
+    found = [place for place in _places(case.submitter.directory) if " " in place.rpartition("/")[2]]
+    if found:
+        yield _many("spaces-in-names", "names have spaces", "names without", found, "put _ in their place")
+
+
+def large_files(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when files are too large for the repository of results."""
+    found = [
+        f"{directory.place(name)} of {size >> 20} MiB"
+        for directory in case.submitter.directory.walk()
+        for name, size in directory.files.items()
+        if size > _LARGEST_FILE
+    ]
+    if found:
+        fix = "take them out, and say in a README.md where they can be had"
+        yield _many("large-files", "files are too large", f"at most {_LARGEST_FILE >> 20} MiB each", found, fix)
+
+
+def python_caches(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when Python's caches are packed."""
+    found = [each.path for each in case.submitter.directory.walk() if each.path.endswith("__pycache__")]
+    if found:
+        yield _many("python-caches", "Python's caches are packed", "no __pycache__", found, "delete them")
+
+
+def empty_directories(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when directories are empty."""
+    found = [
+        each.path
+        for each in case.submitter.directory.walk()
+        if not each.files and not each.directories and not each.links and not each.odd and each.fault is None
+    ]
+    if found:
+        yield _many("empty-directories", "directories are empty", "something in each", found, "delete them")
+
+
+def links(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when links are broken."""
+    found = [
+        directory.place(link.name)
+        for directory in case.submitter.directory.walk()
+        for link in directory.links
+        if link.broken
+    ]
+    if found:
+        yield _many("links", "links are broken", "links to what is there", found, "put the files in their place")
+
+
+def links_outside(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when links lead out of the submission."""
+    found = [
+        f"{directory.place(link.name)} to {link.target}"
+        for directory in case.submitter.directory.walk()
+        for link in directory.links
+        if link.outside
+    ]
+    if found:
+        fix = "put the files in their place: elsewhere the links are broken"
+        yield _many("links-outside", "links lead out of the submission", "links that stay in it", found, fix)
+
+
+def links_any(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when there are links at all."""
+    found = [directory.place(link.name) for directory in case.submitter.directory.walk() for link in directory.links]
+    if found:
+        yield _many("links-any", "files are links", "files", found, "put the files in the links' place")
+
+
+def readable(case: SubmissionCase) -> Iterator[Finding]:
+    """Yield a finding when directories cannot be listed, or hold what is neither file, directory nor link."""
+    divisions = [
+        case.submission.tree.directories[name] for name in DIVISIONS if name in case.submission.tree.directories
+    ]
+    found: list[str] = [case.submission.tree.fault] if case.submission.tree.fault else []
+    for directory in (each for division in divisions for each in division.walk()):
+        if directory.fault is not None:
+            found.append(f"{directory.path} {directory.fault}")
+        found += [f"{directory.place(name)} is no file" for name in directory.odd]
+    if found:
+        fix = "correct its permission bits, or take it out"
+        yield _many("readable", "not all of the submission can be read", "files, directories and links", found, fix)
+
+
+def _places(directory: Directory) -> Iterator[str]:
+    """Yield the path of everything in a directory."""
+    for each in directory.walk():
+        yield from (each.place(name) for name in sorted({*each.names, *each.directories}))
+
+
+def _many(rule: str, what: str, expected: str, found: list[str], fix: str) -> Finding:
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return Finding(
+        rule=rule,
+        what=what,
+        expected=expected,
+        found=", ".join(found[:_SHOWN]) + more,
+        fix=fix,
+        file=found[0].partition(" ")[0] if rule != "spaces-in-names" else found[0],
+    )
+
+
+SUBMITTER_FILE_CHECKS: tuple[Callable[[SubmitterCase], Iterator[Finding]], ...] = (
+    hidden_names,
+    spaces_in_names,
+    large_files,
+    python_caches,
+    empty_directories,
+    links,
+    links_outside,
+    links_any,
+)

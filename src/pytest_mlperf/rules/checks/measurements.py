@@ -1,0 +1,154 @@
+"""The rules of what describes a result: its measurements, its settings, its code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.reading.files import state
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_mlperf.rules.checks.case import BenchmarkCase, ResultCase, SubmitterCase
+    from pytest_mlperf.rules.reading.files import Document
+
+#: SYSTEM_IMP_REQUIRED_FILES of the official checkers.
+FIELDS = (
+    "input_data_types",
+    "retraining",
+    "starting_weights_filename",
+    "weight_data_types",
+    "weight_transformations",
+)
+_FILES = ("user.conf", "README.md")
+_WITHOUT_MLPERF_CONF = (5, 0)
+
+
+def measurements_file(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when the measurements are missing or cannot be read."""
+    document = case.result.measurements
+    if document.fault is not None:
+        yield Finding(
+            rule="measurements-file",
+            what="the measurements cannot be judged",
+            expected=f"a JSON object with {', '.join(FIELDS)}",
+            found=state(document.fault),
+            fix="say in it what the model's weights are and how they were made",
+            file=document.file,
+        )
+
+
+def measurements_fields(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when a field is missing or says nothing."""
+    document = case.result.measurements
+    lacking = [name for name in FIELDS if not document.values.get(name)]
+    if document.fault is None and lacking:
+        yield Finding(
+            rule="measurements-fields",
+            what="the measurements lack fields, or fields say nothing",
+            expected=f"text in {', '.join(FIELDS)}",
+            found=f"nothing in {', '.join(lacking)}",
+            fix='fill them in; what does not apply is "no" or "none"',
+            file=document.file,
+        )
+
+
+def measurements_files(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding for each file beside the measurements that is missing or empty."""
+    texts = case.result.measurements_texts
+    for name in (*_FILES, *(("mlperf.conf",) if case.round.number < _WITHOUT_MLPERF_CONF else ())):
+        text = texts[name]
+        if text.missing or (text.fault is None and not text.content):
+            yield Finding(
+                rule="measurements-files",
+                what=f"{name} is missing" if text.missing else f"{name} is empty",
+                expected="the settings of LoadGen" if name.endswith(".conf") else "how to run the result again",
+                found="no such file" if text.missing else "0 bytes",
+                fix=f"add {name}",
+                file=text.file,
+            )
+
+
+def measurements_text(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding for each file beside the measurements that is no text."""
+    for text in case.result.measurements_texts.values():
+        if text.fault is not None and not text.missing:
+            yield Finding(
+                rule="measurements-text",
+                what=f"{text.file.rpartition('/')[2]} cannot be read",
+                expected="text in UTF-8",
+                found=state(text.fault),
+                fix="copy it again",
+                file=text.file,
+            )
+
+
+def measurements_keys(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when the measurements have a key twice."""
+    yield from duplicate_keys(case.result.measurements)
+
+
+def duplicate_keys(document: Document) -> Iterator[Finding]:
+    """Yield a finding when a JSON object has a key twice."""
+    if document.twice:
+        yield Finding(
+            rule="duplicate-keys",
+            what="a key stands there twice",
+            expected="each key once",
+            found=", ".join(document.twice[:5]),
+            fix="take one of them out; the last is the one that counts",
+            file=document.file,
+        )
+
+
+def code(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when the submitter has no code at all."""
+    name = "code" if case.submitter.layout == "measurements" else "src"
+    if name not in case.submitter.directory.directories:
+        yield Finding(
+            rule="code",
+            what="the submission has no code",
+            expected=f"the directory {name}",
+            found=", ".join(case.submitter.directory.directories) or "an empty directory",
+            fix=f"add {name}/<benchmark> with what ran the benchmark, or a README.md that says where it is",
+            file=case.submitter.path,
+        )
+
+
+def code_of_benchmark(case: BenchmarkCase) -> Iterator[Finding]:
+    """Yield a finding when the submitter has code, and none of this benchmark; v6.0 does not ask for it any more."""
+    directory = case.submitter.directory.directories.get("code")
+    if case.submitter.layout != "measurements" or directory is None:
+        return
+    if case.directory not in directory.directories and case.directory not in directory.names:
+        yield Finding(
+            rule="code",
+            what=f"the submission has no code of {case.directory}",
+            expected=f"code/{case.directory}",
+            found=", ".join([*directory.directories, *directory.files][:5]) or "an empty directory",
+            fix="add what ran the benchmark, or a README.md that says where it is",
+            file=directory.path,
+        )
+
+
+def calibration(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when nothing says how the models were calibrated."""
+    if case.submitter.calibration.missing:
+        yield Finding(
+            rule="calibration",
+            what="the calibration is not documented",
+            expected="calibration.md",
+            found="no such file",
+            fix="add it; where nothing was quantised, it says so",
+            file=case.submitter.path,
+        )
+
+
+MEASUREMENTS_CHECKS: tuple[Callable[[ResultCase], Iterator[Finding]], ...] = (
+    measurements_file,
+    measurements_fields,
+    measurements_files,
+    measurements_text,
+    measurements_keys,
+)

@@ -1,0 +1,132 @@
+"""The rules of what a submission must show: benchmarks, scenarios, results."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.reading.submission import SCENARIOS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from pytest_mlperf.rules.checks.case import BenchmarkCase, ResultCase, SubmissionCase, SubmitterCase
+
+
+def results(case: SubmissionCase) -> Iterator[Finding]:
+    """Yield a finding for a submission without any result, and for each submitter without one."""
+    if not case.submission.submitters:
+        yield Finding(
+            rule="results",
+            what="there is nothing to check",
+            expected="closed/, open/ or network/ with a submitter's directory in it",
+            found=", ".join(list(case.submission.tree.directories)[:5]) or "an empty directory",
+            fix="name the directory that holds the divisions",
+        )
+    for submitter in case.submission.submitters:
+        if not any(system.results for system in submitter.systems):
+            yield Finding(
+                rule="results",
+                what="the submitter has no result",
+                expected="results/<system>/<benchmark>/<scenario>",
+                found="none",
+                fix="add results, or leave the submitter's directory out",
+                file=submitter.path,
+            )
+
+
+def results_directory(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when a submitter has no directory for results."""
+    if "results" not in case.submitter.directory.directories:
+        yield Finding(
+            rule="results-directory",
+            what="the submitter has no directory results",
+            expected="results/",
+            found=", ".join(case.submitter.directory.directories) or "an empty directory",
+            fix="add results/<system>/<benchmark>/<scenario>, or leave the submitter's directory out",
+            file=case.submitter.path,
+        )
+
+
+def benchmark_known(case: BenchmarkCase) -> Iterator[Finding]:
+    """Yield a finding when the directory's name means no benchmark of the round."""
+    if case.benchmark is None:
+        mapped = case.submitter.mapping.text(case.directory)
+        yield Finding(
+            rule="benchmark-known",
+            what=f"{case.round.name} has no benchmark {mapped or case.directory}",
+            expected=f"one of {', '.join(case.round.benchmarks)}",
+            found=f"{case.directory} mapped to {mapped}" if mapped else case.directory,
+            fix="name the directory after its benchmark"
+            + ("" if case.enforced else ", or map it in model_mapping.json")
+            + "; another round may have it",
+            file=case.path,
+        )
+
+
+def benchmark_judged(case: BenchmarkCase) -> Iterator[Finding]:
+    """Yield a finding when the round has the benchmark, and this project has not its table."""
+    if case.benchmark is not None and case.rules is None:
+        yield Finding(
+            rule="benchmark-judged",
+            what=f"results of {case.benchmark} are not judged",
+            expected=f"one of {', '.join(case.round.benchmarks)}",
+            found=case.benchmark,
+            fix="let the official checker judge it",
+            file=case.path,
+        )
+
+
+def benchmark_for_system(case: BenchmarkCase) -> Iterator[Finding]:
+    """Yield a finding when the system's type does not take the benchmark."""
+    if case.rules is not None and case.system_type and case.system_type not in case.rules.required:
+        yield Finding(
+            rule="benchmark-for-system",
+            what=f"{case.benchmark} is no benchmark for {case.system_type} systems",
+            expected=f"system_type {' or '.join(case.rules.required)}",
+            found=case.system_type,
+            fix="correct system_type in the system's description, or leave the benchmark out",
+            file=case.path,
+        )
+
+
+def required_scenarios(case: BenchmarkCase) -> Iterator[Finding]:
+    """Yield a finding when a closed submission lacks a scenario, or has one that the system's type does not take."""
+    required = case.rules.required.get(case.system_type) if case.rules is not None else None
+    if required is None or not case.enforced:
+        return
+    there = {result.scenario for result in case.results if result.scenario is not None}
+    missing, foreign = sorted(set(required) - there), sorted(there - set(required))
+    if missing or foreign:
+        yield Finding(
+            rule="required-scenarios",
+            what=f"{case.benchmark} on {case.system_type} systems "
+            + (f"lacks {' and '.join(missing)}" if missing else f"does not take {' or '.join(foreign)}"),
+            expected=", ".join(required),
+            found=", ".join(sorted(there)) or "none",
+            fix=f"add {' and '.join(missing)}, or submit to open division"
+            if missing
+            else f"leave {' and '.join(foreign)} out, or correct system_type",
+            file=case.path,
+        )
+
+
+def scenario_name(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when the directory's name is no scenario's."""
+    if case.result.scenario is None:
+        yield Finding(
+            rule="scenario-name",
+            what="the directory is not called as a scenario is",
+            expected=f"one of {', '.join(dict.fromkeys(SCENARIOS.values()))}, or these in lower case",
+            found=case.result.directory_name,
+            fix="rename it; what is no result belongs elsewhere",
+            file=case.result.path,
+        )
+
+
+BENCHMARK_CHECKS: tuple[Callable[[BenchmarkCase], Iterator[Finding]], ...] = (
+    benchmark_known,
+    benchmark_judged,
+    benchmark_for_system,
+    required_scenarios,
+)

@@ -1,0 +1,48 @@
+"""The figure that a result shows: its run's own, or the one that another scenario's run implies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_mlperf.rules.performance import NANOSECONDS_PER_MS, RESULT_FIELDS
+
+if TYPE_CHECKING:
+    from pytest_mlperf.rules.detail_log import DetailLog
+
+#: Which scenario's run implies which scenario's result, on edge systems.
+INFERRED = {("SingleStream", "MultiStream"), ("MultiStream", "Offline"), ("SingleStream", "Offline")}
+_STREAMS = 8
+_MS_PER_S = 1e3
+
+
+class Figure(NamedTuple):
+    """A result's figure with its unit; ``inferred`` when another scenario's run implies it."""
+
+    value: float | None
+    unit: str
+    inferred: bool
+
+
+def figure_of(scenario: str | None, log: DetailLog) -> Figure:
+    """Return the figure that a performance log gives for a scenario's directory; None where it has none above 0."""
+    ran = str(log.values.get("effective_scenario"))
+    field = RESULT_FIELDS.get(ran)
+    if field is None:
+        return Figure(None, "", inferred=False)
+    own = log.number(field.key)
+    value, unit, inferred = (own * field.scale if own else None), field.unit, False
+    if scenario is not None and (ran, scenario) in INFERRED:
+        implied = _implied(ran, scenario, log)
+        value, unit, inferred = (implied if own else None), RESULT_FIELDS[scenario].unit, True
+    return Figure(value if value is not None and value > 0 else None, unit, inferred)
+
+
+def _implied(ran: str, scenario: str, log: DetailLog) -> float | None:
+    """Return the implied figure, by the formulas of the official checkers' get_inferred_result."""
+    if scenario == "MultiStream":
+        latency = log.number("early_stopping_latency_ms")
+        return latency * _STREAMS / NANOSECONDS_PER_MS if latency is not None else None
+    if ran == "SingleStream":
+        return log.number("result_qps_without_loadgen_overhead")
+    samples, mean = log.number("effective_samples_per_query"), log.number("result_mean_query_latency_ns")
+    return samples * _MS_PER_S / (mean / NANOSECONDS_PER_MS) if samples and mean else None
