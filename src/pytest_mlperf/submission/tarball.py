@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Chosen with tools/bench/packing.py: as fast as a plain copy; level 6 saves an eighth more and takes half as long again.
+#: Chosen with tools/bench/packing.py: as fast as a plain copy; level 6 saves an eighth more and takes half longer.
 LEVEL = 3
 #: Headers and small files go to zlib together.
 _BUFFER = 1 << 20
