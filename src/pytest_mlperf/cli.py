@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf import __version__
-from pytest_mlperf.commands import check
+from pytest_mlperf.commands import check, pack
 from pytest_mlperf.errors import CacheError, MLPerfError
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"pytest-mlperf {__version__}")
     tools = parser.add_subparsers(required=True, metavar="COMMAND")
     check.add(tools)
+    pack.add(tools)
     _add_preprocess(tools)
-    _add_submission_tools(tools)
     cache = tools.add_parser("cache", help="what was fetched or built: list, search, verify, remove, carry elsewhere")
     commands = cache.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "show", _show, "list everything")
@@ -95,47 +95,6 @@ def _preprocess(options: argparse.Namespace) -> int:
     preprocess(options.dataset, options.output, options.count, options.size, show)
     sys.stdout.write(f"{options.count:,} images of {options.size}x{options.size} in {options.output}\n")
     return DONE
-
-
-def _add_submission_tools(tools: Any) -> None:
-    text = "write a submission's divisions to one .tar.gz, the same bytes for the same files"
-    pack = tools.add_parser("pack", help=text, description=f"{text.capitalize()}.")
-    pack.add_argument("directory", metavar="DIR", type=Path, help="holds open/, closed/ or network/")
-    pack.add_argument("--output", metavar="FILE", type=Path, help="default: the division's name .tar.gz, here")
-    pack.set_defaults(run=_pack)
-    text = "say how two submissions differ: results, settings, systems, files"
-    diff = tools.add_parser("diff", help=text, description=f"{text.capitalize()}. Exit code 1 when they do.")
-    for name in ("left", "right"):
-        diff.add_argument(name, metavar=name.upper(), type=Path, help="a submission's directory or tarball")
-    diff.add_argument("--json", action="store_true", help="print one JSON document")
-    diff.set_defaults(run=_diff)
-
-
-def _pack(options: argparse.Namespace) -> int:
-    from pytest_mlperf.submission.tarball import default_name, pack
-
-    file = pack(options.directory, options.output or Path(default_name(options.directory)))
-    print(f"{file}: {file.stat().st_size:,} bytes")
-    return DONE
-
-
-def _diff(options: argparse.Namespace) -> int:
-    from dataclasses import asdict
-
-    from pytest_mlperf.submission.difference import KINDS, differ
-
-    try:
-        found = differ(options.left, options.right)
-    except MLPerfError as error:  # as diff(1): 1 says that they differ
-        print(error, file=sys.stderr)
-        return USAGE
-    if options.json:
-        _print_json([asdict(each) for each in found])
-        return FAILED if found else DONE
-    for kind in KINDS:
-        told = [each for each in found if each.kind == kind]
-        print(*([f"{kind}:", *(f"  {each}" for each in told)] if told else []), sep="\n", end="\n" if told else "")
-    return FAILED if found else DONE
 
 
 def _count(text: str) -> int:

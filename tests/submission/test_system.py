@@ -92,7 +92,8 @@ def test_a_virtual_machine_says_so(tmp_path: Path) -> None:
 def test_this_machine_is_described_as_other_tools_see_it(runs: tuple[Result, ...]) -> None:
     described = describe_system(IDENTITY, [runs[0].accuracy, runs[0].performance]).fields
     value, unit = described["host_memory_capacity"].split()
-    assert (float(value), unit) == (pytest.approx(psutil.virtual_memory().total / 2**30, rel=1e-3), "GiB")
+    assert unit == "GiB"
+    assert float(value) == pytest.approx(psutil.virtual_memory().total / 2**30, rel=1e-3)
     assert platform.release() in described["other_software_stack"]
     versions = runs[0].performance.versions
     assert described["framework"] == f"onnxruntime {versions['onnxruntime']}"

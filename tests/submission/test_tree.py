@@ -159,6 +159,15 @@ def test_the_tiny_edition_is_mapped_to_the_official_name(make_plan: MakePlan, tm
     assert json.loads(file.read_text()) == {"my-net": "resnet", "retinanet-tiny": "retinanet"}
 
 
+@pytest.mark.parametrize("text", ["[1]", "7", "{", "\\u00ff"])
+def test_a_broken_mapping_is_replaced(make_plan: MakePlan, tmp_path: Path, text: str) -> None:
+    file = tmp_path / "sub/open/Community/model_mapping.json"
+    file.parent.mkdir(parents=True)
+    file.write_text(text)
+    write_submission(make_plan(), tmp_path / "sub")
+    assert json.loads(file.read_text()) == {"retinanet-tiny": "retinanet"}
+
+
 def test_two_results_in_one_place_are_refused(make_plan: MakePlan, tmp_path: Path) -> None:
     plan = make_plan()
     first = plan.results[0]

@@ -18,6 +18,7 @@ from pytest_mlperf.rules.checks.case import (
     SubmitterCase,
     SystemCase,
 )
+from pytest_mlperf.rules.checks.logs import ACCURACY_END, PERFORMANCE_END, check_logs
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.names import benchmark_of
 from pytest_mlperf.rules.record import Record, record_of
@@ -228,6 +229,8 @@ def _of_result(case: ResultCase) -> Iterator[Finding]:
     yield from performance.performance_log(case)
     yield from performance.inferred_scenario(case)
     yield from _of_run(RunCase(case, case.result.performance, case.round.seeds))
+    if case.result.accuracy.detail.fault is None:
+        yield from check_logs(case.result.accuracy, ACCURACY_END)
     for each in (*ACCURACY_CHECKS, *measurements.MEASUREMENTS_CHECKS):
         yield from each(case)
     yield from files.performance_files(case)
@@ -247,5 +250,6 @@ def _of_compliance(case: ResultCase) -> Iterator[Finding]:
 
 def _of_run(case: RunCase) -> Iterator[Finding]:
     if case.run.detail.fault is None:
+        yield from check_logs(case.run, PERFORMANCE_END)
         for each in performance.RUN_CHECKS:
             yield from each(case)

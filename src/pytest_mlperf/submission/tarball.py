@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import gzip
+import io
 import os
 import stat
 import tarfile
 from contextlib import suppress
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, cast
 
 from pytest_mlperf.artifacts.manifest import sync
 from pytest_mlperf.errors import OutputError, SubmissionError
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Chosen with tools/bench/packing.py: what a higher level saves of logs, it costs several times over in time.
-LEVEL = 6
+#: Chosen with tools/bench/packing.py: as fast as a plain copy; level 6 saves an eighth more and takes half longer.
+LEVEL = 3
+#: Headers and small files go to zlib together.
+_BUFFER = 1 << 20
 
 
 def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, level: int = LEVEL) -> Path:
@@ -81,7 +84,8 @@ def _write(target: IO[bytes], directory: Path, members: list[Path], level: int) 
     # An empty name and time 0 in gzip's header: neither belongs to the content.
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=target, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as archive,
+        io.BufferedWriter(cast("io.RawIOBase", packed), _BUFFER) as buffered,
+        tarfile.open(fileobj=buffered, mode="w", format=tarfile.PAX_FORMAT) as archive,
     ):
         for path in members:
             _add(archive, path, path.relative_to(directory).as_posix())

@@ -232,7 +232,7 @@ def _write_mapping(plan: SubmissionPlan, file: Path) -> None:
     if plan.division != "open":
         return
     mapping: dict[str, str] = {}
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, TypeError):
         mapping = dict(json.loads(file.read_text("utf-8")))
     aliases = plan.round.aliases
     official = {result.model: result.benchmark.official_name for result in plan.results}

@@ -26,8 +26,6 @@ def accuracy_detail(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when the detail log is missing or cannot be read."""
     run = case.result.accuracy
     fault = run.detail.fault
-    if fault is None and run.detail.foreign_start and case.round.official.get("log-first-line") == "fails":
-        fault = "begins with a line that is not LoadGen's"
     if fault is not None:
         yield Finding(
             rule="accuracy-detail",
@@ -36,20 +34,6 @@ def accuracy_detail(case: ResultCase) -> Iterator[Finding]:
             found=state(fault),
             fix="copy mlperf_log_detail.txt of the accuracy run again; where it is lost, repeat the run",
             file=run.detail_file,
-        )
-
-
-def accuracy_log_end(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the accuracy run's detail log stops before LoadGen's last message."""
-    log = case.result.accuracy.detail
-    if log.fault is None and "power_end" not in log.values and "num_errors" not in log.values:
-        yield Finding(
-            rule="log-end",
-            what="the log stops before LoadGen's last line",
-            expected="power_end",
-            found="no such line",
-            fix="copy the whole log; where it is lost, repeat the run",
-            file=case.result.accuracy.detail_file,
         )
 
 
@@ -251,7 +235,6 @@ def _loadgen(version: str) -> bool:
 
 ACCURACY_CHECKS: tuple[Callable[[ResultCase], Iterator[Finding]], ...] = (
     accuracy_detail,
-    accuracy_log_end,
     accuracy_text,
     accuracy_metric,
     accuracy_target,

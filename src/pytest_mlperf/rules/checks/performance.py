@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -19,8 +18,6 @@ if TYPE_CHECKING:
 
 _PERFORMANCE_MODES = ("PerformanceOnly", "SubmissionRun")
 _NETWORK_SUT = "Network SUT"
-_ENDED = re.compile("errors? encountered", re.IGNORECASE)
-_TAIL = 1_000
 _AGAIN = "run it again with `--run-length official`"
 
 
@@ -35,59 +32,6 @@ def performance_log(case: ResultCase) -> Iterator[Finding]:
             found=state(fault),
             fix="copy mlperf_log_detail.txt of the performance run again; where it is lost, repeat the run",
             file=case.result.performance.detail_file,
-        )
-
-
-def log_first_line(case: RunCase) -> Iterator[Finding]:
-    """Yield a finding when something else stands before LoadGen's first line."""
-    if case.run.detail.foreign_start:
-        yield Finding(
-            rule="log-first-line",
-            what="the log begins with a line that is not LoadGen's",
-            expected="a first line that starts with :::MLLOG",
-            found="another line",
-            fix="copy the log as LoadGen wrote it; nothing else may write into it",
-            file=case.run.detail_file,
-        )
-
-
-def log_end(case: RunCase) -> Iterator[Finding]:
-    """Yield a finding when the log stops before LoadGen's last message."""
-    if "num_errors" not in case.run.detail.values:
-        yield Finding(
-            rule="log-end",
-            what="the log stops before LoadGen's last line",
-            expected="num_errors",
-            found="no such line",
-            fix="copy the whole log; where it is lost, repeat the run",
-            file=case.run.detail_file,
-        )
-
-
-def log_contradictions(case: RunCase) -> Iterator[Finding]:
-    """Yield a finding when the log states a setting or a result twice, and differently."""
-    if case.run.detail.contradictions:
-        yield Finding(
-            rule="log-contradictions",
-            what="the log states one thing twice, with different values",
-            expected="each setting and each result once",
-            found=", ".join(case.run.detail.contradictions[:5]),
-            fix="give every run a directory of its own, and copy the log as LoadGen wrote it",
-            file=case.run.detail_file,
-        )
-
-
-def summary_log(case: RunCase) -> Iterator[Finding]:
-    """Yield a finding when the summary that lies there is not LoadGen's to its end."""
-    summary = case.run.summary
-    if not summary.missing and (summary.fault or not _ENDED.search(summary.content[-_TAIL:])):
-        yield Finding(
-            rule="summary-log",
-            what="the run's summary is not whole",
-            expected="LoadGen's text, which ends with the errors that it encountered",
-            found=state(summary.fault) if summary.fault else "another end",
-            fix="copy mlperf_log_summary.txt of the same run again",
-            file=summary.file,
         )
 
 
@@ -180,14 +124,13 @@ def performance_sample_count(case: RunCase) -> Iterator[Finding]:
 def seeds(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when seeds are not the round's."""
     log = case.run.detail
-    wrong = [
-        name for name, seed in msgspec.structs.asdict(case.seeds).items() if log.values.get(f"effective_{name}") != seed
-    ]
+    asked = msgspec.structs.asdict(case.seeds)
+    wrong = [name for name, seed in asked.items() if log.values.get(f"effective_{name}") != seed]
     if wrong:
         yield Finding(
             rule="seeds",
             what=f"the seeds are not those of {case.case.round.name}",
-            expected=", ".join(f"{name} {getattr(case.seeds, name)}" for name in wrong),
+            expected=", ".join(f"{name} {asked[name]}" for name in wrong),
             found=", ".join(log.text(f"effective_{name}") for name in wrong),
             fix=f"run with the round's seeds: `--round {case.case.round.name}`",
             file=case.run.detail_file,
@@ -328,10 +271,6 @@ def _at_least(case: RunCase, rule: str, key: str, least: int, what: str, fix: st
 
 #: The rules of every performance run whose log can be read, those of compliance tests too.
 RUN_CHECKS: tuple[Callable[[RunCase], Iterator[Finding]], ...] = (
-    log_first_line,
-    log_end,
-    log_contradictions,
-    summary_log,
     loadgen_errors,
     loadgen_error_messages,
     result_validity,
