@@ -16,7 +16,7 @@ from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round
 from pytest_mlperf.submission.machine import read_machine
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
-from pytest_mlperf.submission.summary import records_of, write_summary
+from pytest_mlperf.submission.summary import write_summary
 from pytest_mlperf.submission.system import Identity, describe_system, read_overrides
 from pytest_mlperf.submission.tarball import pack
 from pytest_mlperf.submission.tree import Written, write_submission
@@ -140,11 +140,10 @@ def _submit(request: Request) -> Submitted:
     for number, plan in enumerate(_plans(request, whole, round_)):
         written = write_submission(plan, into, clean=number == 0 and settings.clean)
     assert written is not None  # noqa: S101 - there is at least one case
-    submission = read_submission(written.directory)
-    report = check(submission, round_, "strict")
+    report = check(read_submission(written.directory), round_, "strict")
     outcomes = (*incomplete, *_outcomes(report))
     good = request.healthy and not any(outcome.fault for outcome in outcomes)
-    files = write_summary(records_of(submission, round_), round_, request.directory)
+    files = write_summary(report, round_, request.directory)
     packed: tuple[Path, ...] = ()
     if good or settings.pack_anyway:
         name = f"{settings.division}{'' if good else FAILED_SUFFIX}.tar.gz"

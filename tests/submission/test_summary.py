@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.rules.check import check
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round, rounds
-from pytest_mlperf.submission.summary import columns, records_of, summary_csv, summary_json, write_summary
+from pytest_mlperf.submission.summary import columns, summary_csv, summary_json, write_summary
 from pytest_mlperf.submission.tree import write_submission
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ LAYOUTS: tuple[tuple[Layout, str], ...] = (("measurements", "v5.1"), ("results",
 def test_the_records_are_the_runs_own_figures(make_plan: MakePlan, tmp_path: Path, layout: Layout, name: str) -> None:
     plan, round_ = make_plan(layout), find_round(name)
     write_submission(plan, tmp_path / "sub")
-    records = records_of(read_submission(tmp_path / "sub"), round_)
-    rows = list(csv.DictReader(io.StringIO(summary_csv(records, round_))))
+    report = check(read_submission(tmp_path / "sub"), round_, "strict")
+    rows = list(csv.DictReader(io.StringIO(summary_csv(report, round_))))
     assert [row["Scenario"] for row in rows] == ["Offline", "SingleStream"]
     for row, result in zip(rows, plan.results, strict=True):
         performance, accuracy = result.performance.performance, result.accuracy.accuracy
@@ -49,15 +50,15 @@ def test_the_records_are_the_runs_own_figures(make_plan: MakePlan, tmp_path: Pat
 def test_both_files_have_the_same_records(make_plan: MakePlan, tmp_path: Path, layout: Layout, name: str) -> None:
     round_ = find_round(name)
     write_submission(make_plan(layout), tmp_path / "sub")
-    records = records_of(read_submission(tmp_path / "sub"), round_)
-    table, document = write_summary(records, round_, tmp_path)
+    report = check(read_submission(tmp_path / "sub"), round_, "strict")
+    table, document = write_summary(report, round_, tmp_path)
     rows = list(csv.DictReader(table.open(encoding="utf-8")))
     same = [
         {key: "" if value is None else str(value) for key, value in each.items()}
         for each in json.loads(document.read_text())
     ]
     assert rows == same
-    assert summary_json(records, round_) == document.read_text()
+    assert summary_json(report, round_) == document.read_text()
 
 
 def test_the_columns_are_those_of_each_rounds_checker() -> None:
@@ -78,7 +79,7 @@ def test_the_columns_are_those_of_each_rounds_checker() -> None:
 def test_v6_quotes_every_cell(make_plan: MakePlan, tmp_path: Path) -> None:
     write_submission(make_plan("results"), tmp_path / "sub")
     round_ = find_round("v6.0")
-    header, *rows = summary_csv(records_of(read_submission(tmp_path / "sub"), round_), round_).splitlines()
+    header, *rows = summary_csv(check(read_submission(tmp_path / "sub"), round_, "strict"), round_).splitlines()
     assert header == ",".join(columns(round_))
     for row in rows:
         assert row.startswith('"')
@@ -93,7 +94,7 @@ def test_a_tree_without_its_files_still_has_a_record(make_plan: MakePlan, tmp_pa
         path.write_bytes(b"\xff\x00")
     (tmp_path / "sub" / plan.base / "systems" / f"{plan.system}.json").write_text("[]")
     round_ = find_round("v5.1")
-    records = records_of(read_submission(tmp_path / "sub"), round_)
-    assert [record.result for record in records] == [None, None]
-    assert len(json.loads(summary_json(records, round_))) == 2
-    assert summary_csv(records, round_).count("\n") == 3
+    report = check(read_submission(tmp_path / "sub"), round_, "strict")
+    assert [each.record.result for each in report.results()] == [None, None]
+    assert len(json.loads(summary_json(report, round_))) == 2
+    assert summary_csv(report, round_).count("\n") == 3

@@ -32,6 +32,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
         The benchmark's metric, and its value as accuracy.txt writes it.
     location
         The result's directory, relative to the submission.
+    loadgen_errors
+        How many errors LoadGen wrote into the performance log.
     """
 
     organization: str
@@ -61,6 +63,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     notes: str
     weight_data_types: str
     has_power: bool
+    loadgen_errors: int
 
 
 def record_of(case: ResultCase) -> Record:
@@ -94,7 +97,8 @@ def record_of(case: ResultCase) -> Record:
         accelerators_per_node=text("accelerators_per_node"),
         framework=text("framework"),
         operating_system=text("operating_system"),
-        notes=text("hw_notes"),
+        notes=". ".join(filter(None, (text("hw_notes"), text("sw_notes")))),
         weight_data_types=result.measurements.text("weight_data_types"),
         has_power=result.has_power,
+        loadgen_errors=len(log.errors),
     )
