@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf.rules.check import check
-from pytest_mlperf.rules.reading import tree
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round
 from tests.rules.submissions import BASES, submission
@@ -69,7 +68,7 @@ def test_the_order_of_names_on_the_disk_does_not_matter(
         def __exit__(self, *_: object) -> None:
             pass
 
-    monkeypatch.setattr(tree.os, "scandir", Shuffled)
+    monkeypatch.setattr(os, "scandir", Shuffled)
     for _ in range(3):
         assert judged(it, "strict") == expected
 

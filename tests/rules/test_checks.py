@@ -158,7 +158,7 @@ def deviate(it: Submission, compliance: str) -> None:
     (it.test01 / "accuracy" / "compliance_accuracy.txt").write_text(compliance, "utf-8")
 
 
-BREAKS: list[tuple[str, str, Callable[[Submission], None]]] = [
+BREAKS: list[tuple[str, str, Callable[[Submission], object]]] = [
     ("log-end", "v6.1_open", end_early),
     ("log-end", "v6.1_open", end_accuracy_early),
     ("log-first-line", "v6.1_open", lambda it: _prepend(it.accuracy / DETAIL, "noise\n")),
@@ -232,7 +232,7 @@ def _prepend(path: Path, text: str) -> None:
     ("rule", "base", "change"), [pytest.param(*case, id=f"{case[0]}-{index}") for index, case in enumerate(BREAKS)]
 )
 def test_a_change_breaks_its_rule_and_no_other(
-    rule: str, base: str, change: Callable[[Submission], None], copy_of: Copy
+    rule: str, base: str, change: Callable[[Submission], object], copy_of: Copy
 ) -> None:
     it = copy_of(base)
     change(it)
@@ -253,7 +253,7 @@ def test_accuracies_that_are_close_stand_for_equal_responses(copy_of: Copy) -> N
         ("system-division-case", describing(division="Open")),
     ],
 )
-def test_a_note_is_no_error(rule: str, change: Callable[[Submission], None], copy_of: Copy) -> None:
+def test_a_note_is_no_error(rule: str, change: Callable[[Submission], object], copy_of: Copy) -> None:
     it = copy_of("v6.1_open")
     change(it)
     report = judged(it, "strict")
