@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pexpect
@@ -36,6 +38,8 @@ def terminal(sandbox: Sandbox, *arguments: str) -> Iterator[Any]:
         encoding="utf-8",
         timeout=PATIENCE_SECONDS,
         dimensions=(40, 200),
+        # What a shell starts in the background ignores it, and so would the session.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     shown: list[str] = []
     session.logfile_read = type("Log", (), {"write": shown.append, "flush": lambda *_: None})

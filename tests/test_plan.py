@@ -39,6 +39,19 @@ def test_a_plan_of_the_official_edition_counts_what_is_to_be_fetched(benchmarks:
     assert "time: about 0 s for the 0 of 8 runs" in output
 
 
+def test_a_plan_tells_of_an_environment_that_is_not_the_sessions_own(benchmarks: RunSession, tmp_path: Path) -> None:
+    options = ("--scenario=Offline", f"--mlperf-cache={tmp_path / 'cache'}", "--mlperf-plan")
+    unnamed = benchmarks(*options, "-k", "null-needssix or null-null").output
+    assert unnamed.count("environment ") == 1
+    assert "environment six python3." in unnamed
+    assert ": missing; made with --backend needssix or --mlperf-fetch" in unnamed
+    named = benchmarks(*options, "--model=null", "--backend=needssix").output
+    assert ": to be made by the first run, with pip or uv, which fetch its packages" in named
+    nowhere = benchmarks(*options, "--model=null", "--backend=null", "--python-version=3.99").output
+    assert "Python for null: missing, there is no Python 3.99 here" in nowhere
+    assert not (tmp_path / "cache").exists()
+
+
 def test_a_plan_is_made_in_one_process(benchmarks: RunSession) -> None:
     session = benchmarks(*TINY, "--mlperf-plan", "-n", "2")
     assert session.code == pytest.ExitCode.USAGE_ERROR

@@ -88,12 +88,10 @@ def _add_preprocess(tools: Any) -> None:
 
 def _preprocess(options: argparse.Namespace) -> int:
     from pytest_mlperf.datasets.openimages import preprocess
+    from pytest_mlperf.report.progress import Bar
 
-    def tell(done: int, total: int) -> None:
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r{done:,} of {total:,} images" + ("\n" if done == total else ""))
-
-    preprocess(options.dataset, options.output, options.count, options.size, tell)
+    show = Bar(sys.stderr, "preprocessing").update
+    preprocess(options.dataset, options.output, options.count, options.size, show)
     sys.stdout.write(f"{options.count:,} images of {options.size}x{options.size} in {options.output}\n")
     return DONE
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError, RunError
-from pytest_mlperf.provision import device_lease, hold, make_artifact, obtain
+from pytest_mlperf.provision import device_lease, obtain, provide_python
 from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe
     from pytest_mlperf.cases import Case
     from pytest_mlperf.environments.installed import LoadGen, Python
     from pytest_mlperf.results import RunResult
@@ -50,34 +49,7 @@ def mlperf_case(request: pytest.FixtureRequest) -> Case:
 @pytest.fixture(scope="session")
 def python(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitStack) -> Python:
     """The interpreter that has what the case's backend needs."""
-    from pytest_mlperf.environments.provide import Needs, from_store, provide
-    from pytest_mlperf.environments.pythons import Wanted
-
-    settings, backend = mlperf_session.settings, mlperf_session.registry.backend(mlperf_case.backend)
-    needs = Needs(
-        backend=backend.name,
-        device=mlperf_case.device,
-        requirements=backend.requirements,
-        wanted=Wanted(settings.python_version or (), settings.python_version_min or ()),
-        venv=settings.venv,
-        compiler=settings.loadgen_compiler,
-        loadgen_src=settings.loadgen_src,
-        fetch=settings.fetch,
-    )
-
-    def make(recipe: Recipe) -> Path:
-        from pytest_mlperf.report.progress import Terminal
-
-        Terminal(mlperf_session.config).write_line(f"  making {recipe.name}; it is kept in the cache")
-        return make_artifact(mlperf_session, recipe, mlperf_case).path
-
-    get = from_store(mlperf_session.store, make)
-
-    def get_and_hold(recipe: LocalRecipe) -> Path:
-        get(recipe)
-        return hold(mlperf_session, recipe, _mlperf_uses, lambda: make_artifact(mlperf_session, recipe, mlperf_case))
-
-    return provide(needs, get_and_hold)
+    return provide_python(mlperf_session, mlperf_case, _mlperf_uses)
 
 
 @pytest.fixture(scope="session")
@@ -262,9 +234,11 @@ def _sources(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadgen: LoadGen) -> RunSpec:
     from pytest_mlperf.directories import run_directory
+    from pytest_mlperf.round_in_force import round_settings
     from pytest_mlperf.worker.protocol import RunSpec
 
-    settings = session.settings
+    settings, benchmark = session.settings, session.registry.benchmark(case.benchmark)
+    found = session.round_of(case)
     return RunSpec(
         benchmark=session.registry.benchmarks[case.benchmark].value,
         backend=session.registry.backends[case.backend].value,
@@ -275,7 +249,8 @@ def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadg
         model=str(model.path.absolute()),
         dataset=str(dataset.absolute()),
         output=str(run_directory(session.directory, case.id, case.mode).absolute()),
-        sample_count=settings.sample_count(session.registry.benchmark(case.benchmark).dataset_size),
+        sample_count=settings.sample_count(benchmark.dataset_size),
+        round=round_settings(found, benchmark.official_name) if found else None,
         user_conf=str(settings.user_conf) if settings.user_conf else None,
         test_query_count=settings.test_query_count,
         min_duration=settings.min_duration,

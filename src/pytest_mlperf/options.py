@@ -125,6 +125,13 @@ def python_version(text: str) -> tuple[int, ...]:
     return tuple(map(int, numbers))
 
 
+def round_name(text: str) -> str:
+    """Parse the name of a round, with or without the v; one that does not exist is an OptionError."""
+    from pytest_mlperf.rules.round import find_round  # msgspec: no session without the option pays for it
+
+    return find_round(text).name
+
+
 def venv_name(text: str) -> str:
     """Parse a name of a virtual environment."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
@@ -142,7 +149,12 @@ def _number(text: str) -> float:
 OPTIONS = (
     Option("--model", "NAME", "benchmarks to run", many=True),
     Option("--implementation", "NAME", "who feeds LoadGen", many=True),
-    Option("--backend", "NAME", "runtimes to run them on", many=True),
+    Option(
+        "--backend",
+        "NAME",
+        "runtimes to run them on; one that is not installed gets an environment of its own",
+        many=True,
+    ),
     Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
     Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
     Option("--mode", "NAME", "accuracy, performance", many=True),
@@ -152,6 +164,12 @@ OPTIONS = (
         f"short: seconds, at most {SHORT_SAMPLES} samples in accuracy, labelled short (default); "
         "official: the round's duration, sample counts and whole data set",
         choices=("short", "official"),
+    ),
+    Option(
+        "--round",
+        "ROUND",
+        "the MLPerf round whose rules count: v4.0, v5.1; default: the newest that has all selected benchmarks",
+        round_name,
     ),
     Option(
         "--test-query-count",
@@ -210,7 +228,7 @@ OPTIONS = (
     Option(
         "--mlperf-fetch",
         "",
-        "fetch official models and data sets that are neither named nor in the cache, once",
+        "fetch official models and data sets that are neither named nor in the cache, and what runtimes need, once",
         yes,
         switch=True,
     ),
@@ -244,6 +262,7 @@ class Settings:
 
     selection: Selection
     run_length: str
+    round: str | None
     test_query_count: int | None
     min_duration: float | None
     num_threads: int | None

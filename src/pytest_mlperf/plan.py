@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.benchmarks.base import MissingFile, Remote
 from pytest_mlperf.durations import estimate, key, read_durations
+from pytest_mlperf.errors import RequirementError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,21 +21,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Need:
-    """One file or data set: what it is, where it stands, and what fetching it weighs in bytes."""
+    """One file, data set or environment: what it is, where it stands, and what fetching it weighs in bytes."""
 
     what: str
     state: str
     to_fetch: int = 0
 
 
-def needs_of(session: MLPerfSession, case: Case) -> tuple[Need, Need]:
-    """Return a case's model and data set."""
+def needs_of(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
+    """Return a case's model and data set, and its environment where that is not the session's own."""
     benchmark = session.registry.benchmark(case.benchmark)
     model_format = session.registry.backend(case.backend).model_format
     count = session.settings.sample_count(benchmark.dataset_size)
     model = benchmark.find_model(model_format, session.settings.model_path)
     dataset = benchmark.find_dataset(session.settings.dataset_path, count)
-    return _need(session, "model", model), _need(session, "data set", dataset)
+    environment = _environment(session, case)
+    return (*environment, _need(session, "model", model), _need(session, "data set", dataset))
 
 
 def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
@@ -53,6 +55,26 @@ def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
     yield f"to fetch: {total / 1e6:,.0f} MB" if total else "to fetch: nothing"
     yield f"free in the cache {session.store.root}: {_free(session.store.root) / 1e9:,.0f} GB"
     yield f"time: {_minutes(sum(known))} for the {len(known)} of {len(cases)} runs that this machine has done before"
+
+
+def _environment(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
+    from pytest_mlperf.environments.provide import environment
+
+    needs = session.python_needs(case)
+    try:
+        recipe = environment(needs)
+    except RequirementError as error:
+        return (Need(f"Python for {case.backend}", f"missing, {error.what}"),)
+    if recipe is None:
+        return ()
+    artifact = session.store.find(recipe)
+    if artifact is not None:
+        state = f"in the cache, {artifact.manifest.size / 1e6:,.1f} MB"
+    elif needs.may_install:
+        state = "to be made by the first run, with pip or uv, which fetch its packages"
+    else:
+        state = f"missing; made with --backend {case.backend} or --mlperf-fetch"
+    return (Need(f"environment {recipe.name}", state),)
 
 
 def _need(session: MLPerfSession, kind: str, found: Path | Recipe | Remote | MissingFile) -> Need:

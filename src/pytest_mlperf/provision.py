@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.errors import CacheError, FetchError, MLPerfError, OfflineError
+from pytest_mlperf.errors import CacheError, FetchError, MLPerfError, OfflineError, RequirementError
 from pytest_mlperf.options import CACHE_VARIABLE
 
 if TYPE_CHECKING:
@@ -18,10 +18,11 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
     from pytest_mlperf.artifacts.locks import Holder
-    from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe
     from pytest_mlperf.artifacts.store import Artifact
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.cases import Case
+    from pytest_mlperf.environments.installed import Python
     from pytest_mlperf.session import MLPerfSession
 
 
@@ -49,6 +50,33 @@ def obtain(
     return hold(session, recipe, uses, make)
 
 
+def provide_python(session: MLPerfSession, case: Case, uses: ExitStack) -> Python:
+    """Return an interpreter that has what a case's backend needs; skip the item where it is not to be had unasked."""
+    from pytest_mlperf.environments.provide import from_store, provide
+
+    needs = session.python_needs(case)
+
+    def make(recipe: LocalRecipe) -> Path:
+        from pytest_mlperf.report.progress import Terminal
+
+        if recipe not in session.unfetched:
+            Terminal(session.config).write_line(f"  making {recipe.name}; it is kept in the cache")
+        return make_artifact(session, recipe, case).path
+
+    get = from_store(session.store, make, install=needs.may_install)
+
+    def get_and_hold(recipe: LocalRecipe) -> Path:
+        get(recipe)
+        return hold(session, recipe, uses, lambda: make_artifact(session, recipe, case))
+
+    try:
+        return provide(needs, get_and_hold)
+    except RequirementError as error:
+        if needs.may_install or session.nothing_can_run:
+            raise
+        pytest.skip(str(error))
+
+
 def hold(session: MLPerfSession, recipe: Recipe, uses: ExitStack, make: Callable[[], Artifact]) -> Path:
     """Return the place of an artifact that nothing removes before the session's end."""
     while True:
@@ -60,7 +88,7 @@ def hold(session: MLPerfSession, recipe: Recipe, uses: ExitStack, make: Callable
 def _without(session: MLPerfSession, found: MissingFile | Remote, case: Case, error: type[MLPerfError]) -> NoReturn:
     """Skip an item that lacks a file, or fail it where all do."""
     missing = "; ".join(map(str, session.missing(case) or [found]))
-    if session.missing_is_error:
+    if session.nothing_can_run:
         raise error(
             f"{case.benchmark} cannot run",
             f"missing: {missing}",
@@ -87,6 +115,9 @@ def make_artifact(session: MLPerfSession, recipe: Recipe, case: Case) -> Artifac
             hint = offline if isinstance(error, OfflineError) else "A mirror is named with --mlperf-mirror URL|DIR."
             session.unfetched[recipe] = type(error)(error.what, error.found, f"{error.fix}\n{hint}")
             raise session.unfetched[recipe] from error
+        except RequirementError as error:
+            session.unfetched[recipe] = error
+            raise
 
 
 @contextmanager

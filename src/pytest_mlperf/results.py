@@ -19,6 +19,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         The case's id, as in the node id.
     run_length
         ``short`` or ``official``: short, too, when the run lacks something of official length.
+    round
+        The round whose rules it was run by: ``v5.1``; empty for a benchmark that is in none.
     verdict
         For the table: ``VALID``, ``INVALID``; ``reached``, ``below target``, ``not comparable``; ``failed``.
     findings
@@ -39,6 +41,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     run_length: str
     verdict: str
+    round: str = ""
     accuracy: Accuracy | None = None
     performance: Performance | None = None
     findings: tuple[Finding, ...] = ()

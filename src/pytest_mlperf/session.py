@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.artifacts.store import Store
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
+    from pytest_mlperf.environments.provide import Needs
     from pytest_mlperf.errors import MLPerfError
+    from pytest_mlperf.rules.round import Round
 
 #: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
 DOUBLE_INTERRUPT_SECONDS = 3.0
@@ -45,7 +47,7 @@ class MLPerfSession:
     unreported
         Why --mlperf-json could not be written at the end, if so.
     unfetched
-        Why what was to be fetched could not be had: other items do not try again.
+        Why what was to be fetched or made could not be had: other items do not try again.
     """
 
     config: pytest.Config
@@ -80,9 +82,9 @@ class MLPerfSession:
         return Store(settings.cache or default_cache_dir({}), __version__, network)
 
     @cached_property
-    def missing_is_error(self) -> bool:
-        """Whether nothing of what was selected can run for want of files; planning alone does not ask."""
-        return bool(self.wanted) and all(map(self.missing, self.wanted))
+    def nothing_can_run(self) -> bool:
+        """Whether none of the cases that were selected has its files and its runtime: that is an error, no skip."""
+        return bool(self.wanted) and not any(map(self._can_run, self.wanted))
 
     def check_selection(self) -> None:
         """Refuse options that select nothing, though each of their values exists.
@@ -114,6 +116,23 @@ class MLPerfSession:
         if self.settings.json is not None:
             require_file(self.settings.json, "--mlperf-json")
 
+    def round_of(self, case: Case) -> Round | None:
+        """Return the round that a case is run by, or None: its benchmark is in none.
+
+        Raises
+        ------
+        OptionError
+            The round of --round does not have the benchmark.
+        """
+        from pytest_mlperf.round_in_force import round_in_force
+
+        named = {each: self.registry.benchmark(each).official_name for each in {case.benchmark, *self._benchmarks}}
+        return round_in_force(named[case.benchmark], frozenset(named.values()), self.settings.round)
+
+    @property
+    def _benchmarks(self) -> frozenset[str]:
+        return frozenset(case.benchmark for case in self.wanted)
+
     def marks(self, case: Case) -> tuple[str, str]:
         """Return the marks of a case's item."""
         return self.registry.benchmark(case.benchmark).edition, case.mode
@@ -135,6 +154,32 @@ class MLPerfSession:
             if isinstance(file, MissingFile)
             or (isinstance(file, Remote) and not self.settings.fetch and not self._is_cached(file.recipe))
         ]
+
+    def python_needs(self, case: Case) -> Needs:
+        """Return what a case needs of an interpreter; one may be made for a backend that the user named."""
+        from pytest_mlperf.environments.provide import Needs
+        from pytest_mlperf.environments.pythons import Wanted
+
+        settings, backend = self.settings, self.registry.backend(case.backend)
+        return Needs(
+            backend=backend.name,
+            device=case.device,
+            requirements=backend.requirements,
+            wanted=Wanted(settings.python_version or (), settings.python_version_min or ()),
+            venv=settings.venv,
+            compiler=settings.loadgen_compiler,
+            loadgen_src=settings.loadgen_src,
+            install=settings.fetch or case.backend in settings.selection.backend,
+        )
+
+    def _can_run(self, case: Case) -> bool:
+        """Say whether a case has its files and its runtime, or may have them fetched."""
+        from pytest_mlperf.environments.provide import environment
+
+        if self.missing(case):
+            return False
+        needs = self.python_needs(case)
+        return needs.may_install or (recipe := environment(needs)) is None or self._is_cached(recipe)
 
     def _is_cached(self, recipe: Recipe) -> bool:
         if recipe not in self._cached:  # looking at thousands of images again for every case takes seconds

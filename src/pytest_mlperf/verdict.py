@@ -153,6 +153,7 @@ def _result(
         mode=case.mode,
         run_length=run_length,
         verdict=verdict,
+        round=run.spec.round.name if run.spec.round else "",
         accuracy=accuracy,
         performance=performance,
         findings=findings,

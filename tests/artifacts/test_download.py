@@ -322,6 +322,17 @@ def test_too_little_room_is_told_before_the_first_byte(web: Web, tmp_path: Path)
     assert names(tmp_path) == []
 
 
+def test_what_is_here_of_a_set_needs_no_room_again(web: Web, tmp_path: Path) -> None:
+    web.files.update({f"/{number}": SMALL for number in range(4)})
+    files = [RemoteFile(str(number), (f"{web.url}/{number}",)) for number in range(4)]
+    half_of_the_disk = shutil.disk_usage(tmp_path).free // 2
+    with pytest.raises(CacheError, match=r"no room for four\n"):
+        fetch_many(files, tmp_path, QUICK, name="four", typical_size=half_of_the_disk)
+    assert web.requests == []
+    fetch_many(files[:3], tmp_path, QUICK)
+    assert len(fetch_many(files, tmp_path, QUICK, name="four", typical_size=half_of_the_disk)) == 4
+
+
 def declare_only(length: int) -> Fault:
     def answer(handler: object, content: bytes) -> None:
         handler.send_response(200)  # type: ignore[attr-defined]

@@ -15,12 +15,13 @@ from pytest_mlperf.datasets import openimages_recipe
 from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
 from pytest_mlperf.datasets.openimages import OpenImagesSamples
 from pytest_mlperf.datasets.openimages_recipe import LIST, AnnotationsRecipe, CalibrationRecipe, OpenImagesRecipe
-from pytest_mlperf.errors import DatasetError, FetchError, MLPerfError
+from pytest_mlperf.errors import CacheError, DatasetError, FetchError, MLPerfError
 from tests.artifacts import standins
 from tests.artifacts.web import QUICK, Web, status
 from tests.standins.mlperf_test_standins import files_as_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_mlperf.datasets.openimages_recipe import OpenImagesFiles
@@ -117,6 +118,21 @@ def test_an_image_that_changed_since_it_was_first_fetched_is_an_error(
     web.files[f"/validation/{IN_ORDER[0]}"] = standins.jpeg(1000)
     with pytest.raises(FetchError, match="when it was fetched on"):
         store.get(recipe)
+
+
+def test_a_disk_without_room_for_the_images_is_told_before_the_first(
+    files: OpenImagesFiles, store: Store, web: Web, make_disk: Callable[[str], Path]
+) -> None:
+    enough = 12 * openimages_recipe.MEAN_IMAGE_BYTES // 1024
+    small = replace(store, root=make_disk(f"{enough // 2}k") / "cache")
+    with pytest.raises(CacheError, match=r"no room for openimages validation 12\n2,736,000 bytes are needed, "):
+        small.get(OpenImagesRecipe(12, files))
+    assert [request.path for request in web.requests] == [standins.official_path(files.annotations)]
+    assert small.find(OpenImagesRecipe(12, files)) is None
+    # The stand-ins weigh much less than what they stand for.
+    assert small.get(OpenImagesRecipe(4, files)).path.is_dir()
+    large = replace(store, root=make_disk(f"{2 * enough}k") / "cache")
+    assert large.get(OpenImagesRecipe(12, files)).path.is_dir()
 
 
 def test_more_images_than_there_are_cannot_be_had(files: OpenImagesFiles, store: Store) -> None:

@@ -1,4 +1,4 @@
-"""A package that is missing or too old is a broken item that says what to install, before the run."""
+"""A package that is missing or too old, and must not be fetched, is a broken item that says what to install."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_package_that_is_missing(tiny: Tiny, tmp_path: Path, package: str) -> 
     what, requirement = PACKAGES[package]
     path = without(package, tmp_path / "packages")
     # -S: the interpreter's own directory of packages is not looked at.
-    session = tiny.run(python=(sys.executable, "-S"), PYTHONPATH=path)
+    session = tiny.run("--mlperf-offline", python=(sys.executable, "-S"), PYTHONPATH=path)
     tiny.refuses(session, what, f"expected: {requirement}", "found: nothing", "-m pip install", package)
     assert not tiny.output.exists()
 
@@ -56,7 +56,7 @@ def test_a_package_that_is_missing(tiny: Tiny, tmp_path: Path, package: str) -> 
 def test_a_package_that_is_too_old(tiny: Tiny, tmp_path: Path, package: str) -> None:
     what, requirement = PACKAGES[package]
     old = write_metadata(tmp_path / "old", package, "1.2.3")
-    session = tiny.run(PYTHONPATH=f"{old}:{Path(pytest_mlperf.__file__).parents[1]}")
+    session = tiny.run("--mlperf-offline", PYTHONPATH=f"{old}:{Path(pytest_mlperf.__file__).parents[1]}")
     tiny.refuses(session, what, f"expected: {requirement}", "1.2.3, in", "-m pip install", package)
     assert not tiny.output.exists()
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import time
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pexpect
 import pytest
 
 from pytest_mlperf.benchmarks.retinanet import TINY
@@ -138,6 +140,18 @@ def test_the_command_makes_a_data_set_that_a_session_runs_on(tmp_path: Path, ben
         "--dataset-size=4",
     )
     assert benchmarks(*options, f"--dataset-path={out}").outcomes().startswith("1 passed")
+
+
+def test_the_command_shows_a_bar_at_a_terminal(tmp_path: Path) -> None:
+    scenes = tmp_path / "scenes"
+    generate(scenes, "validation", COUNT)
+    arguments = ["-m", "pytest_mlperf.cli", "preprocess", str(scenes), str(tmp_path / "out"), f"--count={COUNT}"]
+    shown, code = pexpect.run(
+        " ".join([sys.executable, *arguments, f"--size={SIZE}"]), encoding="utf-8", withexitstatus=True
+    )
+    assert code == 0, shown
+    assert re.search(r"\[(#{27}\.{3}|#{2}\.{28})\] preprocessing, (64|6)/70 samples", shown), shown
+    assert re.search(r"\[#{30}\] preprocessing, 70/70 samples, [\d,.e+]+/s\s", shown), shown
 
 
 def test_the_command_refuses_what_is_no_data_set_without_a_traceback(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -13,14 +14,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.artifacts.store import Store
+from pytest_mlperf.environments.commands import clean_environment
 from pytest_mlperf.environments.compiler import Compiler
-from pytest_mlperf.environments.installer import clean_environment
+from pytest_mlperf.environments.distribution import install_headers
 from pytest_mlperf.environments.loadgen import LoadGenRecipe, find_checkout
 from pytest_mlperf.environments.pythons import running
 from pytest_mlperf.environments.requirements import loadgen_version
 from pytest_mlperf.errors import RequirementError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import RunSession
@@ -74,6 +77,16 @@ def test_the_key_holds_compiler_python_and_loadgen(tmp_path: Path) -> None:
     assert len({store.path(one) for one in (here, *others)}) == 5
 
 
+def test_a_python_without_headers_is_told_before_anything_is_built(tmp_path: Path) -> None:
+    (tmp_path / "python").write_text(f"#!/bin/sh\necho '{tmp_path / 'include'}'\n")
+    (tmp_path / "python").chmod(0o755)
+    bare = replace(running(), executable=str(tmp_path / "python"), version="3.12.1")
+    with pytest.raises(RequirementError, match="LoadGen cannot be built for Python 3") as error:
+        Store(tmp_path / "cache").get(LoadGenRecipe(bare, GCC, "6.0.17"))
+    assert f"no Python.h in {tmp_path / 'include'}" in error.value.found
+    assert f"install them: {install_headers('3.12')} (as root)" in error.value.fix
+
+
 def run_null(benchmarks: RunSession, report: Path, cache: Path, *options: str) -> tuple[str, dict[str, Any]]:
     session = benchmarks(*NULL, "--mlperf-cache", str(cache), "--mlperf-json", str(report), *options)
     assert session.outcomes() == "1 passed, 1 deselected", session.output
@@ -96,6 +109,24 @@ def test_gcc_builds_the_source_distribution_once(benchmarks: RunSession, tmp_pat
     output, again = run_null(benchmarks, report, cache, "--loadgen-compiler", "gcc")
     assert "making" not in output
     assert again == versions
+
+
+@pytest.mark.slow  # fetches some 100 MB, and builds its own C++ library before LoadGen
+def test_clang_builds_it_too(
+    benchmarks: RunSession, tmp_path: Path, pip_installed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    zig = next(pip_installed("ziglang").glob("ziglang/zig"))
+    (tmp_path / "bin").mkdir()
+    for name, as_what in (("clang", "cc"), ("clang++", "c++")):
+        (tmp_path / "bin" / name).write_text(f'#!/bin/sh\nexec "{zig}" {as_what} "$@"\n')
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("ZIG_GLOBAL_CACHE_DIR", str(tmp_path / "zig"))
+    cache = tmp_path / "cache"
+    _, versions = run_null(benchmarks, tmp_path / "report.json", cache, "--loadgen-compiler", "clang")
+    assert versions["loadgen_built"].startswith(f"source distribution {loadgen_version()}, clang version ")
+    (library,) = cache.glob("environment/*/content/lib/python3*/site-packages/mlperf_loadgen*.so")
+    assert versions["loadgen_built"].partition(", ")[2].encode() in library.read_bytes()
 
 
 @pytest.mark.slow

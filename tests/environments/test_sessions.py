@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 from pytest_mlperf.environments.pythons import WORKER_PYTHON, Interpreter, find_interpreters
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import RunSession
@@ -74,21 +76,75 @@ def test_a_python_that_is_not_here_is_a_broken_item_with_advice(benchmarks: RunS
 NEEDS_SIX = ("--model=null", "--backend=needssix", "--scenario=Offline", "--mode=accuracy", "--dataset-size=8")
 
 
-def test_a_backend_that_is_not_installed_is_an_error_when_nothing_may_be_fetched(
-    benchmarks: RunSession, tmp_path: Path
-) -> None:
-    session = benchmarks(*NEEDS_SIX, f"--mlperf-cache={tmp_path / 'cache'}")
+#: As nobody selects them: by a part of their names, which is no wish for a backend.
+UNNAMED = ("--scenario=Offline", "--mode=accuracy", "--dataset-size=8", "-rs")
+
+
+def test_a_backend_that_is_not_installed_is_an_error_offline(benchmarks: RunSession, tmp_path: Path) -> None:
+    session = benchmarks(*NEEDS_SIX, f"--mlperf-cache={tmp_path / 'cache'}", "--mlperf-offline")
     assert session.outcomes().endswith("1 error"), session.output
     assert "the backend needssix needs the package six" in session.output
+    assert "or have an environment made for it in the cache: leave out --mlperf-offline once" in session.output
     assert "Traceback" not in session.output
 
 
-@pytest.mark.slow
-def test_a_backend_that_is_not_installed_gets_an_environment_when_fetching_is_allowed(
+def test_a_backend_that_nobody_named_is_skipped_with_the_words_that_get_it(
     benchmarks: RunSession, tmp_path: Path
 ) -> None:
-    options = (*NEEDS_SIX, f"--mlperf-cache={tmp_path / 'cache'}")
-    session = benchmarks(*options, "--mlperf-fetch")
+    cache = f"--mlperf-cache={tmp_path / 'cache'}"
+    session = benchmarks(*UNNAMED, cache, "-k", "null-needssix or null-null")
+    assert session.outcomes().startswith("1 passed, 1 skipped"), session.output
+    assert "the backend needssix needs the package six" in session.output
+    assert "or have an environment made for it in the cache: --backend needssix" in session.output
+    assert not list((tmp_path / "cache").glob("environment/*"))
+
+
+def test_a_session_in_which_no_backend_is_installed_is_not_green(benchmarks: RunSession, tmp_path: Path) -> None:
+    session = benchmarks(*UNNAMED, f"--mlperf-cache={tmp_path / 'cache'}", "-k", "null-needssix")
+    assert session.outcomes().endswith("1 error"), session.output
+    assert "or have an environment made for it in the cache: --backend needssix" in session.output
+
+
+@pytest.mark.slow
+def test_a_backend_that_the_user_named_gets_an_environment_that_later_sessions_have(
+    benchmarks: RunSession, tmp_path: Path
+) -> None:
+    cache = f"--mlperf-cache={tmp_path / 'cache'}"
+    session = benchmarks(*NEEDS_SIX, cache)
     assert session.outcomes().startswith("1 passed"), session.output
-    again = benchmarks(*options, "--mlperf-fetch", "--mlperf-offline")
-    assert again.outcomes().startswith("1 passed"), again.output
+    assert "making six python" in session.output
+    offline = benchmarks(*NEEDS_SIX, cache, "--mlperf-offline")
+    assert offline.outcomes().startswith("1 passed"), offline.output
+    unnamed = benchmarks(*UNNAMED, cache, "-k", "null-needssix")
+    assert unnamed.outcomes().startswith("1 passed"), unnamed.output
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.version_info >= (3, 13), reason="numpy below 2 has no wheel for this Python")
+def test_backends_whose_requirements_conflict_run_side_by_side_in_one_session(
+    benchmarks: RunSession, tmp_path: Path
+) -> None:
+    session = benchmarks(
+        *("--model=null,retinanet-tiny", "--backend=oldnumpy,onnxruntime", "--scenario=Offline", "--mode=accuracy"),
+        *("--dataset-size=8", f"--mlperf-cache={tmp_path / 'cache'}", f"--mlperf-json={tmp_path / 'report.json'}"),
+    )
+    assert session.outcomes().startswith("2 passed"), session.output
+    results = json.loads((tmp_path / "report.json").read_text())["results"]
+    found = {result["case"]: result["versions"]["numpy"] for result in results}
+    assert found.pop("retinanet-tiny-onnxruntime-cpu-Offline") == version("numpy")
+    assert int(version("numpy").partition(".")[0]) >= 2
+    [(case, older)] = found.items()
+    assert (case, older.partition(".")[0]) == ("null-oldnumpy-cpu-Offline", "1")
+
+
+@pytest.mark.slow
+def test_uv_makes_the_environment_where_it_is_installed(
+    benchmarks: RunSession, tmp_path: Path, pip_installed: Callable[[str], Path]
+) -> None:
+    path = os.pathsep.join([str(pip_installed("uv") / "bin"), os.environ["PATH"]])
+    options = ("--model=null", "--backend=null", "--scenario=Offline", "--mode=accuracy", "--mlperf-venv=lab")
+    session = benchmarks(*options, f"--mlperf-cache={tmp_path / 'cache'}", PATH=path)
+    assert session.outcomes().startswith("1 passed"), session.output
+    packages = (tmp_path / "cache").glob("environment/lab*/content/lib/python3*/site-packages/*.dist-info")
+    installers = {package.name.partition("-")[0]: (package / "INSTALLER").read_text() for package in packages}
+    assert installers == dict.fromkeys(["mlcommons_loadgen", "msgspec", "numpy", "pillow"], "uv")

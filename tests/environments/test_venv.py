@@ -11,6 +11,7 @@ import zipfile
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pytest_mlperf.artifacts.sources import Network
@@ -21,6 +22,7 @@ from pytest_mlperf.environments.pythons import Wanted, running
 from pytest_mlperf.environments.sources import link_sources
 from pytest_mlperf.environments.venv import VenvRecipe, executable, version_in
 from pytest_mlperf.errors import OfflineError, RequirementError
+from tests.sandbox import command_line, wait_until
 
 SOURCE = Path(__file__).parents[2] / "src"
 
@@ -104,6 +106,12 @@ def test_an_interpreter_without_venv_is_told(tmp_path: Path) -> None:
     assert "No module named venv" in error.value.found
 
 
+def commands_with(text: str) -> list[list[str]]:
+    """Return the command lines on this machine that have a text."""
+    lines = [command_line(process) for process in psutil.process_iter()]
+    return [line for line in lines if text in " ".join(line)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.1, 0.4, 0.8, 1.2])
 def test_a_kill_while_it_is_made_leaves_nothing_that_is_used(tmp_path: Path, seconds: float) -> None:
@@ -119,6 +127,7 @@ def test_a_kill_while_it_is_made_leaves_nothing_that_is_used(tmp_path: Path, sec
     time.sleep(seconds)
     child.send_signal(signal.SIGKILL)
     child.wait()
+    wait_until(lambda: not commands_with(str(tmp_path)), "the end of what it had started")
     store, lab = Store(tmp_path / "cache"), recipe(tmp_path)
     before = store.find(lab)
     assert before is None or says(executable(before.path), "import answer") == ""
@@ -141,15 +150,41 @@ def test_other_pythons_packages_and_names_are_other_entries(tmp_path: Path) -> N
     assert len({store.path(one) for one in recipes}) == len(recipes)
 
 
-def test_nothing_is_installed_unasked() -> None:
-    def never(recipe: object) -> Path:
-        raise AssertionError(recipe)
+def never(recipe: object) -> Path:
+    raise AssertionError(recipe)
 
+
+def test_nothing_is_installed_unasked(tmp_path: Path) -> None:
     needs = Needs("tf", "cpu", ("no-such-package>=1",), Wanted())
-    with pytest.raises(RequirementError, match="--mlperf-venv NAME"):
-        provide(needs, never)
+    with pytest.raises(RequirementError, match="made for it in the cache: --backend tf") as error:
+        provide(needs, from_store(Store(tmp_path), never, install=needs.may_install))
+    assert error.value.what == "the backend tf needs the package no-such-package"
     serves = replace(needs, requirements=("numpy>=1.26",), wanted=Wanted(minimum=(3, 8)))
     assert provide(serves, never) == Python(sys.executable, running().version)
+
+
+def test_an_environment_that_is_in_the_cache_is_used_unasked(made: tuple[Store, VenvRecipe]) -> None:
+    def get(recipe: object) -> Path:
+        assert isinstance(recipe, VenvRecipe)
+        assert recipe.label == "answer"
+        return made[0].path(made[1])
+
+    python = provide(Needs("tf", "cpu", ("answer>=1",), Wanted()), get)
+    assert (python.executable, python.foreign) == (str(executable(made[0].path(made[1]))), True)
+
+
+def test_what_cannot_be_installed_is_told_with_the_reason_why_it_was_wanted(tmp_path: Path) -> None:
+    def obtain(recipe: object) -> Path:
+        raise RequirementError("pip cannot install no-such-package", "its last words: no network", "check it")
+
+    needs = Needs("tf", "cpu", ("no-such-package>=1",), Wanted(), install=True)
+    with pytest.raises(RequirementError, match="pip cannot install no-such-package") as error:
+        provide(needs, from_store(Store(tmp_path), obtain, install=needs.may_install))
+    assert "wanted because the backend tf needs the package no-such-package" in error.value.found
+    offline = from_store(Store(tmp_path, network=Network(offline=True)), never, install=True)
+    with pytest.raises(RequirementError, match="leave out --mlperf-offline once") as error:
+        provide(needs, offline)
+    assert "-m pip install 'no-such-package>=1'" in error.value.fix
 
 
 def test_a_named_environment_is_used_though_the_sessions_own_would_serve(made: tuple[Store, VenvRecipe]) -> None:
@@ -168,11 +203,8 @@ def test_a_named_environment_is_used_though_the_sessions_own_would_serve(made: t
 
 
 def test_offline_names_the_environment_that_is_not_there(made: tuple[Store, VenvRecipe], tmp_path: Path) -> None:
-    def never(recipe: object) -> Path:
-        raise AssertionError(recipe)
-
     store, lab = made
     offline = Network(offline=True)
-    assert from_store(replace(store, network=offline), never)(lab) == store.path(lab)
+    assert from_store(replace(store, network=offline), never, install=True)(lab) == store.path(lab)
     with pytest.raises(OfflineError, match="lab python"):
-        from_store(Store(tmp_path, network=offline), never)(lab)
+        from_store(Store(tmp_path, network=offline), never, install=True)(lab)

@@ -172,6 +172,12 @@ class NeedsSix(Null):
         return (inputs["x"],) if six.PY3 else ()
 
 
+class OldNumpy(Null):
+    """Needs a numpy that does not go with that of this project's environment."""
+
+    requirements: ClassVar[tuple[str, ...]] = ("numpy<2",)
+
+
 class Slow(Runtime):
     """Takes 5 ms a sample, sleeping."""
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts.connections import AddressFault, Client, Stopped
 from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile, addresses, is_local, without_secrets
-from pytest_mlperf.artifacts.transfer import Partial, Received, measure, receive
+from pytest_mlperf.artifacts.transfer import Partial, Received, check_room, measure, receive
 from pytest_mlperf.errors import CacheError, FetchError, OfflineError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.pins import Pin
 
 _REPORT_SECONDS = 0.1
+#: The part of an estimated size that is needed for sure.
+_SURELY = 0.8
 _HTML_STARTS = (b"<!doctype html", b"<html")
 
 
@@ -125,7 +127,12 @@ def fetch(
 
 
 def fetch_many(
-    files: Sequence[RemoteFile], directory: Path, network: Network, custody: Custody | None = None, name: str = ""
+    files: Sequence[RemoteFile],
+    directory: Path,
+    network: Network,
+    custody: Custody | None = None,
+    name: str = "",
+    typical_size: int | None = None,
 ) -> list[Fetched]:
     """Return all `files` in `directory`, up to ``network.parallel`` of them fetched at once; see `fetch`.
 
@@ -139,6 +146,9 @@ def fetch_many(
         See `fetch`.
     name
         Of the set, for the progress.
+    typical_size
+        Bytes of a file whose size nobody states. Where it is given, a disk that plainly has no room for what
+        is not here yet is an error before the first byte.
 
     Raises
     ------
@@ -151,6 +161,8 @@ def fetch_many(
         raise ValueError("two of the files have the same name")
     meter, custody = _Meter(network, name, files), custody or Custody()
     with Client(network) as client, _disk_faults(name or str(directory), directory):
+        if typical_size is not None:
+            check_room(name, _least_bytes(files, directory, typical_size), directory)
         jobs = [_Fetch(file, directory, network, custody, client, meter) for file in files]
         with ThreadPoolExecutor(network.parallel, "fetch") as pool:
             futures = [pool.submit(job.run) for job in jobs]
@@ -164,6 +176,11 @@ def fetch_many(
         found = _results(futures)
     meter.finish()
     return found
+
+
+def _least_bytes(files: Sequence[RemoteFile], directory: Path, typical_size: int) -> int:
+    missing = (file for file in files if not (directory / file.name).exists())
+    return round(_SURELY * sum(file.size or typical_size for file in missing))
 
 
 def _results(futures: Sequence[Future[Fetched]]) -> list[Fetched]:

@@ -72,11 +72,12 @@ class Depot:
 
         return fetch_and_unpack(file, self._directory(), into, self.network, self._custody(noted=True), limits)
 
-    def fetch_many(self, files: Sequence[RemoteFile], name: str = "") -> list[Fetched]:
+    def fetch_many(self, files: Sequence[RemoteFile], name: str = "", typical_size: int | None = None) -> list[Fetched]:
         """Fetch many files, see `pytest_mlperf.artifacts.download.fetch_many`, except those that are here already."""
         from pytest_mlperf.artifacts.download import fetch_many
 
-        return fetch_many(files, self._directory(), self.network, self._custody(noted=False), name)
+        custody = self._custody(noted=False)
+        return fetch_many(files, self._directory(), self.network, custody, name, typical_size)
 
     def reject(self, fetched: Fetched) -> None:
         """Delete a file that turned out to be of no use, so that the next attempt fetches it again."""

@@ -167,12 +167,31 @@ def receive(
             _check_same(note, body, partial)
         _check_size(file, body.total)
         total = file.size if body.total is None else body.total
-        _check_room(file, partial, None if total is None else total - body.offset)
+        if total is not None:
+            check_room(file.name, total - body.offset, partial.path.parent)
         if not body.offset:
             partial.begin(Note(address, body.validator, total))
         return _append(file, body, total, partial, client, on_size)
     finally:
         body.close()
+
+
+def check_room(name: str, needed: int, directory: Path) -> None:
+    """Refuse to begin what the disk has no room for.
+
+    Raises
+    ------
+    CacheError
+        Fewer than `needed` bytes are free in `directory`, which is made where missing.
+    """
+    directory.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise CacheError(
+            f"no room for {name}",
+            f"{needed:,} bytes are needed, {free:,} are free in {directory}",
+            "Free some space there, or choose another cache directory.",
+        )
 
 
 def _append(
@@ -262,14 +281,3 @@ def _check_same(note: Note | None, body: Body, partial: Partial) -> None:
 def _check_size(file: RemoteFile, total: int | None) -> None:
     if file.size is not None and total is not None and total != file.size:
         raise AddressFault(f"has {total:,} bytes, not {file.size:,}")
-
-
-def _check_room(file: RemoteFile, partial: Partial, needed: int | None) -> None:
-    partial.path.parent.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(partial.path.parent).free
-    if needed is not None and needed > free:
-        raise CacheError(
-            f"no room for {file.name}",
-            f"{needed:,} bytes are needed, {free:,} are free in {partial.path.parent}",
-            "Free some space there, or choose another cache directory.",
-        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -133,6 +133,9 @@ class Benchmark(ABC):
         The model's inputs and outputs.
     dataset_size
         Samples in the whole data set, which the official target is stated for.
+    official_name
+        Its name in the tables of MLPerf's rounds, which both editions share; empty for what MLPerf has not: no round
+        applies then.
     """
 
     name: str
@@ -142,6 +145,7 @@ class Benchmark(ABC):
     model_formats: tuple[str, ...]
     contract: Contract
     dataset_size: int
+    official_name: str = field(default="", kw_only=True)
 
     @abstractmethod
     def metric(self, samples: int) -> Metric:

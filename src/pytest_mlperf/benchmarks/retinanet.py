@@ -126,8 +126,6 @@ OFFICIAL_FILES = OfficialFiles(
     },
     openimages=openimages_recipe.OFFICIAL,
 )
-#: The validation images that MLPerf uses weigh some 7 GB; nobody states the bytes of a part.
-MEAN_IMAGE_MEGABYTES = 0.285
 
 
 @dataclass(frozen=True)
@@ -155,11 +153,12 @@ class OfficialRetinaNet(RetinaNet):
 
     def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | Remote | MissingFile:
         """Return the directory that the user named, or the recipe of the first `count` published images."""
+        weight = count * openimages_recipe.MEAN_IMAGE_BYTES
         return named or Remote(
             openimages_recipe.OpenImagesRecipe(count, self.files.openimages),
             "the OpenImages validation images with annotations/openimages-mlperf.json",
-            f"{count:,} JPEG files, some {_estimate(count * MEAN_IMAGE_MEGABYTES)}",
-            round(1e6 * count * MEAN_IMAGE_MEGABYTES),
+            f"{count:,} JPEG files, some {_estimate(weight / 1e6)}",
+            weight,
             "--dataset-path DIR",
         )
 
@@ -204,6 +203,7 @@ class TinyRetinaNet(RetinaNet):
 OFFICIAL = OfficialRetinaNet(
     name="retinanet",
     edition="official",
+    official_name="retinanet",
     loadgen_model="retinanet",
     scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
     model_formats=("onnx",),
@@ -215,6 +215,7 @@ OFFICIAL = OfficialRetinaNet(
 TINY = TinyRetinaNet(
     name="retinanet-tiny",
     edition="tiny",
+    official_name="retinanet",
     loadgen_model="retinanet",
     scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
     model_formats=("onnx",),

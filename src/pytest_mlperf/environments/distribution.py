@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 OS_RELEASE = Path("/etc/os-release")
 
-#: By the distribution's ID or ID_LIKE (os-release(5)): the command, and its names of Python, g++ and clang.
+
+class _Names(NamedTuple):
+    """The command that installs, and the names of what it installs; `headers` follows Python's."""
+
+    command: str
+    python: str
+    headers: str
+    gcc: str
+    clang: str = "clang"
+
+
+#: By the distribution's ID or ID_LIKE, see os-release(5).
 _COMMANDS = {
-    "debian": ("apt-get install", "python{}", "g++", "clang"),
-    "ubuntu": ("apt-get install", "python{}", "g++", "clang"),
-    "fedora": ("dnf install", "python{}", "gcc-c++", "clang"),
-    "rhel": ("dnf install", "python{}", "gcc-c++", "clang"),
-    "suse": ("zypper install", "python{undotted}", "gcc-c++", "clang"),
-    "arch": ("pacman -S", "python", "gcc", "clang"),
-    "alpine": ("apk add", "python3", "g++", "clang"),
+    "debian": _Names("apt-get install", "python{}", "-dev", "g++"),
+    "ubuntu": _Names("apt-get install", "python{}", "-dev", "g++"),
+    "fedora": _Names("dnf install", "python{}", "-devel", "gcc-c++"),
+    "rhel": _Names("dnf install", "python{}", "-devel", "gcc-c++"),
+    "suse": _Names("zypper install", "python{undotted}", "-devel", "gcc-c++"),
+    "arch": _Names("pacman -S", "python", "", "gcc"),
+    "alpine": _Names("apk add", "python3", "-dev", "g++"),
 }
 
 
@@ -23,19 +35,29 @@ def install_python(version: str, os_release: Path = OS_RELEASE) -> str:
     minor = ".".join(version.split(".")[:2])
     if (names := _names(os_release)) is None:
         return f"uv python install {minor}"
-    command, python, _, _ = names
-    return f"{command} {python.format(minor, undotted=minor.replace('.', ''))}"
+    return f"{names.command} {_python(names, minor)}"
+
+
+def install_headers(version: str, os_release: Path = OS_RELEASE) -> str:
+    """Return the command that installs the headers of the Python `version`, such as ``3.12``, for a person to run."""
+    minor = ".".join(version.split(".")[:2])
+    if (names := _names(os_release)) is None:
+        return f"install the headers of Python {minor}"
+    return f"{names.command} {_python(names, minor)}{names.headers}"
 
 
 def install_compiler(compiler: str, os_release: Path = OS_RELEASE) -> str:
     """Return the command that installs a C++ compiler, for a person to run."""
     if (names := _names(os_release)) is None:
         return f"install {compiler} with its C++ compiler"
-    command, _, gcc, clang = names
-    return f"{command} {clang if 'clang' in compiler else gcc}"
+    return f"{names.command} {names.clang if 'clang' in compiler else names.gcc}"
 
 
-def _names(os_release: Path) -> tuple[str, str, str, str] | None:
+def _python(names: _Names, minor: str) -> str:
+    return names.python.format(minor, undotted=minor.replace(".", ""))
+
+
+def _names(os_release: Path) -> _Names | None:
     try:
         lines = os_release.read_text("utf-8", "replace").splitlines()
     except OSError:

@@ -68,7 +68,7 @@ def installed_version(requirements: Sequence[str], needed_by: str) -> str:
     raise RequirementError(
         f"{needed_by} needs the package {Requirement(first).name}",
         f"expected: {' or '.join(requirements)}; found: {', '.join(others) or 'nothing'}, in {sys.executable}",
-        f"install it: {sys.executable} -m pip install '{first}', or give the case its own: --mlperf-venv NAME",
+        f"install it: {sys.executable} -m pip install '{first}'",
     )
 
 

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.environments.commands import run_command
 from pytest_mlperf.errors import RequirementError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-LAST_LINES = 12
-#: What would let this session's packages into another interpreter.
-_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
-
-
-def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment variables without those that lead to this session's packages."""
-    kept = {name: value for name, value in os.environ.items() if name not in _OURS}
-    return {**kept, "PYTHONNOUSERSITE": "1", **(extra or {})}
 
 
 def install(python: str, packages: Sequence[str]) -> None:
@@ -38,7 +27,7 @@ def install(python: str, packages: Sequence[str]) -> None:
     uv = shutil.which("uv")
     if uv is not None:
         command = [uv, "pip", "install", "--quiet", "--compile-bytecode", "--python", python, *packages]
-        if _run(command, {}).returncode == 0:
+        if run_command(command).code == 0:
             return
     run_pip(python, ["install", "--no-warn-script-location", *packages], f"install {', '.join(packages)}")
 
@@ -58,25 +47,11 @@ def run_pip(python: str, arguments: Sequence[str], what: str, extra: Mapping[str
             f"install one: {sys.executable} -m ensurepip, or uv from its own installer",
         )
     command = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "--no-input", "--quiet"]
-    done = _run([*command, *arguments], extra or {})
-    if done.returncode != 0:
-        lines = [line for line in done.stdout.splitlines() if line.strip() and not line.startswith("WARNING")]
+    done = run_command([*command, *arguments], extra)
+    if done.code != 0:
         raise RequirementError(
             f"pip cannot {what} for {python}",
-            "its last words:\n    " + "\n    ".join(lines[-LAST_LINES:] or ["nothing"]),
+            done.last_words(),
             "check the network, the proxy and the package index (pip config list), and that the versions exist for "
             "this Python",
         )
-
-
-def _run(command: Sequence[str], extra: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        command,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env=clean_environment(extra),
-        check=False,
-    )

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.environments.commands import run_command
+from pytest_mlperf.environments.distribution import install_headers
 from pytest_mlperf.environments.installer import run_pip
 from pytest_mlperf.environments.requirements import LOADGEN
 from pytest_mlperf.errors import RequirementError
@@ -79,8 +81,9 @@ class LoadGenRecipe:
         Raises
         ------
         RequirementError
-            The source cannot be had or compiled; with the compiler's last words.
+            The source cannot be had or compiled, with the compiler's last words; or Python's headers are missing.
         """
+        _check_headers(self.interpreter)
         with tempfile.TemporaryDirectory(prefix="loadgen-") as temporary:
             what = self._requirement
             if self.checkout:
@@ -132,6 +135,19 @@ def wheel(directory: Path) -> Path:
             "give a checkout of mlcommons/inference with --loadgen-src, or leave the option out",
         )
     return wheels[0]
+
+
+def _check_headers(interpreter: Interpreter) -> None:
+    """Refuse a Python without headers before minutes of compiling; distributions pack them apart."""
+    done = run_command([interpreter.executable, "-I", "-c", "import sysconfig; print(sysconfig.get_path('include'))"])
+    place = Path(done.output.strip())
+    if done.code == 0 and not (place / "Python.h").is_file():
+        raise RequirementError(
+            f"LoadGen cannot be built for Python {interpreter}",
+            f"expected: its headers; found: no Python.h in {place}",
+            f"install them: {install_headers(interpreter.version)} (as root), choose another Python with "
+            "--python-version, or leave out --loadgen-compiler and --loadgen-src to use the released wheel",
+        )
 
 
 def _content_hash(directory: Path) -> str:

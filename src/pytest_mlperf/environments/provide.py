@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from packaging.requirements import Requirement
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.recipe import LocalRecipe
     from pytest_mlperf.artifacts.store import Store
+    from pytest_mlperf.environments.pythons import Interpreter
+    from pytest_mlperf.errors import MLPerfError
 
     Get = Callable[[LocalRecipe], Path]
 
@@ -42,8 +44,8 @@ class Needs:
         The name of a virtual environment to use, whatever the session's own environment has.
     compiler, loadgen_src
         Build LoadGen with that compiler, from that checkout.
-    fetch
-        Whether what is missing may be fetched.
+    install
+        Whether an environment may be made for it: the user named the backend, or has what is missing fetched.
     """
 
     backend: str
@@ -53,7 +55,7 @@ class Needs:
     venv: str | None = None
     compiler: str | None = None
     loadgen_src: Path | None = None
-    fetch: bool = False
+    install: bool = False
 
     @property
     def builds_loadgen(self) -> bool:
@@ -63,11 +65,11 @@ class Needs:
     @property
     def may_install(self) -> bool:
         """Whether the user asked for anything that may need another environment: nothing is installed unasked."""
-        return self.fetch or self.wanted != Wanted() or self.venv is not None or self.builds_loadgen
+        return self.install or self.wanted != Wanted() or self.venv is not None or self.builds_loadgen
 
 
 def provide(needs: Needs, get: Get) -> Python:
-    """Return an interpreter with everything that the worker needs; make an environment where that is asked for.
+    """Return an interpreter with everything that the worker needs: the session's own, else one of the cache.
 
     Parameters
     ----------
@@ -79,42 +81,105 @@ def provide(needs: Needs, get: Get) -> Python:
     Raises
     ------
     RequirementError
-        No Python fits, the session's environment lacks something and no other was asked for, or what was asked
-        for cannot be installed or built.
+        No Python fits, or what the session's own environment lacks cannot be had, or must not be.
+    OfflineError
+        From `get`, where the session's own environment was not meant.
     """
-    if not needs.may_install:
-        installed_version(needs.requirements, f"the backend {needs.backend}")
-        return Python(sys.executable, platform.python_version())
     interpreter = choose(needs.wanted, os.environ)
-    own = interpreter == running() and needs.venv is None and not needs.builds_loadgen
-    if own and _serves(needs):
+    own = _means_own(needs, interpreter)
+    lacking = lack(needs) if own else None
+    if own and lacking is None:
         return Python(sys.executable, platform.python_version())
-    requirements = environment_requirements(needs.requirements, needs.device)
+    try:
+        return _in_cache(*_recipes(needs, interpreter), get)
+    except (OfflineError, RequirementError) as error:
+        if lacking is None:
+            raise
+        raise _explained(error, lacking, needs) from error
+
+
+def lack(needs: Needs) -> RequirementError | None:
+    """Return what the session's own environment lacks, in the words of an error; None where it serves."""
+    try:
+        installed_version(needs.requirements, f"the backend {needs.backend}")
+        installed_version([LOADGEN_REQUIREMENT], "LoadGen")
+    except RequirementError as error:
+        return error
+    return None
+
+
+def environment(needs: Needs) -> VenvRecipe | None:
+    """Return how the environment that a case needs is made, but for wheels built here; None where the own serves.
+
+    Raises
+    ------
+    RequirementError
+        No Python fits, or there is no such compiler or checkout.
+    """
+    interpreter = choose(needs.wanted, os.environ)
+    if _means_own(needs, interpreter) and lack(needs) is None:
+        return None
+    return _recipes(needs, interpreter)[0]
+
+
+def _means_own(needs: Needs, interpreter: Interpreter) -> bool:
+    return interpreter == running() and needs.venv is None and not needs.builds_loadgen
+
+
+def _recipes(needs: Needs, interpreter: Interpreter) -> tuple[VenvRecipe, LoadGenRecipe | None]:
     label = needs.venv or Requirement(needs.requirements[0]).name
-    recipe, built = VenvRecipe(interpreter, label, requirements), ""
-    if needs.builds_loadgen:
-        checkout = find_checkout(needs.loadgen_src) if needs.loadgen_src else None
-        build = LoadGenRecipe(interpreter, find_compiler(needs.compiler), loadgen_version(), checkout)
-        built = build.built
-        file = str(wheel(get(build)))
-        recipe = VenvRecipe(interpreter, label, without(requirements, LOADGEN), (file,), (str(build.key()),))
+    recipe = VenvRecipe(interpreter, label, environment_requirements(needs.requirements, needs.device))
+    if not needs.builds_loadgen:
+        return recipe, None
+    checkout = find_checkout(needs.loadgen_src) if needs.loadgen_src else None
+    build = LoadGenRecipe(interpreter, find_compiler(needs.compiler), loadgen_version(), checkout)
+    rest = without(recipe.requirements, LOADGEN)
+    return replace(recipe, requirements=rest, wheel_keys=(str(build.key()),)), build
+
+
+def _in_cache(recipe: VenvRecipe, build: LoadGenRecipe | None, get: Get) -> Python:
+    if build is not None:
+        recipe = replace(recipe, wheels=(str(wheel(get(build))),))
     place = get(recipe)
-    version = version_in(place, LOADGEN) or ""
-    return Python(str(executable(place)), interpreter.version, LoadGen(version, built), foreign=True)
+    loadgen = LoadGen(version_in(place, LOADGEN) or "", build.built if build else "")
+    return Python(str(executable(place)), recipe.interpreter.version, loadgen, foreign=True)
 
 
-def from_store(store: Store, obtain: Get) -> Get:
-    """Return what takes an artifact from `store`, or, where the network may be used, has `obtain` make it.
+def _explained(error: MLPerfError, lacking: RequirementError, needs: Needs) -> RequirementError:
+    """Return the error of an environment that could not be had, with the reason why it was wanted."""
+    if needs.may_install and not isinstance(error, OfflineError):
+        return RequirementError(error.what, f"{error.found}\nwanted because {lacking.what}", error.fix)
+    how = "leave out --mlperf-offline once" if needs.may_install else f"--backend {needs.backend}"
+    return RequirementError(
+        lacking.what, lacking.found, f"{lacking.fix}, or have an environment made for it in the cache: {how}"
+    )
+
+
+def from_store(store: Store, obtain: Get, *, install: bool) -> Get:
+    """Return what takes an artifact from `store`, or has `obtain` make it.
+
+    Parameters
+    ----------
+    store
+        The cache; its network says whether it may be used.
+    obtain
+        Makes what is not there.
+    install
+        Whether anything may be made.
 
     Raises
     ------
     OfflineError
         From the returned function: it is not there, and the network must not be used.
+    RequirementError
+        From the returned function: it is not there, and nothing may be made.
     """
 
     def get(recipe: LocalRecipe) -> Path:
         if (artifact := store.find(recipe)) is not None:
             return artifact.path
+        if not install:
+            raise RequirementError(f"{recipe.name} is not in the cache", f"expected: {store.path(recipe)}")
         if store.network.offline:
             raise OfflineError(
                 f"offline, and {recipe.name} is not in the cache",
@@ -124,12 +189,3 @@ def from_store(store: Store, obtain: Get) -> Get:
         return obtain(recipe)
 
     return get
-
-
-def _serves(needs: Needs) -> bool:
-    try:
-        installed_version(needs.requirements, f"the backend {needs.backend}")
-        installed_version([LOADGEN_REQUIREMENT], "LoadGen")
-    except RequirementError:
-        return False
-    return True

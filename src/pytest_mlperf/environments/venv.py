@@ -7,13 +7,13 @@ finds ``pyvenv.cfg`` beside itself wherever it is, and is a copy: a link would l
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import dataclass
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.environments.installer import LAST_LINES, clean_environment, install
+from pytest_mlperf.environments.commands import run_command
+from pytest_mlperf.environments.installer import install
 from pytest_mlperf.environments.requirements import package_names
 from pytest_mlperf.errors import RequirementError
 
@@ -115,19 +115,9 @@ class VenvRecipe:
                 script.unlink()
 
     def _run(self, command: list[str], what: str, fix: str) -> None:
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=clean_environment(),
-            check=False,
-        )
-        if done.returncode != 0:
-            words = "\n    ".join(done.stdout.strip().splitlines()[-LAST_LINES:] or ["nothing"])
-            raise RequirementError(f"Python {self.interpreter} cannot {what}", f"its last words:\n    {words}", fix)
+        done = run_command(command)
+        if done.code != 0:
+            raise RequirementError(f"Python {self.interpreter} cannot {what}", done.last_words(), fix)
 
 
 def executable(environment: Path) -> Path:

@@ -16,6 +16,8 @@ def properties(result: RunResult) -> Iterator[tuple[str, object]]:
     yield "mlperf.mode", result.mode
     yield "mlperf.edition", result.edition
     yield "mlperf.run_length", result.run_length
+    if result.round:
+        yield "mlperf.round", result.round
     yield "mlperf.verdict", result.verdict
     yield "mlperf.device", result.device
     if result.accuracy is not None:

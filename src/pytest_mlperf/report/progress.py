@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 FILE_SECONDS = 60.0
 #: The rate is that of the last so many seconds: a run does not start at its pace.
 WINDOW_SECONDS = 10.0
+BAR_WIDTH = 30
 
 
 class Rate:
@@ -73,6 +75,41 @@ def describe_fetch(progress: FetchProgress, rate: float) -> str:
         if expected is not None and expected > progress.bytes_done:
             words.append(f"{_duration((expected - progress.bytes_done) / rate)} left")
     return ", ".join(words)
+
+
+class Bar:
+    """A command's own work, counted in samples: a bar on a terminal, a line a minute anywhere else.
+
+    Parameters
+    ----------
+    stream
+        Where it is shown.
+    phase
+        What the work is called.
+    """
+
+    def __init__(self, stream: TextIO, phase: str) -> None:
+        self._stream, self._phase = stream, phase
+        self._rate, self._shown = Rate(), time.monotonic()
+
+    def update(self, done: int, total: int) -> None:
+        """Show that `done` of `total` samples are ready."""
+        from pytest_mlperf.worker.protocol import Progress
+
+        rate = self._rate.update(self._phase, done)
+        text = f"{_bar(done, total)} {describe(Progress(phase=self._phase, done=done, total=total), rate)}"
+        if self._stream.isatty():
+            text = text[: shutil.get_terminal_size().columns - 1]
+            self._stream.write(f"\r\x1b[K{text}" + ("\n" if done == total else ""))
+        elif time.monotonic() - self._shown >= FILE_SECONDS:
+            self._shown = time.monotonic()
+            self._stream.write(f"{text}\n")
+        self._stream.flush()
+
+
+def _bar(done: int, total: int) -> str:
+    filled = BAR_WIDTH * done // total
+    return f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}]"
 
 
 class Terminal:

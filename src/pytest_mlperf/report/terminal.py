@@ -95,12 +95,19 @@ def lacking(results: Sequence[RunResult]) -> list[str]:
     return [f"  {need} (here: {found})" for need, found in needs.items()]
 
 
+def title(results: Sequence[RunResult]) -> str:
+    """Return the section's title: the editions, and the rounds that the runs followed."""
+    editions = sorted({result.edition for result in results})
+    followed = sorted({result.round for result in results} - {""})
+    rounds = [f"round{'s' * (len(followed) > 1)} {' and '.join(followed)}"] if followed else []
+    return "MLPerf results: " + ", ".join([*(f"{edition} edition" for edition in editions), *rounds])
+
+
 def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any]], directory: Path) -> None:
     """Write the section about the session's results."""
     converted = [msgspec.convert(result, RunResult) for result in results]
     converted.sort(key=lambda result: (result.case, result.mode))
-    editions = sorted({result.edition for result in converted})
-    reporter.write_sep("=", "MLPerf results: " + ", ".join(f"{edition} edition" for edition in editions))
+    reporter.write_sep("=", title(converted))
     good = {"VALID", "reached"}
     rows = [row(result) for result in converted]
     for line in lines(rows, reporter._tw.fullwidth):

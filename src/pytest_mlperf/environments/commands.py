@@ -1,0 +1,83 @@
+"""Commands that install and build, ended with the process that wants their work; changes when that end does.
+
+Killed as it makes an environment, a session would leave behind a pip, and that one's compilers, which go on for
+minutes in a directory that the next session takes away.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+#: What would let this session's packages into another interpreter.
+_OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
+#: Runs a command in its own process group, and kills that when the pipe of its standard input closes.
+_LEASH = """
+import os, signal, subprocess, sys, threading
+
+def wait():
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+command = subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
+threading.Thread(target=wait, daemon=True).start()
+os._exit(min(abs(command.wait()), 255))
+"""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended: its exit code, and what it wrote to standard output and error."""
+
+    code: int
+    output: str
+
+    def last_words(self, most: int = 12) -> str:
+        """Return its last lines, indented, for a message."""
+        lines = [line for line in self.output.splitlines() if line.strip() and not line.startswith("WARNING")]
+        return "its last words:\n    " + "\n    ".join(lines[-most:] or ["nothing"])
+
+
+def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return the environment variables without those that lead to this session's packages."""
+    kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+    return {**kept, "PYTHONNOUSERSITE": "1", **(extra or {})}
+
+
+def run_command(command: Sequence[str], extra: Mapping[str, str] | None = None) -> Done:
+    """Run a command to its end; it and all that it starts end when this process does, by whatever signal.
+
+    Parameters
+    ----------
+    command
+        Program and arguments.
+    extra
+        Environment variables beside those of `clean_environment`.
+    """
+    with subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", _LEASH, *command],
+        stdin=subprocess.PIPE,  # never written to: it closes when this process ends
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        env=clean_environment(extra),
+        start_new_session=True,
+    ) as leash:
+        try:
+            assert leash.stdout is not None  # noqa: S101 - it is a pipe
+            output = leash.stdout.read()
+            return Done(leash.wait(), output)
+        except BaseException:  # Ctrl-C reaches this process alone
+            with suppress(ProcessLookupError):
+                os.killpg(leash.pid, signal.SIGKILL)
+            raise
