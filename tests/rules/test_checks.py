@@ -187,6 +187,7 @@ BREAKS: list[tuple[str, str, Callable[[Submission], object]]] = [
     ("accuracy-log-form", "v6.1_open", foreign_accuracy_log),
     ("accuracy-log-form", "v6.1_open", lambda it: _cut(it.accuracy / "mlperf_log_accuracy.json", 6000)),
     ("benchmark-judged", "v6.1_open", unjudged),
+    ("model-mapping", "v6.1_open", lambda it: (it.submitter / "model_mapping.json").write_text("{")),
     ("system-file", "v6.1_open", lambda it: it.system.unlink()),
     ("system-file", "v6.1_open", lambda it: _cut(it.system, 100)),
     ("system-empty-fields", "v6.1_open", describing(cooling="")),
