@@ -8,6 +8,7 @@ import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from pytest_mlperf.rules.catalogue import catalogue
@@ -302,3 +303,11 @@ def test_map_stands_anywhere_in_its_line_since_v5_1(copy_of: Copy) -> None:
     path.write_text("{'Total': 37.552, " + path.read_text("utf-8").replace("mAP=", "map "), "utf-8")
     assert "accuracy-metric" not in errors(judged(it, "strict"))
     assert "accuracy-metric" in errors(judged(it, "strict", find_round("v5.0")))
+
+
+def test_half_a_character_in_a_description_does_not_break_the_report(copy_of: Copy) -> None:
+    it = copy_of("v6.1_open")
+    describe(it, framework="\ud800", status="\ud800")
+    report = judged(it, "strict")
+    assert errors(report) == {"system-status"}
+    assert b'"framework":"?"' in msgspec.json.encode(report)

@@ -44,9 +44,10 @@ class Document:
     twice: tuple[str, ...] = ()
 
     def text(self, key: str) -> str:
-        """Return a value as text; empty where there is none."""
+        """Return a value as text that can be written anywhere; empty where there is none."""
         value = self.values.get(key)
-        return "" if value is None else str(value)
+        # JSON may have halves of characters, which no encoding has.
+        return "" if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)
