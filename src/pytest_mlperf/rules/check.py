@@ -201,6 +201,7 @@ def _of_submission(case: SubmissionCase) -> Iterator[Finding]:
 
 def _of_submitter(case: SubmitterCase) -> Iterator[Finding]:
     yield from scenarios.results_directory(case)
+    yield from scenarios.model_mapping(case)
     yield from measurements.code(case)
     yield from measurements.calibration(case)
     for each in files.SUBMITTER_FILE_CHECKS:

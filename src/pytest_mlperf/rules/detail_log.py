@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +34,16 @@ class _Message(msgspec.Struct):
     metadata: _Metadata
 
 
+class _RawMessage(msgspec.Struct):
+    key: str
+    value: msgspec.Raw
+    metadata: _Metadata
+
+
 _decode = msgspec.json.Decoder(_Message).decode
+_decode_raw = msgspec.json.Decoder(_RawMessage).decode
+#: A line that is longer is one of the lists that no rule reads, such as the indices of all loaded samples.
+_LONG_LINE = 1024
 
 
 @dataclass(frozen=True)
@@ -79,11 +89,12 @@ class DetailLog:
 def read_detail_log(path: Path) -> DetailLog:
     """Parse the log at `path`."""
     try:
-        with path.open("rb") as file:
-            data = file.read(LARGEST_LOG + 1)
+        with path.open("rb", buffering=0) as file:
+            size = os.fstat(file.fileno()).st_size
+            data = file.read(size) if size <= LARGEST_LOG else b""
     except OSError as error:
         return DetailLog(fault=f"cannot be read: {error.strerror}")
-    if len(data) > LARGEST_LOG:
+    if size > LARGEST_LOG:
         return DetailLog(fault=f"is larger than {LARGEST_LOG >> 20} MiB")
     return _parse(data)
 
@@ -94,9 +105,7 @@ def parse_detail_log(text: str) -> DetailLog:
 
 
 def _parse(data: bytes) -> DetailLog:
-    try:
-        data.decode()
-    except UnicodeDecodeError:
+    if not _is_text(data):
         return DetailLog(fault="is not UTF-8 text")
     values: dict[str, Any] = {}
     errors: list[str] = []
@@ -125,9 +134,23 @@ def _parse(data: bytes) -> DetailLog:
     return DetailLog(values, tuple(errors), fault, foreign, tuple(twice))
 
 
+def _is_text(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def _message(line: bytes) -> _Message | None:
     try:
-        return _decode(line)
+        if len(line) < _LONG_LINE:
+            return _decode(line)
+        raw = _decode_raw(line)
+        listed = bytes(memoryview(raw.value)[:1]) in (b"[", b"{")
+        return _Message(raw.key, None if listed else msgspec.json.decode(raw.value), raw.metadata)
     except (msgspec.MsgspecError, RecursionError):
         return _lenient(line)
 

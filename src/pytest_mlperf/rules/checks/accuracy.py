@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.finding import Finding
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 #: MAX_ACCURACY_LOG_SIZE of the official checkers.
 LARGEST_ACCURACY_LOG = 10 * 1024
+_SHA256 = re.compile("[0-9a-fA-F]{64}")
 _ACCURACY_MODES = ("AccuracyOnly", "SubmissionRun")
 _MAP_ANYWHERE = (5, 1)
 _LOADGEN_COUNTS = 6
@@ -95,13 +97,13 @@ def accuracy_hash(case: ResultCase) -> Iterator[Finding]:
 
 
 def accuracy_hash_value(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the log is whole, and its hash is another one."""
+    """Yield a finding when the hash is no SHA-256, or the log is whole and has another one."""
     text, log = case.result.accuracy_text, case.result.accuracy_log
-    if text.hash and log.sha256 and text.hash.lower() != log.sha256:
+    if text.hash and (text.hash.lower() != log.sha256 if log.sha256 else not _SHA256.fullmatch(text.hash)):
         yield Finding(
             rule="accuracy-hash-value",
             what="the stated hash is not that of the accuracy log",
-            expected=log.sha256,
+            expected=log.sha256 or "a SHA-256, 64 hexadecimal digits",
             found=text.hash,
             fix="put accuracy.txt and mlperf_log_accuracy.json of the same run together, and state the log's hash",
             file=text.file,

@@ -51,7 +51,8 @@ class SystemCase(SubmitterCase):
     @property
     def in_network(self) -> bool:
         """Whether the system says that it is reached over a network."""
-        return self.system.description.text("is_network").lower() == "true"
+        written = self.system.description.values.get("is_network")
+        return isinstance(written, str) and written.lower() == "true"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.reading.files import MISSING, state
 from pytest_mlperf.rules.reading.submission import SCENARIOS
 
 if TYPE_CHECKING:
@@ -61,6 +62,20 @@ def benchmark_known(case: BenchmarkCase) -> Iterator[Finding]:
             + ("" if case.enforced else ", or map it in model_mapping.json")
             + "; another round may have it",
             file=case.path,
+        )
+
+
+def model_mapping(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when open division's names of benchmarks cannot be read."""
+    mapping = case.submitter.mapping
+    if case.submitter.division == "open" and mapping.fault is not None and mapping.fault != MISSING:
+        yield Finding(
+            rule="model-mapping",
+            what="the names of the benchmarks cannot be read",
+            expected='a JSON object, as in {"my-net": "resnet"}',
+            found=state(mapping.fault),
+            fix="mend it, or take it out where every directory has its benchmark's name",
+            file=mapping.file,
         )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -43,9 +44,10 @@ class Document:
     twice: tuple[str, ...] = ()
 
     def text(self, key: str) -> str:
-        """Return a value as text; empty where there is none."""
+        """Return a value as text that can be written anywhere; empty where there is none."""
         value = self.values.get(key)
-        return "" if value is None else str(value)
+        # JSON may have halves of characters, which no encoding has.
+        return "" if value is None else str(value).encode("utf-8", "replace").decode()
 
 
 @dataclass(frozen=True)
@@ -123,8 +125,7 @@ def read_accuracy_log(root: Path, directory: Directory | None, path: str) -> Acc
         return AccuracyLog(file)
     size = directory.files[name]
     try:
-        with (root / directory.place(name)).open("rb") as log:
-            data = log.read(_LARGEST_LOG) if size <= _LARGEST_LOG else b""
+        data = _bytes(root, directory.place(name), _LARGEST_LOG) if size <= _LARGEST_LOG else b""
     except OSError:
         return AccuracyLog(file, size)
     form = _form(data)
@@ -149,7 +150,11 @@ def _data(root: Path, directory: Directory | None, name: str) -> bytes | str:
     if directory.files[name] > _LARGEST:
         return f"is larger than {_LARGEST >> 20} MiB"
     try:
-        with (root / directory.place(name)).open("rb") as file:
-            return file.read(_LARGEST)
+        return _bytes(root, directory.place(name), _LARGEST)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
+
+
+def _bytes(root: Path, place: str, most: int) -> bytes:
+    with open(f"{root}/{place}", "rb", buffering=0) as file:  # noqa: PTH123 - thousands of Paths cost more than the calls
+        return file.read(min(os.fstat(file.fileno()).st_size, most))

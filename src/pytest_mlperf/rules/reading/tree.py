@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Directory:
     def find(self, path: str) -> Directory | None:
         """Return the directory at a relative path, or None."""
         found: Directory | None = self
-        for part in PurePosixPath(path).parts:
+        for part in path.split("/") if path else ():
             found = found.directories.get(part) if found is not None else None
         return found
 
