@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
-from pytest_mlperf.cases import Registry, Selection, select
+from pytest_mlperf.cases import COMPLIANCE, Registry, Selection, select
 from pytest_mlperf.errors import OptionError
 from pytest_mlperf.user_conf import read_user_conf
 
@@ -145,7 +145,7 @@ OPTIONS = (
     Option("--backend", "NAME", "runtimes to run them on", many=True),
     Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
     Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
-    Option("--mode", "NAME", "accuracy, performance", many=True),
+    Option("--mode", "NAME", "accuracy, performance; compliance: the tests of a closed submission", many=True),
     Option(
         "--run-length",
         "LENGTH",
@@ -269,6 +269,11 @@ class Settings:
     mirror: str | Path | None
     json: Path | None
     given: Mapping[str, Given]
+
+    @property
+    def compliance_wanted(self) -> bool:
+        """Whether compliance tests are collected: only where they are asked for."""
+        return COMPLIANCE in self.selection.mode
 
     def sample_count(self, dataset_size: int) -> int:
         """Return how many samples an accuracy run uses of a data set: the whole, unless told otherwise."""

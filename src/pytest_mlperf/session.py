@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.cases import MODES, Case, Registry
+from pytest_mlperf.cases import COMPLIANCE, MODES, Case, Registry
 from pytest_mlperf.directories import require_directory, require_file, session_directory
 from pytest_mlperf.errors import OptionError
 from pytest_mlperf.options import Settings, read_settings
@@ -93,7 +93,7 @@ class MLPerfSession:
             No case has all the values.
         """
         selection = self.settings.selection
-        if not any(selection.keeps(case) for mode in MODES for case in self.registry.cases(mode)):
+        if not any(selection.keeps(case) for mode in MODES for case in self.cases(mode)):
             raise OptionError(
                 "the options select no case",
                 f"found: no benchmark, backend, device and scenario go together in {selection}",
@@ -113,6 +113,19 @@ class MLPerfSession:
         require_directory(self.settings.output, "--mlperf-output")
         if self.settings.json is not None:
             require_file(self.settings.json, "--mlperf-json")
+
+    def cases(self, mode: str) -> list[Case]:
+        """Return every case of a mode; in compliance mode one for each test that the round asks, if they are wanted."""
+        cases = self.registry.cases(mode)
+        if mode != COMPLIANCE:
+            return cases
+        if not self.settings.compliance_wanted:
+            return []
+        return [replace(case, test=test) for case in cases for test in self.compliance_tests(case.benchmark)]
+
+    def is_reference(self, case: Case) -> bool:
+        """Say whether a compliance test of the session is about this case's run."""
+        return self.settings.compliance_wanted and bool(self.compliance_tests(case.benchmark))
 
     def marks(self, case: Case) -> tuple[str, str]:
         """Return the marks of a case's item."""

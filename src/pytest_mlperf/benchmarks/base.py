@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -133,7 +133,12 @@ class Benchmark(ABC):
         The model's inputs and outputs.
     dataset_size
         Samples in the whole data set, which the official target is stated for.
+    accuracy_line
+        The line of accuracy.txt that states the metric, as the reference implementation's script prints it and the
+        official checker's patterns (ACC_PATTERN) read it: `value` and the names of the score's details are filled in.
     """
+
+    accuracy_line: ClassVar[str] = "{metric}={value:.3f}%"
 
     name: str
     edition: Edition

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from pytest_mlperf.artifacts.sources import RemoteFile
 from pytest_mlperf.benchmarks.base import (
@@ -56,6 +56,8 @@ def detection_contract(size: int) -> Contract:
 @dataclass(frozen=True)
 class RetinaNet(Benchmark):
     """Detection of objects in images stretched to a square, scored as mAP over IoU 0.50:0.95."""
+
+    accuracy_line: ClassVar[str] = "mAP={value:.3f}%"
 
     size: int
 

@@ -12,7 +12,7 @@ import mlperf_loadgen as lg
 from pytest_mlperf.errors import UserConfError
 from pytest_mlperf.user_conf import Entry, UserConf, read_user_conf, render_user_conf
 from pytest_mlperf.worker.length import conf_entries, expected_latency_ns
-from pytest_mlperf.worker.protocol import USER_CONF_FILE, OfficialLength
+from pytest_mlperf.worker.protocol import AUDIT_FILE, USER_CONF_FILE, OfficialLength
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -98,8 +98,19 @@ def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, tuned:
     return path
 
 
-def start_test(settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard) -> None:
-    """Run the one test of this process; LoadGen's logs go to `output`."""
+def write_audit_config(spec: RunSpec) -> Path | None:
+    """Write a compliance test's audit.config into the run's directory; return its path, None for any other run."""
+    if not spec.audit:
+        return None
+    path = Path(spec.output) / AUDIT_FILE
+    path.write_text(spec.audit, "utf-8")
+    return path
+
+
+def start_test(
+    settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard, audit: Path | None = None
+) -> None:
+    """Run the one test of this process; LoadGen's logs go to `output`, an audit.config counts more than `settings`."""
     log_output = lg.LogOutputSettings()
     log_output.outdir = str(output)
     log_settings = lg.LogSettings()
@@ -109,7 +120,7 @@ def start_test(settings: lg.TestSettings, sut: SUT, library: SampleLibrary, outp
     lg_sut = lg.ConstructFastSUT(guard.wrap(sut.issue), guard.wrap(sut.flush))
     lg_qsl = lg.ConstructQSL(len(library), loaded_at_once, guard.wrap(library.load), guard.wrap(library.unload))
     # The audit file's default name is looked up in the current directory and may change the mode; "" is none.
-    lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, "")
+    lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, str(audit or ""))
     lg.DestroyFastSUT(lg_sut)
     lg.DestroyQSL(lg_qsl)
 
