@@ -50,6 +50,8 @@ class BenchmarkRules(msgspec.Struct, frozen=True, kw_only=True):
         ``datacenter,edge``. A type that is not there does not take the benchmark.
     compliance
         The compliance tests of a closed submission.
+    equal_issue
+        Whether every sample must be issued equally often, as samples differ in work.
     """
 
     metric: str
@@ -61,6 +63,7 @@ class BenchmarkRules(msgspec.Struct, frozen=True, kw_only=True):
     compliance: tuple[str, ...]
     dataset_size: int | None = None
     server_latency_ns: int | None = None
+    equal_issue: bool = False
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):

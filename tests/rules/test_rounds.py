@@ -1,0 +1,116 @@
+from __future__ import annotations
+
+import csv
+from functools import lru_cache
+from pathlib import Path
+
+import pytest
+
+from pytest_mlperf.errors import OptionError
+from pytest_mlperf.rules.catalogue import catalogue
+from pytest_mlperf.rules.round import find_round, newest_round, rounds
+
+#: Transcribed from MODEL_CONFIG of mlcommons/inference: of the modular checker ("head") and of each release tag.
+TABLES = Path(__file__).with_name("official_tables.csv")
+SEEDS = Path(__file__).with_name("official_seeds.csv")
+
+
+@lru_cache(maxsize=1)
+def _entries() -> list[dict[str, str]]:
+    """Each round's rows of the checker that judges it; head's rows of the older rounds judge nothing."""
+    with TABLES.open(encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if row["checker"] == rounds()[row["round"]].checker]
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text else None
+
+
+def _required(row: dict[str, str]) -> dict[str, tuple[str, ...]]:
+    columns = {"datacenter": "datacenter", "edge": "edge", "datacenter,edge": "datacenter_edge"}
+    return {system: tuple(row[column].split()) for system, column in columns.items() if row[column]}
+
+
+def test_every_entry_of_the_official_tables_is_the_rounds() -> None:
+    for row in _entries():
+        found = rounds()[row["round"]].benchmarks.get(row["benchmark"])
+        assert (found is not None) == (row["present"] == "yes"), row
+        if found is None:
+            continue
+        assert found.metric == row["metric"], row
+        # The tables give six digits.
+        assert f"{found.target:.6g}" == f"{float(row['target']):.6g}", row
+        assert found.performance_sample_count == int(row["performance_sample_count"]), row
+        assert found.dataset_size == _number(row["dataset_size"]), row
+        assert found.offline_samples_per_query == int(row["offline_samples_per_query"]), row
+        assert found.server_latency_ns == _number(row["server_latency_ns"]), row
+        queries = dict(pair.split("=") for pair in row["min_queries"].split())
+        assert found.min_queries == {scenario: int(count) for scenario, count in queries.items()}, row
+        assert found.required == _required(row), row
+        assert found.compliance == tuple(row["compliance"].split()), row
+
+
+def test_no_round_has_a_benchmark_that_the_tables_do_not() -> None:
+    listed = {(row["round"], row["benchmark"]) for row in _entries() if row["present"] == "yes"}
+    assert listed == {(each.name, benchmark) for each in rounds().values() for benchmark in each.benchmarks}
+
+
+def test_every_rounds_seeds_are_the_official_ones() -> None:
+    with SEEDS.open(encoding="utf-8") as file:
+        official = {row.pop("round"): {key: int(seed) for key, seed in row.items()} for row in csv.DictReader(file)}
+    found = {
+        each.name: {field: getattr(each.seeds, field) for field in each.seeds.__struct_fields__}
+        for each in rounds().values()
+    }
+    assert found == official
+
+
+@pytest.mark.parametrize("name", rounds())
+def test_a_round_says_of_every_rule_what_its_checker_makes_of_it(name: str) -> None:
+    assert rounds()[name].official.keys() == catalogue().keys()
+
+
+@pytest.mark.parametrize("name", rounds())
+def test_an_alias_means_a_benchmark_of_its_round(name: str) -> None:
+    each = rounds()[name]
+    assert set(each.aliases.values()) <= {*each.benchmarks, *each.other_benchmarks}
+    assert not each.benchmarks.keys() & set(each.other_benchmarks)
+
+
+def test_layouts_durations_and_test05_follow_the_rounds() -> None:
+    for each in rounds().values():
+        assert each.layout == ("measurements" if each.number < (6, 0) else "results")
+        assert each.min_duration_ms == 600_000
+        asked = {test for benchmark in each.benchmarks.values() for test in benchmark.compliance}
+        assert (each.test05_seeds is not None) == ("TEST05" in asked) == (each.number < (5, 0))
+
+
+@pytest.mark.parametrize(
+    ("benchmarks", "name"),
+    [
+        (("retinanet",), "v5.1"),
+        (("rnnt",), "v4.0"),
+        (("resnet",), "v6.1"),
+        (("retinanet", "rnnt"), "v4.0"),
+        (("3d-unet-99", "bert-99.9"), "v6.1"),
+    ],
+)
+def test_the_newest_round_has_all_benchmarks(benchmarks: tuple[str, ...], name: str) -> None:
+    newest = newest_round(benchmarks)
+    assert newest is not None
+    assert newest.name == name
+
+
+def test_no_round_has_a_benchmark_that_mlperf_has_not() -> None:
+    assert newest_round(("retinanet", "digits")) is None
+
+
+def test_rounds_come_in_time_and_are_found_with_or_without_v() -> None:
+    assert list(rounds()) == ["v2.1", "v3.0", "v3.1", "v4.0", "v4.1", "v5.0", "v5.1", "v6.0", "v6.1"]
+    assert find_round("5.1") is find_round("v5.1")
+
+
+def test_an_unknown_round_names_those_that_exist() -> None:
+    with pytest.raises(OptionError, match=r"there is no round v7\.0") as error:
+        find_round("v7.0")
+    assert "v2.1, v3.0, v3.1, v4.0, v4.1, v5.0, v5.1, v6.0, v6.1" in str(error.value)
