@@ -10,6 +10,7 @@ import msgspec
 
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.directories import unwritable
+from pytest_mlperf.errors import RunError
 from pytest_mlperf.results import RunResult
 from pytest_mlperf.worker.protocol import write_json
 
@@ -19,14 +20,22 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.cases import Case
+    from pytest_mlperf.errors import MLPerfError
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that was made: its result, the item that it was made for, and whether its own item has reported it."""
+    """A run that was made, and whether its own item has reported it."""
 
     result: RunResult
-    made_for: str
     reported: bool
+
+    @property
+    def error(self) -> MLPerfError | None:
+        """What the run ended with instead of a result."""
+        if self.result.verdict != "failed" or (self.result.accuracy or self.result.performance) is not None:
+            return None
+        [finding] = self.result.errors
+        return RunError(finding.what, finding.found, finding.fix)
 
 
 @dataclass(frozen=True)

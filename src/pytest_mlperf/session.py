@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.store import Store
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.errors import MLPerfError
+    from pytest_mlperf.rules.audit import Audit
 
 #: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
 DOUBLE_INTERRUPT_SECONDS = 3.0
@@ -67,6 +68,11 @@ class MLPerfSession:
     def directory(self) -> Path:
         """Where this session's runs leave their logs; made with the first run."""
         return session_directory(self.settings.output, self.started)
+
+    @cached_property
+    def references(self) -> Path:
+        """Where the runs that compliance tests are about are known; sessions of the same second share `directory`."""
+        return self.directory / f".references-{self.started:%f}"
 
     @cached_property
     def store(self) -> Store:
@@ -121,11 +127,26 @@ class MLPerfSession:
             return cases
         if not self.settings.compliance_wanted:
             return []
-        return [replace(case, test=test) for case in cases for test in self.compliance_tests(case.benchmark)]
+        return [replace(case, test=test) for case in cases for test in self.compliance_tests(case)]
+
+    def compliance_tests(self, case: Case) -> tuple[str, ...]:
+        """Return the compliance tests that the case's round asks of its benchmark in a closed submission."""
+        found = self.round_of(case)
+        if found is None:
+            return ()
+        return found.benchmarks[self.registry.benchmark(case.benchmark).official_name].compliance
+
+    def audit(self, case: Case) -> Audit:
+        """Return what the case's compliance test changes in a performance run."""
+        from pytest_mlperf.rules.audit import audit_of
+
+        found = self.round_of(case)
+        assert found is not None  # a case without a round has no compliance test
+        return audit_of(case.test, self.registry.benchmark(case.benchmark).official_name, found)
 
     def is_reference(self, case: Case) -> bool:
         """Say whether a compliance test of the session is about this case's run."""
-        return self.settings.compliance_wanted and bool(self.compliance_tests(case.benchmark))
+        return self.settings.compliance_wanted and bool(self.compliance_tests(case))
 
     def marks(self, case: Case) -> tuple[str, str]:
         """Return the marks of a case's item."""
