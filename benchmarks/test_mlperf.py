@@ -1,4 +1,4 @@
-"""Every selected MLPerf case, in accuracy and in performance mode, and the compliance tests where they are asked for."""
+"""Every selected MLPerf case, in accuracy and performance mode, and the compliance tests where they are asked for."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.options import OPTIONS
+from pytest_mlperf.rules.round import rounds
 from tests.conftest import REPOSITORY
 
 if TYPE_CHECKING:
@@ -28,6 +29,12 @@ def test_links_to_files_of_the_project_lead_somewhere(page: Path) -> None:
 
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+def test_the_page_about_rounds_names_each_of_them() -> None:
+    table = (REPOSITORY / "docs" / "rules.md").read_text("utf-8").partition("|---|")[2].partition("\n\n")[0]
+    listed = [name for line in table.splitlines()[1:] for name in line.split("|")[1].replace(",", " ").split()]
+    assert listed == list(rounds())
 
 
 def test_the_rooms_of_the_design_are_those_of_the_package() -> None:

@@ -86,6 +86,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         "--mode": "accuracy",
         "--user-conf": str(conf),
         "--mlperf-venv": "lab",
+        "--round": "v4.0",
         "--loadgen-compiler": "clang",
     }
     by_parser: dict[Callable[[str], object], str] = {
@@ -113,6 +114,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
     ("options", "says"),
     [
         (("--run-length", "long"), "expected: one of short, official; found: long"),
+        (("--round", "v7.0"), "one of v2.1, v3.0, v3.1, v4.0, v4.1, v5.0, v5.1, v6.0, v6.1; found: v7.0"),
         (("--test-query-count", "0"), "a whole number of 1 or more"),
         (("--test-query-count", "1.5"), "a whole number of 1 or more"),
         (("--python-version", "three"), "a version such as 3.12"),

@@ -1,4 +1,4 @@
-"""From a finished compliance test to its result: held against the case's other runs, laid out as a submission has it."""
+"""From a finished compliance test to its result: held against the case's other runs, laid out for a submission."""
 
 from __future__ import annotations
 
@@ -33,13 +33,16 @@ if TYPE_CHECKING:
 
 SUMMARY_LOG = "mlperf_log_summary.txt"
 BASELINE_LOG = "mlperf_log_accuracy_baseline.json"
-#: Two runs of a few seconds differ by more than official ones may, for reasons that have nothing to do with the system.
-#: What goes beyond this is no noise.
-SHORT_TOLERANCE = 0.5
+#: Two runs of a few seconds differ by more than official ones may, for reasons that have nothing to do with the system
+#: (on a busy machine 30 % was seen). Below this factor a short run's difference is a note, above it an error.
+SHORT_FACTOR = 2.0
 #: Which way a figure may not be off, and what it means where it is.
 _MEANS = {
     "TEST01": ("within {:.0%} of", "the system may work differently while its answers are looked at"),
-    "TEST04": ("at most {:.0%} faster than", "the system may keep answers or inputs of a repeated sample: turn that off"),
+    "TEST04": (
+        "at most {:.0%} faster than",
+        "the system may keep what it knows of a sample: turn that off",
+    ),
     "TEST05": ("at most {:.0%} slower than", "the system may be tuned to the round's seeds"),
 }
 
@@ -83,6 +86,8 @@ def as_tested(run: Run, audit: Audit, performance: RunResult) -> Run:
         layout=performance.layout,
         user_conf=str(Path(performance.output) / USER_CONF_FILE),
     )
+    if audit.seeds is not None and spec.round is not None:
+        spec = structs.replace(spec, round=structs.replace(spec.round, **structs.asdict(audit.seeds)))
     return replace(run, spec=spec)
 
 
@@ -189,7 +194,7 @@ def _check_figures(test: str, figures: FigureAgreement, *, short: bool) -> Itera
     if figures.agree:
         return
     expected, meaning = _MEANS[test]
-    noise = short and not figures.refusal and figures.worst < SHORT_TOLERANCE
+    noise = short and 1 / SHORT_FACTOR < figures.ratio < SHORT_FACTOR
     yield Finding(
         rule="compliance-performance",
         severity="note" if noise else "error",
@@ -202,7 +207,12 @@ def _check_figures(test: str, figures: FigureAgreement, *, short: bool) -> Itera
 
 
 def _compliance(
-    run: Run, result: RunResult, references: References, figures: FigureAgreement, answers: _Answers | None, directory: Path
+    run: Run,
+    result: RunResult,
+    references: References,
+    figures: FigureAgreement,
+    answers: _Answers | None,
+    directory: Path,
 ) -> Compliance:
     field = RESULT_FIELDS[run.case.scenario]
     measured = references.performance.performance

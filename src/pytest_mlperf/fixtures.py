@@ -312,9 +312,11 @@ def _sources(registry: Registry, case: Case, tmp_path_factory: pytest.TempPathFa
 
 def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadgen: LoadGen) -> RunSpec:
     from pytest_mlperf.directories import run_directory
+    from pytest_mlperf.round_in_force import round_settings
     from pytest_mlperf.worker.protocol import RunSpec
 
-    settings = session.settings
+    settings, benchmark = session.settings, session.registry.benchmark(case.benchmark)
+    found = session.round_of(case)
     return RunSpec(
         benchmark=session.registry.benchmarks[case.benchmark].value,
         backend=session.registry.backends[case.backend].value,
@@ -325,7 +327,8 @@ def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadg
         model=str(model.path.absolute()),
         dataset=str(dataset.absolute()),
         output=str(run_directory(session.directory, case.id, case.mode).absolute()),
-        sample_count=settings.sample_count(session.registry.benchmark(case.benchmark).dataset_size),
+        sample_count=settings.sample_count(benchmark.dataset_size),
+        round=round_settings(found, benchmark.official_name) if found else None,
         user_conf=str(settings.user_conf) if settings.user_conf else None,
         test_query_count=settings.test_query_count,
         min_duration=settings.min_duration,

@@ -125,6 +125,13 @@ def python_version(text: str) -> tuple[int, ...]:
     return tuple(map(int, numbers))
 
 
+def round_name(text: str) -> str:
+    """Parse the name of a round, with or without the v; one that does not exist is an OptionError."""
+    from pytest_mlperf.rules.round import find_round  # msgspec: no session without the option pays for it
+
+    return find_round(text).name
+
+
 def venv_name(text: str) -> str:
     """Parse a name of a virtual environment."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
@@ -152,6 +159,12 @@ OPTIONS = (
         f"short: seconds, at most {SHORT_SAMPLES} samples in accuracy, labelled short (default); "
         "official: the round's duration, sample counts and whole data set",
         choices=("short", "official"),
+    ),
+    Option(
+        "--round",
+        "ROUND",
+        "the MLPerf round whose rules count: v4.0, v5.1; default: the newest that has all selected benchmarks",
+        round_name,
     ),
     Option(
         "--test-query-count",
@@ -244,6 +257,7 @@ class Settings:
 
     selection: Selection
     run_length: str
+    round: str | None
     test_query_count: int | None
     min_duration: float | None
     num_threads: int | None

@@ -1,4 +1,4 @@
-"""The accuracy and performance runs that a session's compliance tests are about, each made once, by whoever is first."""
+"""The accuracy and performance runs that a session's compliance tests are about: each is made once."""
 
 from __future__ import annotations
 

@@ -60,6 +60,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         The compliance test in compliance mode, else empty.
     run_length
         ``short`` or ``official``: short, too, when the run lacks something of official length.
+    round
+        The round whose rules it was run by: ``v5.1``; empty for a benchmark that is in none.
     verdict
         For the table: ``VALID``, ``INVALID``; ``reached``, ``below target``, ``not comparable``; ``TEST PASS``,
         ``TEST FAIL``; ``failed``.
@@ -82,6 +84,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     run_length: str
     verdict: str
     test: str = ""
+    round: str = ""
     accuracy: Accuracy | None = None
     performance: Performance | None = None
     compliance: Compliance | None = None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.rules.audit import Audit
+    from pytest_mlperf.rules.round import Round
 
 #: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
 DOUBLE_INTERRUPT_SECONDS = 3.0
@@ -140,13 +141,28 @@ class MLPerfSession:
         """Return what the case's compliance test changes in a performance run."""
         from pytest_mlperf.rules.audit import audit_of
 
-        found = self.round_of(case)
-        assert found is not None  # a case without a round has no compliance test
-        return audit_of(case.test, self.registry.benchmark(case.benchmark).official_name, found)
+        return audit_of(case.test, self.registry.benchmark(case.benchmark).official_name, self.round_of(case))
 
     def is_reference(self, case: Case) -> bool:
         """Say whether a compliance test of the session is about this case's run."""
         return self.settings.compliance_wanted and bool(self.compliance_tests(case))
+
+    def round_of(self, case: Case) -> Round | None:
+        """Return the round that a case is run by, or None: its benchmark is in none.
+
+        Raises
+        ------
+        OptionError
+            The round of --round does not have the benchmark.
+        """
+        from pytest_mlperf.round_in_force import round_in_force
+
+        named = {each: self.registry.benchmark(each).official_name for each in {case.benchmark, *self._benchmarks}}
+        return round_in_force(named[case.benchmark], frozenset(named.values()), self.settings.round)
+
+    @property
+    def _benchmarks(self) -> frozenset[str]:
+        return frozenset(case.benchmark for case in self.wanted)
 
     def marks(self, case: Case) -> tuple[str, str]:
         """Return the marks of a case's item."""

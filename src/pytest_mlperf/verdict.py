@@ -154,6 +154,7 @@ def _result(
         test=case.test,
         run_length=run_length,
         verdict=verdict,
+        round=run.spec.round.name if run.spec.round else "",
         accuracy=accuracy,
         performance=performance,
         findings=findings,

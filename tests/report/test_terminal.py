@@ -6,7 +6,7 @@ import pytest
 
 from pytest_mlperf.artifacts.sources import Progress as FetchProgress
 from pytest_mlperf.report.progress import Rate, describe, describe_fetch
-from pytest_mlperf.report.terminal import lacking, lines, number, row
+from pytest_mlperf.report.terminal import lacking, lines, number, row, title
 from pytest_mlperf.results import RunResult
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
@@ -53,6 +53,13 @@ ACCURACY = Accuracy(
     samples=500,
     dataset_size=500,
 )
+
+
+def test_the_title_names_editions_and_the_rounds_that_were_followed() -> None:
+    assert title([result()]) == "MLPerf results: tiny edition"
+    assert title([result(round="v5.1"), result()]) == "MLPerf results: tiny edition, round v5.1"
+    both = [result(round="v6.1", edition="official"), result(round="v4.0")]
+    assert title(both) == "MLPerf results: official edition, tiny edition, rounds v4.0 and v6.1"
 
 
 def test_a_wide_terminal_gets_a_line_a_result_under_a_header() -> None:

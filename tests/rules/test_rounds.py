@@ -70,6 +70,51 @@ def test_a_round_says_of_every_rule_what_its_checker_makes_of_it(name: str) -> N
     assert rounds()[name].official.keys() == catalogue().keys()
 
 
+#: Whether the official checkers were seen to fail a submission, valid but for this, of v6.1 open and closed (the
+#: modular checker) and of v5.1 open and closed (tag v5.1.1): F fails or crashes, . passes.
+SEEN_TO_FAIL = {
+    "min-duration": "FFFF",
+    "accuracy-target": ".F.F",
+    "accuracy-text": "FFFF",
+    "accuracy-log-size": "FF.F",
+    "performance-log": "FFFF",
+    "performance-files": "..FF",
+    "measurements-fields": "FFFF",
+    "measurements-files": "FFFF",
+    "code": "FFFF",
+    "system-fields": "FFFF",
+    "system-status": "FFFF",
+    "system-submitter": "FFFF",
+    "system-network": "FFFF",
+    "system-numbers": "FF..",
+    "performance-sample-count": "FFFF",
+    "accuracy-samples": "FF..",
+    "accuracy-errors": "FFFF",
+    "log-first-line": "FF..",
+    "result-metric": "FFFF",
+    "spaces-in-names": "..FF",
+    "empty-directories": "..FF",
+    "links": "..FF",
+    "stray-files": "..FF",
+    "calibration": "...F",
+    "results": "FF..",
+    "compliance-missing": ".F.F",
+    "compliance-accuracy": ".F.F",
+    "accuracy-files": "..FF",
+    "accuracy-detail": "FFFF",
+    "accuracy-mode": "....",
+    "scenario-name": "FFFF",
+    "accuracy-metric": ".FFF",
+}
+
+
+@pytest.mark.parametrize("rule", SEEN_TO_FAIL)
+def test_what_the_official_checkers_were_seen_to_make_of_a_broken_rule_is_in_the_data(rule: str) -> None:
+    of_each = {"fails": "FF", "fails closed": ".F", "logs": "..", "ignores": ".."}
+    found = "".join(of_each[rounds()[name].official[rule]] for name in ("v6.1", "v5.1"))
+    assert found == SEEN_TO_FAIL[rule]
+
+
 @pytest.mark.parametrize("name", rounds())
 def test_an_alias_means_a_benchmark_of_its_round(name: str) -> None:
     each = rounds()[name]

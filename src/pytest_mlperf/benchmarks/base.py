@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -136,6 +136,9 @@ class Benchmark(ABC):
     accuracy_line
         The line of accuracy.txt that states the metric, as the reference implementation's script prints it and the
         official checker's patterns (ACC_PATTERN) read it: `value` and the names of the score's details are filled in.
+    official_name
+        Its name in the tables of MLPerf's rounds, which both editions share; empty for what MLPerf has not: no round
+        applies then.
     """
 
     accuracy_line: ClassVar[str] = "{metric}={value:.3f}%"
@@ -147,6 +150,7 @@ class Benchmark(ABC):
     model_formats: tuple[str, ...]
     contract: Contract
     dataset_size: int
+    official_name: str = field(default="", kw_only=True)
 
     @abstractmethod
     def metric(self, samples: int) -> Metric:

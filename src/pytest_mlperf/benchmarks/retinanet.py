@@ -206,6 +206,7 @@ class TinyRetinaNet(RetinaNet):
 OFFICIAL = OfficialRetinaNet(
     name="retinanet",
     edition="official",
+    official_name="retinanet",
     loadgen_model="retinanet",
     scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
     model_formats=("onnx",),
@@ -217,6 +218,7 @@ OFFICIAL = OfficialRetinaNet(
 TINY = TinyRetinaNet(
     name="retinanet-tiny",
     edition="tiny",
+    official_name="retinanet",
     loadgen_model="retinanet",
     scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
     model_formats=("onnx",),

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.rules.detail_log import DetailLog
 
-PASS = "TEST PASS"
+PASS = "TEST PASS"  # noqa: S105 - the official word
 FAIL = "TEST FAIL"
 #: verify_performance.py of each test: how far from the performance run's figure its own may be.
 TOLERANCE: Mapping[str, float] = {"TEST01": 0.10, "TEST04": 0.10, "TEST05": 0.05}
@@ -150,6 +150,11 @@ class FigureAgreement:
     def agree(self) -> bool:
         """Whether the official script would say so."""
         return not self.refusal and self.worst < self.tolerance
+
+    @property
+    def ratio(self) -> float:
+        """The tested figure in parts of the reference; 0 where there is nothing to compare."""
+        return self.tested / self.reference if self.tested and self.reference and not self.refusal else 0.0
 
     @property
     def text(self) -> str:

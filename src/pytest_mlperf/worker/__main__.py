@@ -16,6 +16,7 @@ from pytest_mlperf.errors import RequirementError
 from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
 from pytest_mlperf.worker.library import SampleLibrary
 from pytest_mlperf.worker.loadgen import (
+    apply_round,
     apply_user_conf,
     built_in_settings,
     loadgen_version,
@@ -67,6 +68,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     benchmark: Benchmark = resolve_name(spec.benchmark)
     backend: Backend = resolve_name(spec.backend)()
     settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
+    apply_round(settings, spec.round)
     official = official_length(settings)
     reporter.enter("loading")
     threads = spec.num_threads or available_cores()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.library import SampleLibrary
-    from pytest_mlperf.worker.protocol import RunSpec
+    from pytest_mlperf.worker.protocol import RoundSettings, RunSpec
     from pytest_mlperf.worker.suts.base import SUT
     from pytest_mlperf.worker.tuning import Tuned
 
@@ -44,8 +44,27 @@ def built_in_settings(model: str, scenario: str) -> lg.TestSettings:
     return settings
 
 
+def apply_round(settings: lg.TestSettings, round_settings: RoundSettings | None) -> None:
+    """Set what the round asks over LoadGen's own round.
+
+    Seeds cannot come from a file: LoadGen reads them in its built-in configuration only, so a user.conf, which is
+    read later, changes all of this but them.
+    """
+    if round_settings is None:
+        return
+    settings.qsl_rng_seed = round_settings.qsl_rng_seed
+    settings.sample_index_rng_seed = round_settings.sample_index_rng_seed
+    settings.schedule_rng_seed = round_settings.schedule_rng_seed
+    settings.min_duration_ms = round_settings.min_duration_ms
+    settings.performance_sample_count_override = round_settings.performance_sample_count
+    if settings.scenario == lg.TestScenario.Offline:  # one query; LoadGen takes the number for its samples
+        settings.min_query_count = round_settings.offline_samples_per_query
+    if settings.scenario == lg.TestScenario.Server and round_settings.server_target_latency_ns is not None:
+        settings.server_target_latency_ns = round_settings.server_target_latency_ns
+
+
 def official_length(settings: lg.TestSettings) -> OfficialLength:
-    """Return what the built-in settings ask of a run of official length."""
+    """Return what the settings, before any user.conf, ask of a run of official length."""
     latency, percentile, samples_per_query = {
         lg.TestScenario.SingleStream: (0, settings.single_stream_target_latency_percentile, 1),
         lg.TestScenario.MultiStream: (
@@ -84,7 +103,7 @@ def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, tuned:
     given = given_user_conf(spec)
     mine = conf_entries(spec, model, tuned, given.settings(model, spec.scenario))
     path = Path(spec.output) / USER_CONF_FILE
-    path.write_text(_conf_text(given.entries, mine), "utf-8")
+    path.write_text(_conf_text(spec, given.entries, mine), "utf-8")
     _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))
     settings.mode = MODES[spec.mode]
     if spec.target_latency is not None:
@@ -134,8 +153,9 @@ def _set_latency(settings: lg.TestSettings, scenario: str, nanoseconds: int) -> 
         settings.server_target_latency_ns = nanoseconds
 
 
-def _conf_text(given: Sequence[Entry], mine: Sequence[Entry]) -> str:
-    text = render_user_conf(given, "from --user-conf") + "\n" if given else ""
+def _conf_text(spec: RunSpec, given: Sequence[Entry], mine: Sequence[Entry]) -> str:
+    origin = "that of the performance run" if spec.audit else "from --user-conf"
+    text = render_user_conf(given, origin) + "\n" if given else ""
     return text + render_user_conf(mine, "from the options, the run length and the warm-up")
 
 

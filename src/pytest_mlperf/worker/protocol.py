@@ -25,12 +25,29 @@ class ExecutionLayout(msgspec.Struct, frozen=True, kw_only=True):
     batch: int
 
 
+class RoundSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a round asks of LoadGen for one benchmark, where its built-in mlperf.conf is another round's.
+
+    ``server_target_latency_ns`` is None where the benchmark has no Server scenario in the round.
+    """
+
+    name: str
+    qsl_rng_seed: int
+    sample_index_rng_seed: int
+    schedule_rng_seed: int
+    min_duration_ms: int
+    performance_sample_count: int
+    offline_samples_per_query: int
+    server_target_latency_ns: int | None = None
+
+
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that one run needs to know, as the parent decided it.
 
     ``benchmark`` and ``backend`` are object references of the form ``module:attribute``, so that the child
     imports them without asking which packages are installed. Durations are in seconds, latencies in ms.
     ``None`` leaves a value to user.conf, and then to what the run length and the warm-up suggest.
+    ``round`` is None where the benchmark is in no round: LoadGen's built-in settings stay.
     ``loadgen_built`` says of what and by which compiler LoadGen was built here; empty for a released wheel.
     ``audit`` is the text of a compliance test's audit.config; empty for any other run. ``layout`` is used as it is;
     None leaves it to the warm-up.
@@ -46,6 +63,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str
     output: str
     sample_count: int
+    round: RoundSettings | None = None
     user_conf: str | None = None
     test_query_count: int | None = None
     min_duration: float | None = None
@@ -60,7 +78,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
-    """What LoadGen's built-in mlperf.conf asks of this benchmark and scenario."""
+    """What LoadGen's built-in mlperf.conf, and over it the round, ask of this benchmark and scenario."""
 
     min_duration_ms: int
     min_query_count: int
