@@ -335,3 +335,14 @@ class Pretends(Honest):
     def run(self, inputs: Inputs) -> Outputs:
         [answer] = super().run(inputs)
         return (answer + 1 if self._wrong else answer,)
+
+
+class Varies(Honest):
+    """Answers with other bytes in performance mode, which mean the same: minus nought for nought."""
+
+    def __init__(self) -> None:
+        self._sign = -1 if json.loads(Path("run.json").read_text())["mode"] == "performance" else 1
+
+    def run(self, inputs: Inputs) -> Outputs:
+        [answer] = super().run(inputs)
+        return (np.where(answer == 0, self._sign * answer, answer),)
