@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,20 @@ if TYPE_CHECKING:
     from tests.conftest import RunSession, Session
 
 CLASSIFIER = ("--model", "classifier-tiny", "--mode", "compliance")
+#: Runs of a moment: the backends for classifier-tiny sleep instead of computing.
+BRIEF = ("--test-query-count", "200", "--dataset-size", "100", "--mlperf-json", "results.json")
 RUN_LOGS = {"mlperf_log_detail.txt", "mlperf_log_summary.txt"}
 
 
 @pytest.fixture
 def here(tmp_path: Path) -> Path:
     return tmp_path / "here"
+
+
+@pytest.fixture
+def classifier(benchmarks: RunSession, tmp_path: Path) -> RunSession:
+    """Run compliance tests of the benchmark classifier-tiny, briefly; its device is nobody else's."""
+    return partial(benchmarks, *CLASSIFIER, *BRIEF, TMPDIR=str(tmp_path))
 
 
 def results(here: Path) -> dict[str, dict[str, Any]]:
@@ -118,8 +127,8 @@ def test_the_tiny_edition_passes_test01_and_leaves_the_official_files(
     assert properties["mlperf.compliance_directory"] == directory
 
 
-def test_an_honest_system_passes_what_its_round_asks(benchmarks: RunSession, here: Path) -> None:
-    session = benchmarks(*CLASSIFIER, "--backend", "honest", "--scenario", "Offline", "--mlperf-json", "results.json")
+def test_an_honest_system_passes_what_its_round_asks(classifier: RunSession, here: Path) -> None:
+    session = classifier("--backend", "honest", "--scenario", "Offline")
     assert session.code == pytest.ExitCode.OK, session.output
     assert results(here).keys() == {"TEST01", "TEST04"}
     repeated = results(here)["TEST04"]["compliance"]["directory"]
@@ -131,20 +140,8 @@ def test_an_honest_system_passes_what_its_round_asks(benchmarks: RunSession, her
 
 
 @pytest.mark.parametrize("scenario", ["Offline", "SingleStream"])
-def test_a_system_that_remembers_samples_is_caught_by_test04(benchmarks: RunSession, here: Path, scenario: str) -> None:
-    session = benchmarks(
-        *(
-            *CLASSIFIER,
-            "--backend",
-            "remembers",
-            "--scenario",
-            scenario,
-            "-k",
-            "TEST04",
-            "--mlperf-json",
-            "results.json",
-        )
-    )
+def test_a_system_that_remembers_samples_is_caught_by_test04(classifier: RunSession, here: Path, scenario: str) -> None:
+    session = classifier("--backend", "remembers", "--scenario", scenario, "-k", "TEST04")
     assert session.code == pytest.ExitCode.TESTS_FAILED, session.output
     tested = results(here)["TEST04"]
     assert tested["verdict"] == "TEST FAIL"
@@ -154,21 +151,9 @@ def test_a_system_that_remembers_samples_is_caught_by_test04(benchmarks: RunSess
 
 
 def test_a_system_that_answers_otherwise_in_performance_mode_is_caught_by_test01(
-    benchmarks: RunSession, here: Path
+    classifier: RunSession, here: Path
 ) -> None:
-    session = benchmarks(
-        *(
-            *CLASSIFIER,
-            "--backend",
-            "pretends",
-            "--scenario",
-            "Offline",
-            "-k",
-            "TEST01",
-            "--mlperf-json",
-            "results.json",
-        )
-    )
+    session = classifier("--backend", "pretends", "--scenario", "Offline", "-k", "TEST01")
     assert session.code == pytest.ExitCode.TESTS_FAILED, session.output
     tested = results(here)["TEST01"]
     compliance, directory = tested["compliance"], tested["compliance"]["directory"]
@@ -181,11 +166,8 @@ def test_a_system_that_answers_otherwise_in_performance_mode_is_caught_by_test01
     assert "answers in performance mode are not those of the accuracy run [compliance-accuracy]" in session.output
 
 
-def test_a_system_whose_answers_vary_passes_by_their_accuracy_and_says_so(benchmarks: RunSession, here: Path) -> None:
-    session = benchmarks(
-        *(*CLASSIFIER, "--backend", "varies", "--scenario", "Offline", "-k", "TEST01"),
-        *("--mlperf-json", "results.json"),
-    )
+def test_a_system_whose_answers_vary_passes_by_their_accuracy_and_says_so(classifier: RunSession, here: Path) -> None:
+    session = classifier("--backend", "varies", "--scenario", "Offline", "-k", "TEST01")
     assert session.code == pytest.ExitCode.OK, session.output
     compliance = results(here)["TEST01"]["compliance"]
     assert compliance["different"] > 0
@@ -194,11 +176,8 @@ def test_a_system_whose_answers_vary_passes_by_their_accuracy_and_says_so(benchm
     assert "are not those of the accuracy run, and their accuracy is" in session.output
 
 
-def test_test05_has_its_own_seeds(benchmarks: RunSession, here: Path) -> None:
-    session = benchmarks(
-        *(*CLASSIFIER, "--backend", "honest", "--scenario", "SingleStream", "-k", "TEST05", "--round", "v4.1"),
-        *("--mlperf-json", "results.json"),
-    )
+def test_test05_has_its_own_seeds(classifier: RunSession, here: Path) -> None:
+    session = classifier("--backend", "honest", "--scenario", "SingleStream", "-k", "TEST05", "--round", "v4.1")
     assert session.code == pytest.ExitCode.OK, session.output
     compliance, rules = results(here)["TEST05"]["compliance"], rounds()["v4.1"]
     tested = read_detail_log(Path(compliance["directory"], "performance/run_1/mlperf_log_detail.txt"))
@@ -209,10 +188,10 @@ def test_test05_has_its_own_seeds(benchmarks: RunSession, here: Path) -> None:
             assert log.values[f"effective_{name}"] == getattr(seeds, name)
 
 
-def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_mend(benchmarks: RunSession, here: Path) -> None:
-    session = benchmarks(
-        *(*CLASSIFIER, "--backend", "honest", "--scenario", "Server", "--target-latency", "0.001", "-k", "TEST04"),
-        *("--test-query-count", "700", "--mlperf-json", "results.json"),
+def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_mend(classifier: RunSession, here: Path) -> None:
+    session = classifier(
+        *("--backend", "honest", "--scenario", "Server", "--target-latency", "0.001", "-k", "TEST04"),
+        *("--test-query-count", "700"),
     )
     assert session.code == pytest.ExitCode.TESTS_FAILED, session.output
     assert "there is no performance run to compare with" in session.output
@@ -221,11 +200,10 @@ def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_mend(benc
     assert len(list(here.glob("mlperf-results/*/*/run.json"))) == 1
 
 
-def test_workers_share_the_runs_that_compliance_tests_are_about(benchmarks: RunSession, here: Path) -> None:
+def test_workers_share_the_runs_that_compliance_tests_are_about(classifier: RunSession, here: Path) -> None:
     pytest.importorskip("xdist")
-    session = benchmarks(
-        *("--model", "classifier-tiny", "--backend", "honest", "--scenario", "Offline,SingleStream", "-n2"),
-        *("--mode", "compliance,performance,accuracy", "--mlperf-json", "results.json"),
+    session = classifier(
+        "--backend", "honest", "--scenario", "Offline,SingleStream", "-n2", "--mode", "performance,accuracy"
     )
     assert session.code == pytest.ExitCode.OK, session.output
     found = json.loads((here / "results.json").read_text())["results"]
