@@ -12,6 +12,7 @@ import pytest
 
 from pytest_mlperf.rules.detail_log import read_detail_log
 from pytest_mlperf.rules.round import rounds
+from tests.sandbox import BENCHMARKS
 
 if TYPE_CHECKING:
     from tests.conftest import RunSession, Session
@@ -198,6 +199,18 @@ def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_mend(clas
     assert "found: INVALID, the 99th percentile latency is over the bound" in session.output
     assert results(here)["TEST04"]["verdict"] == "failed"
     assert len(list(here.glob("mlperf-results/*/*/run.json"))) == 1
+
+
+def test_a_run_that_a_compliance_test_made_is_reported_by_its_own_item(classifier: RunSession, here: Path) -> None:
+    session = classifier(
+        *(f"{BENCHMARKS}::test_performance", f"{BENCHMARKS}::test_accuracy", "--mode", "performance,accuracy", "-v"),
+        *("--backend", "honest", "--scenario", "SingleStream"),
+        path=f"{BENCHMARKS}::test_compliance",
+    )
+    assert session.code == pytest.ExitCode.OK, session.output
+    assert session.output.index("test_compliance[") < session.output.index("test_accuracy[")
+    assert results(here).keys() == {"accuracy", "performance", "TEST01", "TEST04"}
+    assert len(list(here.glob("mlperf-results/*/*/run.json"))) == 4
 
 
 def test_workers_share_the_runs_that_compliance_tests_are_about(classifier: RunSession, here: Path) -> None:
