@@ -101,7 +101,7 @@ def test_the_tiny_edition_passes_test01_and_leaves_the_official_files(
     assert tested["case"] == accuracy["case"] == "retinanet-tiny-onnxruntime-cpu-SingleStream"
     assert (compliance["accuracy_run"], compliance["performance_run"]) == (accuracy["output"], performance["output"])
     assert tested["layout"] == performance["layout"]
-    assert compliance["answers"] > 100
+    assert compliance["answers"] > 0
     assert compliance["different"] == 0
 
     directory = compliance["directory"]
