@@ -1,4 +1,4 @@
-"""Every selected MLPerf case, in accuracy and in performance mode."""
+"""Every selected MLPerf case, in accuracy and performance mode, and the compliance tests where they are asked for."""
 
 from __future__ import annotations
 
@@ -19,4 +19,10 @@ def test_accuracy(mlperf: MLPerf) -> None:
 @pytest.mark.mlperf(mode="performance")
 def test_performance(mlperf: MLPerf) -> None:
     """LoadGen calls the run valid."""
+    mlperf.require(mlperf.run())
+
+
+@pytest.mark.mlperf(mode="compliance")
+def test_compliance(mlperf: MLPerf) -> None:
+    """The round's compliance test agrees with the case's accuracy and performance runs."""
     mlperf.require(mlperf.run())

@@ -17,14 +17,18 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import Benchmark
 
 SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
-MODES = ("accuracy", "performance")
+COMPLIANCE = "compliance"
+MODES = ("accuracy", "performance", COMPLIANCE)
 IMPLEMENTATIONS = ("python",)
 DEVICE_ALIASES = {"gpu": "cuda"}
 
 
 @dataclass(frozen=True)
 class Case:
-    """A benchmark × implementation × backend × device × scenario × mode: one pytest item."""
+    """A benchmark × implementation × backend × device × scenario × mode: one pytest item.
+
+    In compliance mode, and only there, ``test`` names one of the round's compliance tests, which is part of the id.
+    """
 
     benchmark: str
     implementation: str
@@ -32,12 +36,18 @@ class Case:
     device: str
     scenario: str
     mode: str
+    test: str = ""
 
     @property
     def id(self) -> str:
         """What stands between the brackets of the node id; the implementation only when it is not python."""
         implementation = () if self.implementation == "python" else (self.implementation,)
-        return "-".join((self.benchmark, *implementation, self.backend, self.device, self.scenario))
+        test = (self.test,) if self.test else ()
+        return "-".join((self.benchmark, *implementation, self.backend, self.device, self.scenario, *test))
+
+    def in_mode(self, mode: str) -> Case:
+        """Return the same case in another mode."""
+        return replace(self, mode=mode, test="")
 
 
 @dataclass(frozen=True)

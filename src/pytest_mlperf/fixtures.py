@@ -6,18 +6,19 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
+from pytest_mlperf.cases import COMPLIANCE
 from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError, RunError
-from pytest_mlperf.provision import device_lease, obtain, provide_python
+from pytest_mlperf.provision import device_lease, obtain, provide_python, tell
 from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-    from pytest_mlperf.cases import Case
+    from pytest_mlperf.cases import Case, Registry
     from pytest_mlperf.environments.installed import LoadGen, Python
     from pytest_mlperf.results import RunResult
     from pytest_mlperf.runner import Finished, OnProgress
@@ -109,32 +110,38 @@ def dataset(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: Exit
     return path
 
 
+class Outcome(NamedTuple):
+    """A run's result, and the error that it ended with instead of a real one."""
+
+    result: RunResult
+    error: MLPerfError | None = None
+
+
 class MLPerf:
     """Runs the item's case and demands what the rules demand."""
 
     def __init__(
         self,
         session: MLPerfSession,
-        run: Run,
+        case: Case,
+        prepare: Callable[[Case], Run],
         python: Python,
         sources: Path | None,
         request: pytest.FixtureRequest,
     ) -> None:
+        self.case = case
         self._session = session
-        self._run = run
+        self._prepare = prepare
         self._python = python
         self._sources = sources
         self._request = request
 
-    @property
-    def case(self) -> Case:
-        """The item's case."""
-        return self._run.case
-
     def run(self) -> RunResult:
         """Run the case once, in a process of its own, and return its result.
 
-        Performance runs have the device to themselves; accuracy runs share it.
+        Performance runs have the device to themselves; accuracy runs share it. A compliance test is compared with the
+        case's accuracy and performance runs of the session, and makes those that nobody has made yet; their own items
+        then report them instead of running again.
 
         Raises
         ------
@@ -143,46 +150,87 @@ class MLPerf:
         KeyboardInterrupt
             A second Ctrl-C a moment after the one that ended another run.
         """
+        if self.case.mode == COMPLIANCE:
+            result, error = self._comply()
+        elif self._session.is_reference(self.case):
+            result, error = self._shared(self.case)
+        else:
+            result, error = self._once(self._prepare(self.case))
+        self._record(result)
+        if error is not None:
+            raise error
+        return result
+
+    def _comply(self) -> Outcome:
+        """Run the compliance test of the case, after the runs that it is about."""
+        from pytest_mlperf.compliance import References, as_tested, judge_compliance, needs_answers
+        from pytest_mlperf.verdict import failed
+
+        answers = self._shared(self.case.in_mode("accuracy")).result if needs_answers(self.case.test) else None
+        references = References(self._shared(self.case.in_mode("performance")).result, answers)
+        run = self._prepare(self.case)
+        try:
+            references.check()
+        except RunError as error:
+            return Outcome(failed(run, error), error)
+        run = as_tested(run, self._session.audit(self.case), references.performance)
+        return self._once(run, lambda finished: judge_compliance(run, finished, references))
+
+    def _shared(self, case: Case) -> Outcome:
+        """Return the session's run of a case that compliance tests are about; make it when there is none."""
+        from pytest_mlperf.references import Kept, turn
+
+        mine = case == self.case
+        waiting = tell(self._request.config, f"waiting for the {case.mode} run of {case.id}")
+        with turn(self._session.references, case, waiting) as slot:
+            kept = slot.read()
+            if kept is None or (mine and kept.reported):
+                outcome = self._once(self._prepare(case))
+                slot.write(Kept(result=outcome.result, reported=mine))
+                return outcome
+            slot.write(Kept(result=kept.result, reported=kept.reported or mine))
+            return Outcome(kept.result, kept.error)
+
+    def _once(self, run: Run, judged: Callable[[Finished], RunResult] | None = None) -> Outcome:
+        """Execute a run; what it ends with without a result is one, too."""
         from pytest_mlperf.durations import key, note_duration
         from pytest_mlperf.verdict import failed, judge
 
         start = time.monotonic()
         try:
-            result = judge(self._run, self._execute())
+            finished = self._execute(run)
+            result = judged(finished) if judged is not None else judge(run, finished)
         except MLPerfError as error:
-            self._record(failed(self._run, error))
-            raise
+            return Outcome(failed(run, error), error)
         except KeyboardInterrupt:
             if self._session.interrupted_again():
                 raise
-            interrupted = self._interrupted(time.monotonic() - start)
-            self._record(failed(self._run, interrupted))
-            raise interrupted from None
-        self._record(result)
-        name = key(self.case.id, self.case.mode, self._run.spec.run_length)
+            interrupted = self._interrupted(run, time.monotonic() - start)
+            return Outcome(failed(run, interrupted), interrupted)
+        name = key(run.case.id, run.case.mode, run.spec.run_length)
         note_duration(self._session.store.root, name, time.monotonic() - start)
-        return result
+        return Outcome(result)
 
-    def _execute(self) -> Finished:
+    def _execute(self, run: Run) -> Finished:
         from pytest_mlperf.runner import execute
 
         with (
-            device_lease(self._request.config, self.case, alone=self.case.mode == "performance"),
-            _progress(self._request.config, self.case) as on_progress,
+            device_lease(self._request.config, run.case, alone=run.spec.mode == "performance"),
+            _progress(self._request.config, run.case) as on_progress,
         ):
-            return execute(self._run.spec, self._python.executable, on_progress, self._sources)
+            return execute(run.spec, self._python.executable, on_progress, self._sources)
 
-    def _interrupted(self, seconds: float) -> RunError:
+    def _interrupted(self, run: Run, seconds: float) -> RunError:
         """Tell the user at once what one Ctrl-C does and how to stop; return the item's error."""
         from pytest_mlperf.report.progress import Terminal
 
         more = f"two Ctrl-C within {DOUBLE_INTERRUPT_SECONDS:g} s stop the session"
-        name = f"{self.case.id} {self.case.mode}"
+        name = f"{run.case.id} {run.case.mode}"
         Terminal(self._request.config).write_line(f"  {name}: interrupted; the other items go on, {more}")
         return RunError(
             "the run was interrupted",
             f"expected: a finished run; found: Ctrl-C after {seconds:.0f} s",
-            f"only this item ended, {more}\nits files: {self._run.spec.output}",
+            f"only this item ended, {more}\nits files: {run.spec.output}",
         )
 
     def require(self, result: RunResult) -> None:
@@ -213,23 +261,25 @@ def mlperf(
     """Run the item's case: ``mlperf.require(mlperf.run())``."""
     from pytest_mlperf.verdict import Run
 
-    settings = mlperf_session.settings
-    run = Run(
-        case=mlperf_case,
-        benchmark=mlperf_session.registry.benchmark(mlperf_case.benchmark),
-        spec=_spec(mlperf_session, mlperf_case, model, dataset, loadgen),
-        scorer=settings.scorer,
-        model_sha256=model.sha256,
-        notes=_notes(Path(request.config.invocation_params.dir)),
-    )
-    sources = _sources(run, tmp_path_factory) if python.foreign else None
-    return MLPerf(mlperf_session, run, python, sources, request)
+    def prepare(case: Case) -> Run:
+        return Run(
+            case=case,
+            benchmark=mlperf_session.registry.benchmark(case.benchmark),
+            spec=_spec(mlperf_session, case, model, dataset, loadgen),
+            scorer=mlperf_session.settings.scorer,
+            model_sha256=model.sha256,
+            notes=_notes(Path(request.config.invocation_params.dir)),
+        )
+
+    sources = _sources(mlperf_session.registry, mlperf_case, tmp_path_factory) if python.foreign else None
+    return MLPerf(mlperf_session, mlperf_case, prepare, python, sources, request)
 
 
-def _sources(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def _sources(registry: Registry, case: Case, tmp_path_factory: pytest.TempPathFactory) -> Path:
     from pytest_mlperf.environments.sources import link_sources
 
-    return link_sources((run.spec.benchmark, run.spec.backend), tmp_path_factory.mktemp("mlperf-sources"))
+    code = (registry.benchmarks[case.benchmark].value, registry.backends[case.backend].value)
+    return link_sources(code, tmp_path_factory.mktemp("mlperf-sources"))
 
 
 def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadgen: LoadGen) -> RunSpec:

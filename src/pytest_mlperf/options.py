@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_mlperf.cases import Registry, Selection, select
+from pytest_mlperf.cases import COMPLIANCE, Registry, Selection, select
 from pytest_mlperf.errors import OptionError
 from pytest_mlperf.option_values import (
     duration,
@@ -73,7 +73,7 @@ OPTIONS = (
     ),
     Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
     Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
-    Option("--mode", "NAME", "accuracy, performance", many=True),
+    Option("--mode", "NAME", "accuracy, performance; compliance: the tests of a closed submission", many=True),
     Option(
         "--run-length",
         "LENGTH",
@@ -247,6 +247,11 @@ class Settings:
     checker: str | None
     inference_src: Path | None
     given: Mapping[str, Given]
+
+    @property
+    def compliance_wanted(self) -> bool:
+        """Whether compliance tests are collected: where they are asked for, and for a closed submission."""
+        return COMPLIANCE in self.selection.mode or (self.submit and self.division == "closed")
 
     def sample_count(self, dataset_size: int) -> int:
         """Return how many samples an accuracy run uses of a data set: the whole, unless told otherwise."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.cases import MODES, Case
+from pytest_mlperf.cases import COMPLIANCE, MODES, Case
 from pytest_mlperf.errors import MLPerfError
 from pytest_mlperf.fixtures import _mlperf_uses, dataset, loadgen, mlperf, mlperf_case, mlperf_session, model, python
 from pytest_mlperf.options import add_options, any_given
@@ -93,6 +93,15 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
     return header(config.stash[SESSION].settings)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
+    """Leave compliance tests out where nobody asks for them, without a word: they are for a closed submission."""
+    marks = getattr(obj, "pytestmark", ())
+    if not any(mark.name == "mlperf" and mark.kwargs.get("mode") == COMPLIANCE for mark in marks):
+        return None
+    return None if collector.config.stash[SESSION].cases(COMPLIANCE) else []
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Make an item of each selected case."""
     if "mlperf_case" not in metafunc.fixturenames:
@@ -107,7 +116,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         "mlperf_case",
         [
             pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in session.marks(case)])
-            for case in session.registry.cases(mode)
+            for case in session.cases(mode)
             if selected.keeps(case)
         ],
         indirect=True,

@@ -107,7 +107,7 @@ def make_artifact(session: MLPerfSession, recipe: Recipe, case: Case) -> Artifac
     with device_lease(session.config, case, alone=False), show_fetch(session.config) as on_progress:
         store = replace(session.store, network=replace(session.store.network, on_progress=on_progress))
         try:
-            return store.get(recipe, on_wait=_tell(session.config, f"waiting for {recipe.name}"))
+            return store.get(recipe, on_wait=tell(session.config, f"waiting for {recipe.name}"))
         except CacheError as error:
             advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
             raise CacheError(error.what, error.found, advice.lstrip()) from error
@@ -153,7 +153,7 @@ def device_lease(config: pytest.Config, case: Case, *, alone: bool) -> Iterator[
     from pytest_mlperf.artifacts.locks import lease
 
     path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
-    on_wait = _tell(config, f"waiting for the device {case.device}")
+    on_wait = tell(config, f"waiting for the device {case.device}")
     with ExitStack() as stack:
         try:
             stack.enter_context(lease(path, mode=0o666, shared=not alone, on_wait=on_wait))
@@ -163,7 +163,7 @@ def device_lease(config: pytest.Config, case: Case, *, alone: bool) -> Iterator[
         yield
 
 
-def _tell(config: pytest.Config, what: str) -> Callable[[Holder | None], None]:
+def tell(config: pytest.Config, what: str) -> Callable[[Holder | None], None]:
     """Return what tells the user, on the terminal, whom the session waits for."""
 
     def tell(holder: Holder | None) -> None:

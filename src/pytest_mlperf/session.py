@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.cases import MODES, Case, Registry
+from pytest_mlperf.cases import COMPLIANCE, MODES, Case, Registry
 from pytest_mlperf.directories import require_directory, require_file, session_directory
 from pytest_mlperf.errors import OptionError, SubmissionError
 from pytest_mlperf.options import Settings, read_settings
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
     from pytest_mlperf.environments.provide import Needs
     from pytest_mlperf.errors import MLPerfError
+    from pytest_mlperf.rules.audit import Audit
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.submit import Submitted
 
@@ -81,6 +82,11 @@ class MLPerfSession:
         return session_directory(self.settings.output, self.started)
 
     @cached_property
+    def references(self) -> Path:
+        """Where the runs that compliance tests are about are known; sessions of the same second share `directory`."""
+        return self.directory / f".references-{self.started:%f}"
+
+    @cached_property
     def store(self) -> Store:
         """The cache."""
         from pytest_mlperf.artifacts.layout import default_cache_dir
@@ -110,7 +116,7 @@ class MLPerfSession:
             No case has all the values.
         """
         selection = self.settings.selection
-        if not any(selection.keeps(case) for mode in MODES for case in self.registry.cases(mode)):
+        if not any(selection.keeps(case) for mode in MODES for case in self.cases(mode)):
             raise OptionError(
                 "the options select no case",
                 f"found: no benchmark, backend, device and scenario go together in {selection}",
@@ -193,6 +199,32 @@ class MLPerfSession:
         if self.settings.json is not None:
             require_file(self.settings.json, "--mlperf-json")
 
+    def cases(self, mode: str) -> list[Case]:
+        """Return every case of a mode; in compliance mode one for each test that the round asks, if they are wanted."""
+        cases = self.registry.cases(mode)
+        if mode != COMPLIANCE:
+            return cases
+        if not self.settings.compliance_wanted:
+            return []
+        return [replace(case, test=test) for case in cases for test in self.compliance_tests(case)]
+
+    def compliance_tests(self, case: Case) -> tuple[str, ...]:
+        """Return the compliance tests that the case's round asks of its benchmark in a closed submission."""
+        found = self.round_of(case)
+        if found is None:
+            return ()
+        return found.benchmarks[self.registry.benchmark(case.benchmark).official_name].compliance
+
+    def audit(self, case: Case) -> Audit:
+        """Return what the case's compliance test changes in a performance run."""
+        from pytest_mlperf.rules.audit import audit_of
+
+        return audit_of(case.test, self.registry.benchmark(case.benchmark).official_name, self.round_of(case))
+
+    def is_reference(self, case: Case) -> bool:
+        """Say whether a compliance test of the session is about this case's run."""
+        return self.settings.compliance_wanted and bool(self.compliance_tests(case))
+
     def round_of(self, case: Case) -> Round | None:
         """Return the round that a case is run by, or None: its benchmark is in none.
 
@@ -208,7 +240,8 @@ class MLPerfSession:
 
     @property
     def _benchmarks(self) -> frozenset[str]:
-        return frozenset(case.benchmark for case in self.wanted)
+        # While items are being made nothing is wanted yet, and the round says which compliance tests there are.
+        return frozenset(case.benchmark for case in self.wanted) or frozenset(self.settings.selection.model)
 
     def marks(self, case: Case) -> tuple[str, str]:
         """Return the marks of a case's item."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -23,7 +24,6 @@ from pytest_mlperf.submission.tree import Written, write_submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from pytest_mlperf.cases import Registry
     from pytest_mlperf.options import Settings
@@ -140,7 +140,7 @@ def _submit(request: Request) -> Submitted:
     for number, plan in enumerate(_plans(request, whole, round_)):
         written = write_submission(plan, into, clean=number == 0 and settings.clean)
     assert written is not None  # noqa: S101 - there is at least one case
-    report = check(read_submission(written.directory), round_, "strict")
+    report = check(read_submission(written.directory, round_.layout), round_, "strict")
     outcomes = (*incomplete, *_outcomes(report))
     good = request.healthy and not any(outcome.fault for outcome in outcomes)
     files = write_summary(report, round_, request.directory)
@@ -165,11 +165,13 @@ def _pairs(results: Iterable[Mapping[str, Any]]) -> dict[str, _Pair]:
     """Return the runs by case; of a case that ran twice the last counts, as in the summary."""
     pairs: dict[str, _Pair] = {}
     for result in msgspec.convert(list(results), list[RunResult]):
-        pair = pairs.setdefault(result.case, _Pair())
+        pair = pairs.setdefault(result.case.removesuffix(f"-{result.test}"), _Pair())
         if result.mode == "accuracy":
             pair.accuracy = result
         elif result.mode == "performance":
             pair.performance = result
+        elif result.compliance is not None:
+            pair.compliance[result.test] = Path(result.compliance.directory)
     return dict(sorted(pairs.items()))
 
 
@@ -272,7 +274,7 @@ def _ask_official(request: Request, round_: Round, tree: Path) -> tuple[Official
     from pytest_mlperf.submission.official_checker import differences, run_official_checker
 
     official = run_official_checker(request.checker_source(round_), round_, tree)
-    ours = check(read_submission(tree), round_, "official")
+    ours = check(read_submission(tree, round_.layout), round_, "official")
     rules = {finding.rule for finding in ours.all_findings() if finding.severity == "error"}
     return official, tuple(differences(official, ours.verdict == "OK", rules))
 

@@ -143,7 +143,7 @@ def _result(
 ) -> RunResult:
     case, worker = run.case, finished.result if finished else None
     return RunResult(
-        case=case.id,
+        case=case.in_mode(case.mode).id,
         benchmark=case.benchmark,
         edition=run.benchmark.edition,
         implementation=case.implementation,
@@ -151,6 +151,7 @@ def _result(
         device=worker.device if worker else case.device,
         scenario=case.scenario,
         mode=case.mode,
+        test=case.test,
         run_length=run_length,
         verdict=verdict,
         round=run.spec.round.name if run.spec.round else "",

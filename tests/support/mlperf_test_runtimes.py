@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import signal
 import subprocess
@@ -295,3 +296,59 @@ class Elsewhere(Runtime):
     """Is asked for cuda and works on the cpu."""
 
     devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+
+
+CLASSIFIER = NullBenchmark(
+    **{
+        **vars(NULL),
+        "name": "classifier-tiny",
+        "loadgen_model": "resnet50",
+        "model_formats": ("classifier",),
+        "official_name": "resnet",
+    }
+)
+
+
+class Honest(Runtime):
+    """Takes 2 ms a sample, sleeping; for the benchmark classifier-tiny, which a round knows."""
+
+    model_format: ClassVar[str] = "classifier"
+
+    def run(self, inputs: Inputs) -> Outputs:
+        time.sleep(0.002)
+        return (inputs["x"],)
+
+
+class Remembers(Honest):
+    """As honest, but the sample that came before costs nothing."""
+
+    def __init__(self) -> None:
+        self._last: bytes | None = None
+
+    def run(self, inputs: Inputs) -> Outputs:
+        if (sample := inputs["x"].tobytes()) == self._last:
+            return (inputs["x"],)
+        self._last = sample
+        return super().run(inputs)
+
+
+class Pretends(Honest):
+    """Answers as it should when accuracy is looked at, and anything when time is."""
+
+    def __init__(self) -> None:
+        self._wrong = json.loads(Path("run.json").read_text())["mode"] == "performance"
+
+    def run(self, inputs: Inputs) -> Outputs:
+        [answer] = super().run(inputs)
+        return (answer + 1 if self._wrong else answer,)
+
+
+class Varies(Honest):
+    """Answers with other bytes in performance mode, which mean the same: minus nought for nought."""
+
+    def __init__(self) -> None:
+        self._sign = -1 if json.loads(Path("run.json").read_text())["mode"] == "performance" else 1
+
+    def run(self, inputs: Inputs) -> Outputs:
+        [answer] = super().run(inputs)
+        return (np.where(answer == 0, self._sign * answer, answer),)

@@ -13,7 +13,7 @@ import numpy as np
 from pytest_mlperf.errors import AccuracyLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -74,8 +74,7 @@ def read_records(path: Path) -> Iterator[Record]:
         The log is missing, empty, cut off, or not LoadGen's accuracy log.
     """
     seen: set[int] = set()
-    for number, line in _entries(path):
-        record = _parse(path, number, line)
+    for record in read_every_record(path):
         if record.qsl_idx not in seen:
             seen.add(record.qsl_idx)
             yield record
@@ -85,6 +84,28 @@ def read_records(path: Path) -> Iterator[Record]:
             "Expected at least one answered sample, found none.",
             "Run the benchmark in accuracy mode again; performance mode writes no answers.",
         )
+
+
+def read_every_record(path: Path) -> Iterator[Record]:
+    """Read a log as a stream, in its order, with every repetition of a sample; there may be no record at all.
+
+    Parameters
+    ----------
+    path
+        An ``mlperf_log_accuracy.json``.
+
+    Yields
+    ------
+    Record
+        The sample and its bytes.
+
+    Raises
+    ------
+    AccuracyLogError
+        The log is missing, empty, cut off, or not LoadGen's accuracy log.
+    """
+    for number, line in _entries(path):
+        yield _parse(path, number, line)
 
 
 def read_float32(path: Path, columns: int) -> Float32Records:
@@ -123,6 +144,35 @@ def read_float32(path: Path, columns: int) -> Float32Records:
         ends.append(len(content) // row_bytes)
     values = np.frombuffer(content, "<f4").reshape(-1, columns)
     return Float32Records(np.array(samples, np.int64), np.array(ends, np.int64), values)
+
+
+def copy_entries(path: Path, samples: Set[int], target: Path) -> None:
+    """Write a log of the entries of some samples only, unchanged: what ``create_accuracy_baseline.sh`` makes.
+
+    Parameters
+    ----------
+    path
+        An ``mlperf_log_accuracy.json``.
+    samples
+        The indices, in the query sample library, of those to keep.
+    target
+        The new log.
+
+    Raises
+    ------
+    AccuracyLogError
+        As from `read_every_record`.
+    """
+    beside = target.with_name(target.name + ".part")
+    with beside.open("wb") as file:
+        file.write(b"[")
+        separator = b"\n"
+        for number, line in _entries(path):
+            if _parse(path, number, line).qsl_idx in samples:
+                file.write(separator + line.strip().removesuffix(b","))
+                separator = b",\n"
+        file.write(b"\n]\n")
+    beside.replace(target)
 
 
 def _entries(path: Path) -> Iterator[tuple[int, bytes]]:

@@ -32,6 +32,15 @@ def properties(result: RunResult) -> Iterator[tuple[str, object]]:
         yield "mlperf.samples", result.performance.samples
         for percentile, latency in result.performance.latency_ms.items():
             yield f"mlperf.latency_{percentile}_ms", latency
+    if result.compliance is not None:
+        compliance = result.compliance
+        yield "mlperf.compliance_test", compliance.test
+        yield "mlperf.compliance_directory", compliance.directory
+        yield "mlperf.compliance_reference", compliance.reference
+        yield "mlperf.compliance_figures_agree", compliance.figures_agree
+        if compliance.answers is not None:
+            yield "mlperf.compliance_answers", compliance.answers
+            yield "mlperf.compliance_answers_different", compliance.different
     yield "mlperf.peak_memory_bytes", result.peak_memory_bytes
     yield "mlperf.model_sha256", result.model_sha256
     for package, version in result.versions.items():

@@ -45,9 +45,11 @@ def row(result: RunResult) -> Row:
         value = f"{number(figures.value)} {figures.unit}" if figures.value is not None else "–"
         if result.scenario != "Offline":  # where a latency is how long a sample waited for its turn
             latencies = " / ".join(number(figures.latency_ms.get(p)) for p in ("p50", "p90", "p99"))
+    if result.compliance is not None and result.compliance.reference is not None:
+        target = f"as {number(result.compliance.reference)} {result.compliance.unit}"
     return Row(
         case=result.case,
-        mode=result.mode,
+        mode=f"{result.mode} {result.test}" if result.test else result.mode,
         result=value,
         target=target,
         verdict=verdict(result),
@@ -106,12 +108,12 @@ def title(results: Sequence[RunResult]) -> str:
 def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any]], directory: Path) -> None:
     """Write the section about the session's results."""
     converted = [msgspec.convert(result, RunResult) for result in results]
-    converted.sort(key=lambda result: (result.case, result.mode))
+    converted.sort(key=lambda result: (result.case, result.mode, result.test))
     reporter.write_sep("=", title(converted))
-    good = {"VALID", "reached"}
+    good = {"VALID", "reached", "TEST PASS"}
     rows = [row(result) for result in converted]
     for line in lines(rows, reporter._tw.fullwidth):
-        bad = any(word in line for word in ("INVALID", "below target", "failed"))
+        bad = any(word in line for word in ("INVALID", "below target", "TEST FAIL", "failed"))
         reporter.write_line(line, red=bad, green=not bad and any(word in line for word in good))
     needs = lacking(converted)
     if needs:

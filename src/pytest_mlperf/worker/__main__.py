@@ -22,6 +22,7 @@ from pytest_mlperf.worker.loadgen import (
     loadgen_version,
     official_length,
     start_test,
+    write_audit_config,
 )
 from pytest_mlperf.worker.progress import Reporter
 from pytest_mlperf.worker.protocol import RESULT_FILE, RunSpec, WorkerResult, read_spec, write_json
@@ -35,6 +36,7 @@ from pytest_mlperf.worker.tuning import (
     Tuned,
     available_cores,
     default_layout,
+    measure,
     tune,
     untuned,
 )
@@ -82,7 +84,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     bound = settings.server_target_latency_ns / 1e9 if spec.mode == "performance" else math.inf
     sut = make_sut(spec.scenario, tuned, [bench.inference(session) for session in sessions], guard, bound)
     reporter.enter(spec.mode, _expected_samples(spec, settings))
-    start_test(settings, sut, library, Path(spec.output), guard)
+    start_test(settings, sut, library, Path(spec.output), guard, write_audit_config(spec))
     sut.close()
     watch.lap("test")
     return WorkerResult(
@@ -144,7 +146,7 @@ def _tuned(spec: RunSpec, bench: Bench, library: SampleLibrary) -> Tuned:
     if spec.mode == "accuracy":
         return untuned(default_layout(bench))
     library.load(bench.samples)
-    tuned = tune(bench)
+    tuned = tune(bench) if spec.layout is None else measure(spec.layout, bench)
     library.unload(bench.samples)
     return tuned
 

@@ -12,7 +12,7 @@ import mlperf_loadgen as lg
 from pytest_mlperf.errors import UserConfError
 from pytest_mlperf.user_conf import Entry, UserConf, read_user_conf, render_user_conf
 from pytest_mlperf.worker.length import conf_entries, expected_latency_ns
-from pytest_mlperf.worker.protocol import USER_CONF_FILE, OfficialLength
+from pytest_mlperf.worker.protocol import AUDIT_FILE, USER_CONF_FILE, OfficialLength
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,7 +103,7 @@ def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, tuned:
     given = given_user_conf(spec)
     mine = conf_entries(spec, model, tuned, given.settings(model, spec.scenario))
     path = Path(spec.output) / USER_CONF_FILE
-    path.write_text(_conf_text(given.entries, mine), "utf-8")
+    path.write_text(_conf_text(spec, given.entries, mine), "utf-8")
     _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))
     settings.mode = MODES[spec.mode]
     if spec.target_latency is not None:
@@ -117,8 +117,19 @@ def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, tuned:
     return path
 
 
-def start_test(settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard) -> None:
-    """Run the one test of this process; LoadGen's logs go to `output`."""
+def write_audit_config(spec: RunSpec) -> Path | None:
+    """Write a compliance test's audit.config into the run's directory; return its path, None for any other run."""
+    if not spec.audit:
+        return None
+    path = Path(spec.output) / AUDIT_FILE
+    path.write_text(spec.audit, "utf-8")
+    return path
+
+
+def start_test(
+    settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard, audit: Path | None = None
+) -> None:
+    """Run the one test of this process; LoadGen's logs go to `output`, an audit.config counts more than `settings`."""
     log_output = lg.LogOutputSettings()
     log_output.outdir = str(output)
     log_settings = lg.LogSettings()
@@ -128,7 +139,7 @@ def start_test(settings: lg.TestSettings, sut: SUT, library: SampleLibrary, outp
     lg_sut = lg.ConstructFastSUT(guard.wrap(sut.issue), guard.wrap(sut.flush))
     lg_qsl = lg.ConstructQSL(len(library), loaded_at_once, guard.wrap(library.load), guard.wrap(library.unload))
     # The audit file's default name is looked up in the current directory and may change the mode; "" is none.
-    lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, "")
+    lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, str(audit or ""))
     lg.DestroyFastSUT(lg_sut)
     lg.DestroyQSL(lg_qsl)
 
@@ -142,8 +153,9 @@ def _set_latency(settings: lg.TestSettings, scenario: str, nanoseconds: int) -> 
         settings.server_target_latency_ns = nanoseconds
 
 
-def _conf_text(given: Sequence[Entry], mine: Sequence[Entry]) -> str:
-    text = render_user_conf(given, "from --user-conf") + "\n" if given else ""
+def _conf_text(spec: RunSpec, given: Sequence[Entry], mine: Sequence[Entry]) -> str:
+    origin = "that of the performance run" if spec.audit else "from --user-conf"
+    text = render_user_conf(given, origin) + "\n" if given else ""
     return text + render_user_conf(mine, "from the options, the run length and the warm-up")
 
 

@@ -13,7 +13,16 @@ RUN_FILE = "run.json"
 RESULT_FILE = "result.json"
 LOG_FILE = "worker.log"
 USER_CONF_FILE = "user.conf"
+AUDIT_FILE = "audit.config"
 PROGRESS_FD_VARIABLE = "PYTEST_MLPERF_PROGRESS_FD"
+
+
+class ExecutionLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """How inferences share the machine: ``streams`` at once, each with ``threads``, ``batch`` samples a call."""
+
+    streams: int
+    threads: int
+    batch: int
 
 
 class RoundSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,6 +49,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``None`` leaves a value to user.conf, and then to what the run length and the warm-up suggest.
     ``round`` is None where the benchmark is in no round: LoadGen's built-in settings stay.
     ``loadgen_built`` says of what and by which compiler LoadGen was built here; empty for a released wheel.
+    ``audit`` is the text of a compliance test's audit.config; empty for any other run. ``layout`` is used as it is;
+    None leaves it to the warm-up.
     """
 
     benchmark: str
@@ -62,6 +73,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     max_batchsize: int | None = None
     timeout: float | None = None
     loadgen_built: str = ""
+    audit: str = ""
+    layout: ExecutionLayout | None = None
 
 
 class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,14 +86,6 @@ class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
     performance_sample_count: int
     target_latency_ns: int
     target_latency_percentile: float
-
-
-class ExecutionLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """How inferences share the machine: ``streams`` at once, each with ``threads``, ``batch`` samples a call."""
-
-    streams: int
-    threads: int
-    batch: int
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

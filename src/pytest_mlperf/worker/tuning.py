@@ -12,6 +12,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from pytest_mlperf.worker.protocol import ExecutionLayout
 from pytest_mlperf.worker.suts.multi_stream import MultiStream
 from pytest_mlperf.worker.suts.offline import Offline
@@ -103,10 +105,27 @@ def tune(bench: Bench) -> Tuned:
     return _grow_batch(_best(one_by_one, bench, _two_rounds), bench)
 
 
+def measure(layout: ExecutionLayout, bench: Bench) -> Tuned:
+    """Return what a known layout does in rehearsal, for each batch that Server may take."""
+    if bench.scenario == "SingleStream":
+        return _rehearse(layout, bench, 1)
+    if bench.scenario == "MultiStream":
+        return _rehearse(layout, bench, bench.samples_per_query)
+    sizes = [structs.replace(layout, batch=size) for size in _sizes(layout.batch)]
+    trials = [_rehearse(size, bench, _two_rounds(size)) for size in sizes]
+    latency = {trial.layout.batch: _batch_seconds(trial) for trial in trials}
+    return Tuned(layout, trials[-1].samples_per_second, trials[-1].query_seconds, latency)
+
+
 def untuned(layout: ExecutionLayout) -> Tuned:
     """Return a layout without figures: Server then takes whatever waits, up to the batch."""
-    sizes = [1 << n for n in range(layout.batch.bit_length()) if 1 << n <= layout.batch]
-    return Tuned(layout, 0.0, 0.0, dict.fromkeys({*sizes, layout.batch}, 0.0))
+    return Tuned(layout, 0.0, 0.0, dict.fromkeys(_sizes(layout.batch), 0.0))
+
+
+def _sizes(largest: int) -> list[int]:
+    """Return the powers of two up to a batch, and the batch."""
+    powers = [1 << n for n in range(largest.bit_length()) if 1 << n <= largest]
+    return sorted({*powers, largest})
 
 
 def _two_rounds(layout: ExecutionLayout) -> int:

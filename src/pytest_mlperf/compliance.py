@@ -1,0 +1,268 @@
+"""From a finished compliance test to its result: held against the case's other runs, laid out for a submission."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from msgspec import structs
+
+from pytest_mlperf.accuracy.log import copy_entries
+from pytest_mlperf.directories import unwritable
+from pytest_mlperf.errors import RunError
+from pytest_mlperf.results import Compliance, RunResult
+from pytest_mlperf.rules.agreement import AnswerCounts, accuracy_delta, compare_answers, compare_figures, samples_of
+from pytest_mlperf.rules.detail_log import read_detail_log
+from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.performance import RESULT_FIELDS
+from pytest_mlperf.verdict import ACCURACY_LOG, DETAIL_LOG, judge
+from pytest_mlperf.worker.protocol import USER_CONF_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pytest_mlperf.benchmarks.base import Score
+    from pytest_mlperf.rules.agreement import FigureAgreement
+    from pytest_mlperf.rules.audit import Audit
+    from pytest_mlperf.runner import Finished
+    from pytest_mlperf.verdict import Run
+
+SUMMARY_LOG = "mlperf_log_summary.txt"
+BASELINE_LOG = "mlperf_log_accuracy_baseline.json"
+#: Two runs of a few seconds differ by more than official ones may, for reasons that have nothing to do with the system
+#: (on a busy machine a factor of two was seen in MultiStream). Below this one a short run's difference is a note.
+SHORT_FACTOR = 3.0
+#: Which way a figure may not be off, and what it means where it is.
+_MEANS = {
+    "TEST01": ("within {:.0%} of", "the system may work differently while its answers are looked at"),
+    "TEST04": (
+        "at most {:.0%} faster than",
+        "the system may keep what it knows of a sample: turn that off",
+    ),
+    "TEST05": ("at most {:.0%} slower than", "the system may be tuned to the round's seeds"),
+}
+
+
+@dataclass(frozen=True)
+class References:
+    """The runs that a compliance test is about; ``accuracy`` where answers are compared."""
+
+    performance: RunResult
+    accuracy: RunResult | None = None
+
+    def check(self) -> None:
+        """Refuse runs that nothing can be compared with, before hours are spent.
+
+        Raises
+        ------
+        RunError
+            One of them has no result, or the performance run is not valid.
+        """
+        for result in filter(None, (self.accuracy, self.performance)):
+            if result.verdict in ("failed", "INVALID"):
+                raise RunError(
+                    f"there is no {result.mode} run to compare with",
+                    f"expected: a valid {result.mode} run of {result.case}; found: {result.verdict}, "
+                    + "; ".join(error.what for error in result.errors),
+                    f"mend that run first; its files: {result.output}",
+                )
+
+
+def needs_answers(test: str) -> bool:
+    """Say whether a test compares answers with those of the accuracy run."""
+    return test == "TEST01"
+
+
+def as_tested(run: Run, audit: Audit, performance: RunResult) -> Run:
+    """Return the test's run: the performance run again, in the same layout and with the same user.conf, audited."""
+    spec = structs.replace(
+        run.spec,
+        mode="performance",
+        audit=audit.text,
+        layout=performance.layout,
+        user_conf=str(Path(performance.output) / USER_CONF_FILE),
+    )
+    if audit.seeds is not None and spec.round is not None:
+        spec = structs.replace(spec, round=structs.replace(spec.round, **structs.asdict(audit.seeds)))
+    return replace(run, spec=spec)
+
+
+def judge_compliance(run: Run, finished: Finished, references: References) -> RunResult:
+    """Return the result of a compliance test that ended well, and write its directory.
+
+    Raises
+    ------
+    AccuracyLogError, DatasetError
+        The accuracy log of either run cannot be compared or scored.
+    OutputError
+        The test's directory cannot be written.
+    """
+    result, test = judge(run, finished), run.case.test
+    reference_log = read_detail_log(Path(references.performance.output) / DETAIL_LOG)
+    figures = compare_figures(
+        test, run.case.scenario, reference_log, read_detail_log(Path(run.spec.output) / DETAIL_LOG)
+    )
+    answers = _compared_answers(run, references.accuracy) if references.accuracy is not None else None
+    try:
+        directory = _lay_out(run, figures, answers)
+    except OSError as error:
+        raise unwritable(Path(run.spec.output), "--mlperf-output", error) from error
+    findings = (
+        *result.findings,
+        *_check_figures(test, figures, short=result.run_length == "short"),
+        *(_check_answers(answers) if answers is not None else ()),
+    )
+    judged = structs.replace(
+        result,
+        findings=findings,
+        notes=(*result.notes, *(answers.notes(run) if answers is not None else ())),
+        compliance=_compliance(run, result, references, figures, answers, directory),
+    )
+    comparable = "TEST PASS" if figures.agree else "not comparable"
+    return structs.replace(judged, verdict="TEST FAIL" if judged.errors else comparable)
+
+
+@dataclass(frozen=True)
+class _Answers:
+    """What TEST01 found about the answers; ``baseline`` is there where some differ."""
+
+    counts: AnswerCounts
+    compliance: Score
+    baseline: Score | None
+    allowed: float
+
+    @property
+    def delta(self) -> float:
+        """By what part the accuracy differs."""
+        return accuracy_delta(self.baseline.value, self.compliance.value) if self.baseline is not None else 0.0
+
+    @property
+    def agree(self) -> bool:
+        """Whether the answers are the same, or as good."""
+        if self.counts.missing or not self.counts.matched:
+            return False
+        return self.counts.agree or self.delta <= self.allowed
+
+    def notes(self, run: Run) -> Iterator[str]:
+        """Yield what the user should know of a test that passes by its accuracy."""
+        if self.baseline is not None and self.agree:
+            yield (
+                f"{run.case.id}: {self.counts.different:,} of {self.counts.matched:,} answers are not those of the "
+                f"accuracy run, and their accuracy is: {self.compliance.value:.3f}, of theirs {self.baseline.value:.3f}"
+            )
+
+
+def _compared_answers(run: Run, accuracy: RunResult) -> _Answers:
+    output, whole = Path(run.spec.output), Path(accuracy.output) / ACCURACY_LOG
+    counts = compare_answers(whole, output / ACCURACY_LOG)
+
+    def score(log: Path) -> Score:
+        return run.benchmark.score(log, Path(run.spec.dataset), run.scorer)
+
+    baseline = None
+    if counts.different:
+        copy_entries(whole, samples_of(output / ACCURACY_LOG), output / BASELINE_LOG)
+        baseline = score(output / BASELINE_LOG)
+    compliance = score(output / ACCURACY_LOG)
+    return _Answers(counts, compliance, baseline, 1 - run.benchmark.metric(compliance.samples).tolerance)
+
+
+def _check_answers(answers: _Answers) -> Iterator[Finding]:
+    counts = answers.counts
+    if answers.agree:
+        return
+    if counts.missing or not counts.matched:
+        found = f"{counts.missing:,} of {counts.performance_entries:,} answers are to other samples"
+    else:
+        found = f"{counts.different:,} of {counts.matched:,} differ, and the accuracy by {answers.delta:.2%}"
+    yield Finding(
+        rule="compliance-accuracy",
+        severity="error",
+        what="answers in performance mode are not those of the accuracy run",
+        expected=f"the same bytes, or an accuracy within {answers.allowed:.2g} of the accuracy run's on these samples",
+        found=found,
+        fix="find out what the system does otherwise in performance mode; both logs are in the runs' directories",
+        file=ACCURACY_LOG,
+    )
+
+
+def _check_figures(test: str, figures: FigureAgreement, *, short: bool) -> Iterator[Finding]:
+    if figures.agree:
+        return
+    expected, meaning = _MEANS[test]
+    noise = short and 1 / SHORT_FACTOR < figures.ratio < SHORT_FACTOR
+    yield Finding(
+        rule="compliance-performance",
+        severity="note" if noise else "error",
+        what=f"{test} does not agree with the performance run",
+        expected=expected.format(figures.tolerance) + " the performance run",
+        found=figures.refusal or f"{figures.worst:.0%} off",
+        fix="--run-length official" if noise else f"run both on a machine that does nothing else; {meaning}",
+        file="verify_performance.txt",
+    )
+
+
+def _compliance(
+    run: Run,
+    result: RunResult,
+    references: References,
+    figures: FigureAgreement,
+    answers: _Answers | None,
+    directory: Path,
+) -> Compliance:
+    field = RESULT_FIELDS[run.case.scenario]
+    measured = references.performance.performance
+    return Compliance(
+        test=run.case.test,
+        directory=str(directory),
+        performance_run=references.performance.output,
+        accuracy_run=references.accuracy.output if references.accuracy is not None else "",
+        reference=measured.value if measured is not None else None,
+        tested=result.performance.value if result.performance is not None else None,
+        unit=field.unit,
+        figures_agree=figures.agree,
+        answers=answers.counts.matched if answers is not None else None,
+        different=answers.counts.different if answers is not None else None,
+        baseline_accuracy=answers.baseline.value if answers is not None and answers.baseline is not None else None,
+        compliance_accuracy=answers.compliance.value if answers is not None else None,
+    )
+
+
+def _lay_out(run: Run, figures: FigureAgreement, answers: _Answers | None) -> Path:
+    """Write the test's directory as run_verification.py leaves it, whole or not at all."""
+    output = Path(run.spec.output)
+    place, beside = output / run.case.test, output / f"{run.case.test}.part"
+    logs = beside / "performance" / "run_1"
+    logs.mkdir(parents=True)
+    for name in (DETAIL_LOG, SUMMARY_LOG):
+        _put(output / name, logs / name)
+    (beside / "verify_performance.txt").write_text(figures.text, "utf-8")
+    if answers is not None:
+        (beside / "verify_accuracy.txt").write_text(answers.counts.text, "utf-8")
+        accuracy = beside / "accuracy"
+        accuracy.mkdir()
+        _put(output / ACCURACY_LOG, accuracy / ACCURACY_LOG)
+        texts = {"accuracy.txt": answers.compliance}
+        if answers.baseline is not None:
+            texts |= {"baseline_accuracy.txt": answers.baseline, "compliance_accuracy.txt": answers.compliance}
+        for name, score in texts.items():
+            (accuracy / name).write_text(_accuracy_text(run, score), "utf-8")
+    beside.rename(place)
+    return place
+
+
+def _accuracy_text(run: Run, score: Score) -> str:
+    metric = run.benchmark.metric(score.samples).name
+    return run.benchmark.accuracy_line.format(**{**score.details, "metric": metric, "value": score.value}) + "\n"
+
+
+def _put(source: Path, target: Path) -> None:
+    """Link a log, which may have gigabytes, or copy it where the disk has no links."""
+    with suppress(OSError):
+        os.link(source, target)
+        return
+    shutil.copyfile(source, target)

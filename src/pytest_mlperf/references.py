@@ -1,0 +1,70 @@
+"""The accuracy and performance runs that a session's compliance tests are about: each is made once."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_mlperf.artifacts.locks import lease
+from pytest_mlperf.directories import unwritable
+from pytest_mlperf.errors import RunError
+from pytest_mlperf.results import RunResult
+from pytest_mlperf.worker.protocol import write_json
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from pytest_mlperf.artifacts.locks import Holder
+    from pytest_mlperf.cases import Case
+    from pytest_mlperf.errors import MLPerfError
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """A run that was made, and whether its own item has reported it."""
+
+    result: RunResult
+    reported: bool
+
+    @property
+    def error(self) -> MLPerfError | None:
+        """What the run ended with instead of a result."""
+        if self.result.verdict != "failed" or (self.result.accuracy or self.result.performance) is not None:
+            return None
+        [finding] = self.result.errors
+        return RunError(finding.what, finding.found, finding.fix)
+
+
+@dataclass(frozen=True)
+class Slot:
+    """The place of one case's run in one mode, while nobody else has it."""
+
+    path: Path
+
+    def read(self) -> Kept | None:
+        """Return the run that the session has made, None when it has not."""
+        try:
+            return msgspec.json.decode(self.path.read_bytes(), type=Kept)
+        except FileNotFoundError:
+            return None
+
+    def write(self, kept: Kept) -> None:
+        """Keep a run for the others."""
+        try:
+            write_json(self.path, kept)
+        except OSError as error:
+            raise unwritable(self.path.parent, "--mlperf-output", error) from error
+
+
+@contextmanager
+def turn(directory: Path, case: Case, on_wait: Callable[[Holder | None], None]) -> Iterator[Slot]:
+    """Hold a case's run in accuracy or performance mode alone; wait while another worker of the session makes it.
+
+    Nobody holds two at once, and a killed process holds none, so nobody waits for ever.
+    """
+    path = directory / f"{case.id}-{case.mode}.json"
+    with lease(path.with_suffix(".lock"), on_wait=on_wait):
+        yield Slot(path)
