@@ -72,14 +72,23 @@ def hidden_names(case: SubmitterCase) -> Iterator[Finding]:
     """Yield a finding when names begin with a dot."""
     found = [place for place in _places(case.submitter.directory) if place.rpartition("/")[2].startswith(".")]
     if found:
-        yield _many("hidden-names", "names begin with a dot", "other names", found, "take them out, or rename them")
+        yield _many(
+            "hidden-names",
+            "names begin with a dot",
+            "other names",
+            found,
+            "take them out, or rename them",
+            case.submitter.path,
+        )
 
 
 def spaces_in_names(case: SubmitterCase) -> Iterator[Finding]:
     """Yield a finding when names have spaces."""
     found = [place for place in _places(case.submitter.directory) if " " in place.rpartition("/")[2]]
     if found:
-        yield _many("spaces-in-names", "names have spaces", "names without", found, "put _ in their place")
+        yield _many(
+            "spaces-in-names", "names have spaces", "names without", found, "put _ in their place", case.submitter.path
+        )
 
 
 def large_files(case: SubmitterCase) -> Iterator[Finding]:
@@ -92,14 +101,23 @@ def large_files(case: SubmitterCase) -> Iterator[Finding]:
     ]
     if found:
         fix = "take them out, and say in a README.md where they can be had"
-        yield _many("large-files", "files are too large", f"at most {_LARGEST_FILE >> 20} MiB each", found, fix)
+        yield _many(
+            "large-files",
+            "files are too large",
+            f"at most {_LARGEST_FILE >> 20} MiB each",
+            found,
+            fix,
+            case.submitter.path,
+        )
 
 
 def python_caches(case: SubmitterCase) -> Iterator[Finding]:
     """Yield a finding when Python's caches are packed."""
     found = [each.path for each in case.submitter.directory.walk() if each.path.endswith("__pycache__")]
     if found:
-        yield _many("python-caches", "Python's caches are packed", "no __pycache__", found, "delete them")
+        yield _many(
+            "python-caches", "Python's caches are packed", "no __pycache__", found, "delete them", case.submitter.path
+        )
 
 
 def empty_directories(case: SubmitterCase) -> Iterator[Finding]:
@@ -110,7 +128,9 @@ def empty_directories(case: SubmitterCase) -> Iterator[Finding]:
         if not each.files and not each.directories and not each.links and not each.odd and each.fault is None
     ]
     if found:
-        yield _many("empty-directories", "directories are empty", "something in each", found, "delete them")
+        yield _many(
+            "empty-directories", "directories are empty", "something in each", found, "delete them", case.submitter.path
+        )
 
 
 def links(case: SubmitterCase) -> Iterator[Finding]:
@@ -122,7 +142,14 @@ def links(case: SubmitterCase) -> Iterator[Finding]:
         if link.broken
     ]
     if found:
-        yield _many("links", "links are broken", "links to what is there", found, "put the files in their place")
+        yield _many(
+            "links",
+            "links are broken",
+            "links to what is there",
+            found,
+            "put the files in their place",
+            case.submitter.path,
+        )
 
 
 def links_outside(case: SubmitterCase) -> Iterator[Finding]:
@@ -135,14 +162,23 @@ def links_outside(case: SubmitterCase) -> Iterator[Finding]:
     ]
     if found:
         fix = "put the files in their place: elsewhere the links are broken"
-        yield _many("links-outside", "links lead out of the submission", "links that stay in it", found, fix)
+        yield _many(
+            "links-outside",
+            "links lead out of the submission",
+            "links that stay in it",
+            found,
+            fix,
+            case.submitter.path,
+        )
 
 
 def links_any(case: SubmitterCase) -> Iterator[Finding]:
     """Yield a finding when there are links at all."""
     found = [directory.place(link.name) for directory in case.submitter.directory.walk() for link in directory.links]
     if found:
-        yield _many("links-any", "files are links", "files", found, "put the files in the links' place")
+        yield _many(
+            "links-any", "files are links", "files", found, "put the files in the links' place", case.submitter.path
+        )
 
 
 def readable(case: SubmissionCase) -> Iterator[Finding]:
@@ -166,16 +202,11 @@ def _places(directory: Directory) -> Iterator[str]:
         yield from (each.place(name) for name in sorted({*each.names, *each.directories}))
 
 
-def _many(rule: str, what: str, expected: str, found: list[str], fix: str) -> Finding:
+def _many(rule: str, what: str, expected: str, found: list[str], fix: str, within: str = "") -> Finding:
+    """Return one finding for many places, told without the directory that they are `within`."""
+    places = [place.removeprefix(f"{within}/") for place in found[:_SHOWN]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return Finding(
-        rule=rule,
-        what=what,
-        expected=expected,
-        found=", ".join(found[:_SHOWN]) + more,
-        fix=fix,
-        file=found[0].partition(" ")[0] if rule != "spaces-in-names" else found[0],
-    )
+    return Finding(rule=rule, what=what, expected=expected, found=", ".join(places) + more, fix=fix, file=within)
 
 
 SUBMITTER_FILE_CHECKS: tuple[Callable[[SubmitterCase], Iterator[Finding]], ...] = (

@@ -113,15 +113,17 @@ def required_scenarios(case: BenchmarkCase) -> Iterator[Finding]:
     there = {result.scenario for result in case.results if result.scenario is not None}
     missing, foreign = sorted(set(required) - there), sorted(there - set(required))
     if missing or foreign:
+        broken = [f"lacks {' and '.join(missing)}"] * bool(missing)
+        broken += [f"does not take {' or '.join(foreign)}"] * bool(foreign)
+        fixes = [f"add {' and '.join(missing)}"] * bool(missing) + [f"leave {' and '.join(foreign)} out"] * bool(
+            foreign
+        )
         yield Finding(
             rule="required-scenarios",
-            what=f"{case.benchmark} on {case.system_type} systems "
-            + (f"lacks {' and '.join(missing)}" if missing else f"does not take {' or '.join(foreign)}"),
+            what=f"{case.benchmark} on {case.system_type} systems {' and '.join(broken)}",
             expected=", ".join(required),
             found=", ".join(sorted(there)) or "none",
-            fix=f"add {' and '.join(missing)}, or submit to open division"
-            if missing
-            else f"leave {' and '.join(foreign)} out, or correct system_type",
+            fix=f"{' and '.join(fixes)}, correct system_type, or submit to open division",
             file=case.path,
         )
 
