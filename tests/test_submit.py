@@ -65,7 +65,7 @@ def test_the_same_tree_comes_out_under_xdist_in_each_layout(submit: RunSession, 
 
 
 #: A run that LoadGen calls valid, with a bound that the round does not allow.
-LATE = ("--target-latency=5000", "--target-qps=50", "--test-query-count=700")
+LATE = ("--target-latency=5000", "--target-qps=250", "--test-query-count=700")
 
 
 def test_a_broken_rule_is_a_failed_item_and_nothing_is_packed(submit: RunSession, here: Path) -> None:

@@ -52,7 +52,7 @@ BROKEN: dict[str, dict[str, str]] = {
     "m30": {"": "accuracy-errors"},
     "m32": {"": ""},
     "m34": {
-        "v6.1_open": "inferred-scenario benchmark-for-system",
+        "v6.1_open": "inferred-scenario",
         "v6.1_closed": "inferred-scenario benchmark-for-system",
         "v5.1_open": "inferred-scenario",
         "v5.1_closed": "inferred-scenario required-scenarios",
@@ -79,7 +79,7 @@ BROKEN: dict[str, dict[str, str]] = {
     "m74": {"closed": "scenario-name required-scenarios", "open": "scenario-name"},
     "m76": {"": ""},
     "m78": {
-        "v6.1_open": "benchmark-for-system",
+        "v6.1_open": "",
         "v6.1_closed": "benchmark-for-system",
         "v5.1_open": "",
         "v5.1_closed": "required-scenarios",
