@@ -53,8 +53,8 @@ class Submitted:
     ----------
     outcomes
         One a result, and one for all that is no result's.
-    report
-        The verdict at level strict; None when there is no tree.
+    report, as_official
+        The verdict at level strict and at level official; None when there is no tree.
     files
         What was left in the current directory.
     unknown
@@ -67,6 +67,7 @@ class Submitted:
 
     outcomes: tuple[Outcome, ...]
     report: Report | None = None
+    as_official: Report | None = None
     tree: Written | None = None
     files: tuple[Path, ...] = ()
     unknown: tuple[str, ...] = ()
@@ -140,7 +141,8 @@ def _submit(request: Request) -> Submitted:
     for number, plan in enumerate(_plans(request, whole, round_)):
         written = write_submission(plan, into, clean=number == 0 and settings.clean)
     assert written is not None  # noqa: S101 - there is at least one case
-    report = check(read_submission(written.directory, round_.layout), round_, "strict")
+    submission = read_submission(written.directory, round_.layout)
+    report, as_official = check(submission, round_, "strict"), check(submission, round_, "official")
     outcomes = (*incomplete, *_outcomes(report))
     good = request.healthy and not any(outcome.fault for outcome in outcomes)
     files = write_summary(report, round_, request.directory)
@@ -148,10 +150,11 @@ def _submit(request: Request) -> Submitted:
     if good or settings.pack_anyway:
         name = f"{settings.division}{'' if good else FAILED_SUFFIX}.tar.gz"
         packed = (pack(written.directory, request.directory / name, (settings.division,)),)
-    official, differences = _ask_official(request, round_, written.directory)
+    official, differences = _ask_official(request, round_, written.directory, as_official)
     return Submitted(
         outcomes,
         report=report,
+        as_official=as_official,
         tree=written,
         files=(*packed, *files),
         unknown=written.unknown,
@@ -268,13 +271,14 @@ def _errors(findings: Iterable[Any]) -> str:
     return "\n\n".join(f"{finding}\nin {finding.file}" if finding.file else str(finding) for finding in found)
 
 
-def _ask_official(request: Request, round_: Round, tree: Path) -> tuple[OfficialVerdict | None, tuple[str, ...]]:
+def _ask_official(
+    request: Request, round_: Round, tree: Path, ours: Report
+) -> tuple[OfficialVerdict | None, tuple[str, ...]]:
     if request.settings.checker != "official":
         return None, ()
     from pytest_mlperf.submission.official_checker import differences, run_official_checker
 
     official = run_official_checker(request.checker_source(round_), round_, tree)
-    ours = check(read_submission(tree, round_.layout), round_, "official")
     rules = {finding.rule for finding in ours.all_findings() if finding.severity == "error"}
     return official, tuple(differences(official, ours.verdict == "OK", rules))
 

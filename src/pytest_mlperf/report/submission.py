@@ -6,6 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.report.terminal import number
+from pytest_mlperf.rules.catalogue import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,19 +25,22 @@ class _Part(NamedTuple):
 
     place: str
     findings: tuple[Finding, ...]
-    short: bool = False
+
+    def only(self, *, short: bool) -> _Part:
+        """Return the part with those of its findings that shortness alone explains, or with the others."""
+        return _Part(self.place, tuple(each for each in self.findings if _of_shortness(each) == short))
 
 
 def lines(report: Report, width: int) -> list[str]:
     """Return the text: a line a result, each finding with its place, its reason and its remedy, the verdict last."""
     width = max(_NARROWEST, min(width, _WIDEST))
-    parts = [part for part in _parts(report) if part.findings]
+    parts = list(_parts(report))
     sections = [
         *_results(report),
-        *_findings([part for part in parts if not part.short], width),
-        *_short([part for part in parts if part.short], width),
+        *_findings([part.only(short=False) for part in parts], width),
+        *_short([part.only(short=True) for part in parts], width),
     ]
-    return [*sections, *_wrap(_verdict(report), width, "")]
+    return [*sections, *_wrap(verdict_line(report), width, "")]
 
 
 def _results(report: Report) -> Iterator[str]:
@@ -68,13 +72,15 @@ def _parts(report: Report) -> Iterator[_Part]:
         for system in submitter.systems:
             yield _Part(f"{submitter.division}/{submitter.name}/results/{system.name}", system.findings)
             for result in system.results:
-                yield _Part(result.record.location, result.findings, short=result.verdict == "short")
+                yield _Part(result.record.location, result.findings)
 
 
 def _findings(parts: Sequence[_Part], width: int) -> Iterator[str]:
     """Yield each list of findings once, under all the places that have it."""
     places: dict[tuple[str, ...], list[str]] = {}
     for part in parts:
+        if not part.findings:
+            continue
         texts = tuple(_text(finding, part.place, width) for finding in part.findings)
         places.setdefault(texts, []).append(part.place)
     for texts, found in places.items():
@@ -86,15 +92,15 @@ def _findings(parts: Sequence[_Part], width: int) -> Iterator[str]:
 
 
 def _short(parts: Sequence[_Part], width: int) -> Iterator[str]:
-    if parts:
-        yield from _wrap("Short runs: their shortness alone explains what these lack. They are no results.", width, "")
+    if any(part.findings for part in parts):
+        yield from _wrap("What the shortness of a run explains. Such a run is no result.", width, "")
         yield ""
         yield from _findings(parts, width)
 
 
 def _text(finding: Finding, place: str, width: int) -> str:
     file = finding.file.removeprefix(f"{place}/") if finding.file != place else ""
-    said = f"{finding.severity}: {finding.what} [{finding.rule}]"
+    said = f"{'short' if _of_shortness(finding) else finding.severity}: {finding.what} [{finding.rule}]"
     whole = f"{said} {file}" if file and len(_GAP) + len(said) + 1 + len(file) <= width else said
     paragraphs = [_wrap(whole, width, _GAP)]
     if file and whole is said:
@@ -104,7 +110,12 @@ def _text(finding: Finding, place: str, width: int) -> str:
     return "\n".join(line for paragraph in paragraphs for line in paragraph)
 
 
-def _verdict(report: Report) -> str:
+def _of_shortness(finding: Finding) -> bool:
+    return finding.severity == "error" and catalogue()[finding.rule].short
+
+
+def verdict_line(report: Report) -> str:
+    """Return the verdict in one line: round, level, what the level stands for, the word and the counts."""
     found = list(report.all_findings())
     errors = sum(finding.severity == "error" for finding in found)
     results = sum(1 for _ in report.results())

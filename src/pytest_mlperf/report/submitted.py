@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.report.submission import lines
+from pytest_mlperf.report.submission import lines, verdict_line
 from pytest_mlperf.report.terminal import shown
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ def write_submitted(reporter: pytest.TerminalReporter, submitted: Submitted) -> 
         for line in lines(submitted.report, width):
             last = line.startswith(submitted.report.round)
             reporter.write_line(line, green=last and word == "OK", yellow=last and word == "short")
+    if submitted.as_official is not None:
+        _write(reporter, verdict_line(submitted.as_official), width)
     if submitted.official is not None:
         official = submitted.official
         said = f"official checker ({official.script.name}): {official.words}"
@@ -32,8 +34,12 @@ def write_submitted(reporter: pytest.TerminalReporter, submitted: Submitted) -> 
         for line in submitted.differences:
             reporter.write_line(f"  {line}")
     for paragraph in _remarks(submitted):
-        for line in textwrap.wrap(paragraph, width, subsequent_indent="  ", break_on_hyphens=False):
-            reporter.write_line(line)
+        _write(reporter, paragraph, width)
+
+
+def _write(reporter: pytest.TerminalReporter, paragraph: str, width: int) -> None:
+    for line in textwrap.wrap(paragraph, width, subsequent_indent="  ", break_on_hyphens=False):
+        reporter.write_line(line)
 
 
 def _remarks(submitted: Submitted) -> Iterator[str]:

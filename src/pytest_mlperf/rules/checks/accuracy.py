@@ -182,7 +182,7 @@ def accuracy_samples(case: ResultCase) -> Iterator[Finding]:
             what="the accuracy run does not cover the data set",
             expected=f"{key} of {size:,}",
             found=f"{found:,.0f}" if found is not None else log.text(key),
-            fix="run on the whole data set with `--run-length official`",
+            fix="run the official edition on its whole data set, `--run-length official`; a tiny edition has no more",
             file=case.result.accuracy.detail_file,
         )
 
