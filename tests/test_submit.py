@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import tarfile
 from typing import TYPE_CHECKING
 
@@ -125,16 +127,34 @@ def test_results_are_added_to_a_directory_and_clean_begins_anew(submit: RunSessi
     assert scenarios() == ["Offline"]
 
 
-def test_the_official_checker_is_shown_beside_ours(submit: RunSession, here: Path) -> None:
-    script = here / "inference" / "tools" / "submission" / "submission_checker.py"
+def checkout(directory: Path) -> Path:
+    """Make a checkout of mlcommons/inference whose checker finds fault with the seeds."""
+    script = directory / "tools" / "submission" / "submission_checker.py"
     script.parent.mkdir(parents=True)
     script.write_text(
         "print('ERROR p seeds qsl_rng_seed is wrong')\nprint('SUMMARY: submission has errors')\nexit(1)\n"
     )
+    return directory
+
+
+def test_the_official_checker_is_shown_beside_ours(submit: RunSession, here: Path) -> None:
+    checkout(here / "inference")
     session = submit("--mlperf-checker=official", "--mlperf-inference-src=inference")
     assert "official checker (submission_checker.py): submission has errors" in session.output
     assert "only the official checker: seeds" in session.output
     assert "only this checker: min-duration" in session.output
+
+
+def test_the_official_checker_is_fetched_where_that_is_allowed(submit: RunSession, here: Path, tmp_path: Path) -> None:
+    packed = here / "mirror" / "mlcommons" / "inference" / "archive" / "refs" / "tags" / "v5.1.1.tar.gz"
+    packed.parent.mkdir(parents=True)
+    with tarfile.open(packed, "w:gz") as archive:
+        archive.add(checkout(tmp_path / "inference-5.1.1"), "inference-5.1.1")
+    cache = f"--mlperf-cache={tmp_path / 'cache'}"
+    session = submit("--mlperf-checker=official", "--mlperf-fetch", "--mlperf-mirror=mirror", cache)
+    assert "official checker (submission_checker.py): submission has errors" in session.output
+    session = submit("--mlperf-checker=official", "--mlperf-offline", cache)
+    assert "official checker (submission_checker.py): submission has errors" in session.output
 
 
 def test_an_official_checker_that_is_not_here_is_an_item_that_failed(submit: RunSession) -> None:
@@ -142,6 +162,38 @@ def test_an_official_checker_that_is_not_here_is_an_item_that_failed(submit: Run
     assert session.code == 1
     assert "the official checker is not here" in session.output
     assert "Traceback" not in session.output
+
+
+def test_a_closed_submission_brings_its_compliance_tests(benchmarks: RunSession, here: Path, tmp_path: Path) -> None:
+    session = benchmarks(
+        "--model=resnet50",
+        "--backend=honest",
+        "--scenario=Server,Offline",
+        "--round=v5.0",
+        "--division=closed",
+        "--system-type=datacenter",
+        "--test-query-count=662",
+        "--target-qps=300",
+        "--target-latency=15",
+        "--min-duration=0",
+        "--dataset-size=100",
+        *SUBMIT,
+        TMPDIR=str(tmp_path),
+    )
+    assert session.code == 0, session.output
+    assert "short (2 results" in session.output
+    found = names(here / "closed.tar.gz")
+    tests = {name.split("/")[-1] for name in found if "/compliance/" in name and name.count("/") == 6}
+    assert tests == {"TEST01", "TEST04"}
+    checked = subprocess.run(
+        [sys.executable, "-m", "pytest_mlperf.cli", "check", "closed.tar.gz", "--level", "official"],
+        cwd=here,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert checked.returncode == 1
+    assert "error:" not in checked.stdout, checked.stdout  # all that is wrong is called short
 
 
 @pytest.mark.parametrize(
