@@ -57,7 +57,7 @@ def test_a_broken_submission_says_what_where_and_what_to_do(bad: Path) -> None:
     done = run(bad)
     assert done.returncode == 1
     text = done.stdout
-    assert "error: the run's minimum duration is shorter than the round's [min-duration]\n" in text
+    assert "short: the run's minimum duration is shorter than the round's [min-duration]\n" in text
     assert "    performance/run_1/mlperf_log_detail.txt\n" in text
     assert "expected: effective_min_duration_ms of at least 600,000; found: 60,000" in text
     assert "--run-length official" in text
