@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -196,6 +197,21 @@ def test_compliance_goes_where_the_round_wants_it(make_plan: MakePlan, tmp_path:
         write_submission(dataclasses.replace(plan, results=(result,)), tmp_path / layout)
         place = tmp_path / layout / plan.base / top / plan.place(result) / "TEST01"
         assert files_of(place) == files_of(audit)
+
+
+def test_the_answers_of_test01_are_cut_as_those_of_the_accuracy_run(make_plan: MakePlan, tmp_path: Path) -> None:
+    accuracy = tmp_path / "audit" / "accuracy"
+    accuracy.mkdir(parents=True)
+    log = b"[\n" + b",\n".join(b'{"seq_id": 1, "qsl_idx": 1, "data": "00"}' for _ in range(500)) + b"\n]\n"
+    (accuracy / "mlperf_log_accuracy.json").write_bytes(log)
+    (accuracy / "accuracy.txt").write_text("mAP=61.471%\n")
+    plan = make_plan("results")
+    result = dataclasses.replace(plan.results[0], compliance={"TEST01": tmp_path / "audit"})
+    written = write_submission(dataclasses.replace(plan, results=(result,)), tmp_path / "sub")
+    place = plan.base / "results" / plan.place(result) / "TEST01" / "accuracy"
+    assert (written.directory / place / "mlperf_log_accuracy.json").stat().st_size <= 10_240
+    assert hashlib.sha256(log).hexdigest() in (written.directory / place / "accuracy.txt").read_text()
+    assert (written.logs / place / "mlperf_log_accuracy.json").read_bytes() == log
 
 
 def test_the_readme_says_how_to_make_the_result_again_and_what_it_is_not(make_plan: MakePlan, tmp_path: Path) -> None:

@@ -171,7 +171,10 @@ def _write_result(plan: SubmissionPlan, result: Result, root: Path, logs: Path) 
         logs / plan.base / names.RESULTS / place / names.ACCURACY / names.ACCURACY_LOG,
     )
     for test, source in sorted(result.compliance.items()):
-        _copy_tree(source, base / names.compliance_directory(layout, place, test))
+        target = names.compliance_directory(layout, place, test)
+        _copy_tree(source, base / target)
+        if (base / target / names.ACCURACY / names.ACCURACY_LOG).exists():  # TEST01 logs answers
+            truncate(base / target / names.ACCURACY, logs / plan.base / target / names.ACCURACY / names.ACCURACY_LOG)
     measurements = measurements_of(result.benchmark, result.performance)
     beside = base / names.measurements_directory(layout, place)
     name = names.measurements_file(layout, place, result.performance.implementation)
