@@ -297,7 +297,7 @@ def kill_many(web: Web, tmp_path: Path, rounds: int) -> None:
 
 @pytest.mark.usefixtures("reader")
 def test_a_killed_fetch_goes_on_and_nothing_partial_is_seen(web: Web, tmp_path: Path) -> None:
-    kill_many(web, tmp_path, 30)
+    kill_many(web, tmp_path, 20)
 
 
 @pytest.mark.slow
