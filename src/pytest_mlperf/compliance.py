@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,14 +9,17 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from pytest_mlperf.accuracy.log import copy_entries
+from pytest_mlperf.artifacts.remote import place as place_file
 from pytest_mlperf.directories import unwritable
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.results import Compliance, RunResult
 from pytest_mlperf.rules.agreement import AnswerCounts, accuracy_delta, compare_answers, compare_figures, samples_of
 from pytest_mlperf.rules.detail_log import read_detail_log
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.performance import RESULT_FIELDS
-from pytest_mlperf.verdict import ACCURACY_LOG, DETAIL_LOG, judge
+from pytest_mlperf.submission.accuracy_text import accuracy_text
+from pytest_mlperf.verdict import judge
 from pytest_mlperf.worker.protocol import USER_CONF_FILE
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.runner import Finished
     from pytest_mlperf.verdict import Run
 
-SUMMARY_LOG = "mlperf_log_summary.txt"
 BASELINE_LOG = "mlperf_log_accuracy_baseline.json"
 #: Two runs of a few seconds differ by more than official ones may, for reasons that have nothing to do with the system
 #: (on a busy machine a factor of two was seen in MultiStream). Below this one a short run's difference is a note.
@@ -239,30 +238,19 @@ def _lay_out(run: Run, figures: FigureAgreement, answers: _Answers | None) -> Pa
     logs = beside / "performance" / "run_1"
     logs.mkdir(parents=True)
     for name in (DETAIL_LOG, SUMMARY_LOG):
-        _put(output / name, logs / name)
+        place_file(output / name, logs / name)
     (beside / "verify_performance.txt").write_text(figures.text, "utf-8")
     if answers is not None:
         (beside / "verify_accuracy.txt").write_text(answers.counts.text, "utf-8")
         accuracy = beside / "accuracy"
         accuracy.mkdir()
-        _put(output / ACCURACY_LOG, accuracy / ACCURACY_LOG)
+        place_file(output / ACCURACY_LOG, accuracy / ACCURACY_LOG)
         texts = {"accuracy.txt": answers.compliance}
         if answers.baseline is not None:
             texts |= {"baseline_accuracy.txt": answers.baseline, "compliance_accuracy.txt": answers.compliance}
         for name, score in texts.items():
-            (accuracy / name).write_text(_accuracy_text(run, score), "utf-8")
+            metric = run.benchmark.metric(score.samples).name
+            text = accuracy_text(run.benchmark, metric, score.value, score.details)
+            (accuracy / name).write_text(text, "utf-8")
     beside.rename(place)
     return place
-
-
-def _accuracy_text(run: Run, score: Score) -> str:
-    metric = run.benchmark.metric(score.samples).name
-    return run.benchmark.accuracy_line.format(**{**score.details, "metric": metric, "value": score.value}) + "\n"
-
-
-def _put(source: Path, target: Path) -> None:
-    """Link a log, which may have gigabytes, or copy it where the disk has no links."""
-    with suppress(OSError):
-        os.link(source, target)
-        return
-    shutil.copyfile(source, target)

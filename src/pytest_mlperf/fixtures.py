@@ -6,10 +6,11 @@ import time
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from pytest_mlperf.artifacts.digest import file_sha256
 from pytest_mlperf.cases import COMPLIANCE
 from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError, RunError
 from pytest_mlperf.provision import device_lease, obtain, provide_python, tell
@@ -84,8 +85,7 @@ def model(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitSt
             "check the path given with --model-path",
         )
     try:
-        with path.open("rb") as file:
-            return Model(path, _sha256(file))
+        return Model(path, file_sha256(path))
     except OSError as error:
         raise ModelError(
             f"cannot read {path}",
@@ -324,12 +324,3 @@ def _progress(config: pytest.Config, case: Case) -> Iterator[OnProgress]:
 def _notes(directory: Path) -> tuple[str, ...]:
     audit = directory / "audit.config"
     return (f"{audit} is ignored: it belongs to compliance runs",) if audit.exists() else ()
-
-
-def _sha256(file: Any) -> str:
-    import hashlib  # loads OpenSSL, which every plain session would pay for
-
-    digest = hashlib.sha256()
-    while chunk := file.read(1 << 20):
-        digest.update(chunk)
-    return digest.hexdigest()

@@ -11,6 +11,7 @@ from pytest_mlperf.rules.accuracy import Accuracy, check_target
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.length import Needed, check_accuracy_length, check_performance_length
+from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG
 from pytest_mlperf.rules.performance import Performance, performance_of
 from pytest_mlperf.rules.validity import check_log, check_validity
 
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.runner import Finished
     from pytest_mlperf.worker.protocol import RunSpec
-
-ACCURACY_LOG = "mlperf_log_accuracy.json"
-DETAIL_LOG = "mlperf_log_detail.txt"
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import random
-import tarfile
 import time
 import zipfile
 from dataclasses import replace
@@ -15,22 +14,13 @@ import pytest
 from pytest_mlperf.artifacts.following import fetch_and_unpack
 from pytest_mlperf.artifacts.sources import RemoteFile
 from pytest_mlperf.errors import ArchiveError, FetchError
+from tests.artifacts.packing import packed
 from tests.artifacts.web import QUICK, Web, cut_after
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FILES = {f"images/{n}.bin": random.Random(n).randbytes(100_000) for n in range(30)}
-
-
-def packed(files: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return made.getvalue()
 
 
 ARCHIVE = packed(FILES)

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import random
 import shutil
 import stat
-import tarfile
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -17,6 +15,7 @@ from pytest_mlperf.artifacts.remote import ArchiveRecipe, Delivery, Depot, FileR
 from pytest_mlperf.artifacts.sources import Network, RemoteFile
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import ArchiveError, CacheError, FetchError, OfflineError
+from tests.artifacts.packing import packed
 from tests.artifacts.recipes import NOBODY, become, leftovers, processes, run
 from tests.artifacts.test_store_processes import COUNT, read_until_told
 from tests.artifacts.web import QUICK, Web, cut_after, status
@@ -29,16 +28,6 @@ if TYPE_CHECKING:
 
 CONTENT = random.Random(1).randbytes(700_000)
 FILES = {f"part {n % 2}/{n}.bin": random.Random(n).randbytes(60_000) for n in range(COUNT)}
-
-
-def packed(files: dict[str, bytes]) -> bytes:
-    made = io.BytesIO()
-    with tarfile.open(fileobj=made, mode="w:gz", compresslevel=1) as archive:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
-    return made.getvalue()
 
 
 ARCHIVE = packed(FILES)

@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.rules.system_fields import FIELDS
 from pytest_mlperf.submission.machine import Accelerators, Machine, parse_nvidia_smi, read_machine
-from pytest_mlperf.submission.system import FIELDS, UNKNOWN, Identity, describe_system, read_overrides
+from pytest_mlperf.submission.system import UNKNOWN, Identity, describe_system, read_overrides
 
 if TYPE_CHECKING:
     from pathlib import Path

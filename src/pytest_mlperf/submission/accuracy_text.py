@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING
 from pytest_mlperf.errors import SubmissionError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pytest_mlperf.benchmarks.base import Benchmark
-    from pytest_mlperf.rules.accuracy import Accuracy
 
 
-def accuracy_text(benchmark: Benchmark, accuracy: Accuracy) -> str:
+def accuracy_text(benchmark: Benchmark, metric: str, value: float, details: Mapping[str, float]) -> str:
     """Return the text of accuracy.txt, without the hash that truncation adds.
 
     Raises
@@ -20,7 +21,7 @@ def accuracy_text(benchmark: Benchmark, accuracy: Accuracy) -> str:
     SubmissionError
         The line that the benchmark describes needs a figure that the score does not have.
     """
-    figures = {**accuracy.details, "metric": accuracy.metric, "value": accuracy.value}
+    figures = {**details, "metric": metric, "value": value}
     needed = {name for _, name, _, _ in string.Formatter().parse(benchmark.accuracy_line) if name}
     if absent := sorted(needed - figures.keys()):
         raise SubmissionError(

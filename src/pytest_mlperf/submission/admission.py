@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import SubmissionError
-from pytest_mlperf.submission.names import DIVISIONS
+from pytest_mlperf.rules.reading.submission import DIVISIONS
 
 if TYPE_CHECKING:
     from pytest_mlperf.submission.plan import Result, SubmissionPlan

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.artifacts.digest import file_sha256
 from pytest_mlperf.rules.performance import RESULT_FIELDS
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.reading.source import opened
@@ -154,14 +154,10 @@ def _sizes(tree: Directory) -> dict[str, int]:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
+        return file_sha256(path)
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return digest.hexdigest()
 
 
 def _pairs(left: Mapping[str, Any], right: Mapping[str, Any]) -> Iterator[tuple[str, Any, Any]]:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
+
 if TYPE_CHECKING:
     from pathlib import PurePosixPath
 
     from pytest_mlperf.rules.round import Layout
 
-#: VALID_DIVISIONS of the official checker.
-DIVISIONS = ("closed", "network", "open")
 SYSTEMS = "systems"
 RESULTS = "results"
 MEASUREMENTS = "measurements"
@@ -22,9 +22,6 @@ README = "README.md"
 ACCURACY = "accuracy"
 PERFORMANCE = "performance/run_1"
 ACCURACY_TXT = "accuracy.txt"
-ACCURACY_LOG = "mlperf_log_accuracy.json"
-DETAIL_LOG = "mlperf_log_detail.txt"
-SUMMARY_LOG = "mlperf_log_summary.txt"
 #: REQUIRED_ACC_FILES without accuracy.txt, and REQUIRED_PERF_FILES, of the official checker.
 ACCURACY_LOGS = (ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG)
 PERFORMANCE_LOGS = (DETAIL_LOG, SUMMARY_LOG)

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, cast
 
 from pytest_mlperf.artifacts.manifest import sync
 from pytest_mlperf.errors import OutputError, SubmissionError
-from pytest_mlperf.submission.names import DIVISIONS
+from pytest_mlperf.rules.reading.submission import DIVISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

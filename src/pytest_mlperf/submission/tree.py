@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.directories import unwritable
 from pytest_mlperf.errors import SubmissionError
+from pytest_mlperf.rules.checks.accuracy import LARGEST_ACCURACY_LOG
+from pytest_mlperf.rules.log_files import ACCURACY_LOG
+from pytest_mlperf.rules.reading.submission import DIVISIONS
 from pytest_mlperf.submission import names
 from pytest_mlperf.submission.accuracy_text import accuracy_text
 from pytest_mlperf.submission.admission import check_plan
 from pytest_mlperf.submission.measurements import measurements_of
 from pytest_mlperf.submission.readme import calibration_text, code_readme, requirements, result_readme
-from pytest_mlperf.submission.truncation import MAX_SIZE, keep, truncate, write_beside
+from pytest_mlperf.submission.truncation import keep, truncate, write_beside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -103,14 +106,12 @@ def check_is_submission(directory: Path) -> None:
     """
     if not os.path.lexists(directory):
         return
-    strangers = (
-        sorted(p.name for p in directory.iterdir() if p.name not in names.DIVISIONS) if directory.is_dir() else []
-    )
+    strangers = sorted(p.name for p in directory.iterdir() if p.name not in DIVISIONS) if directory.is_dir() else []
     if strangers or directory.is_symlink() or not directory.is_dir():
         found = ", ".join(map(repr, strangers[:3])) if strangers else "a link" if directory.is_symlink() else "a file"
         raise SubmissionError(
             f"{directory} is not a submission",
-            f"expected: nothing there, or a directory with {', '.join(names.DIVISIONS)} only; found: {found}",
+            f"expected: nothing there, or a directory with {', '.join(DIVISIONS)} only; found: {found}",
             "name another directory with --submission-dir",
         )
 
@@ -164,17 +165,17 @@ def _write_result(plan: SubmissionPlan, result: Result, root: Path, logs: Path) 
     _copy_logs(result.performance, directory / names.PERFORMANCE, names.PERFORMANCE_LOGS)
     accuracy = result.accuracy.accuracy
     if accuracy is not None:
-        text = accuracy_text(result.benchmark, accuracy)
+        text = accuracy_text(result.benchmark, accuracy.metric, accuracy.value, accuracy.details)
         _put(directory / names.ACCURACY / names.ACCURACY_TXT, text.encode())
     truncate(
         directory / names.ACCURACY,
-        logs / plan.base / names.RESULTS / place / names.ACCURACY / names.ACCURACY_LOG,
+        logs / plan.base / names.RESULTS / place / names.ACCURACY / ACCURACY_LOG,
     )
     for test, source in sorted(result.compliance.items()):
         target = names.compliance_directory(layout, place, test)
         _copy_tree(source, base / target)
-        if (base / target / names.ACCURACY / names.ACCURACY_LOG).exists():  # TEST01 logs answers
-            truncate(base / target / names.ACCURACY, logs / plan.base / target / names.ACCURACY / names.ACCURACY_LOG)
+        if (base / target / names.ACCURACY / ACCURACY_LOG).exists():  # TEST01 logs answers
+            truncate(base / target / names.ACCURACY, logs / plan.base / target / names.ACCURACY / ACCURACY_LOG)
     measurements = measurements_of(result.benchmark, result.performance)
     beside = base / names.measurements_directory(layout, place)
     name = names.measurements_file(layout, place, result.performance.implementation)
@@ -198,7 +199,7 @@ def _copy_logs(run: RunResult, target: Path, wanted: tuple[str, ...]) -> None:
         if not source.is_file():
             raise _missing(source, FileNotFoundError("no such file"))
         # A large accuracy log is about to be cut: only its name is needed here.
-        put = keep if name == names.ACCURACY_LOG and source.stat().st_size > MAX_SIZE else _copy
+        put = keep if name == ACCURACY_LOG and source.stat().st_size > LARGEST_ACCURACY_LOG else _copy
         put(source, target / name)
 
 

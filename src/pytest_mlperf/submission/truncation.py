@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shutil
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
+from pytest_mlperf.artifacts.digest import file_sha256
 from pytest_mlperf.errors import SubmissionError
-from pytest_mlperf.submission.names import ACCURACY_LOG, ACCURACY_TXT
+from pytest_mlperf.rules.checks.accuracy import LARGEST_ACCURACY_LOG
+from pytest_mlperf.rules.log_files import ACCURACY_LOG
+from pytest_mlperf.submission.names import ACCURACY_TXT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 #: MAX_ACCURACY_LOG_SIZE and VIEWABLE_SIZE of tools/submission/truncate_accuracy_log.py, in bytes.
-MAX_SIZE = 10 * 1024
 VIEWABLE = 4096
 GAP = b"\n\n...\n\n"
 TRUNCATED_SIZE = 2 * VIEWABLE + len(GAP)
@@ -57,7 +58,7 @@ def truncate(directory: Path, kept: Path) -> Truncated:
     except OSError as error:
         raise _unreadable(directory, error) from error
     noted = _HASH_LINE.search(words)
-    if noted and size < MAX_SIZE:
+    if noted and size < LARGEST_ACCURACY_LOG:
         return Truncated(noted[1].decode(), changed=False)
     if is_truncated(log):
         sha256 = _hash_of_kept(log, kept)
@@ -92,21 +93,6 @@ def is_truncated(log: Path) -> bool:
     with log.open("rb") as file:
         file.seek(VIEWABLE)
         return file.read(len(GAP)) == GAP
-
-
-def file_sha256(path: Path) -> str:
-    """Return a file's SHA-256 in hexadecimal; it is read as a stream."""
-    with path.open("rb") as file:
-        return stream_sha256(file)
-
-
-def stream_sha256(file: IO[bytes]) -> str:
-    """Return the SHA-256 of what is left of an open file."""
-    digest, buffer = hashlib.sha256(), bytearray(_CHUNK)
-    view = memoryview(buffer)
-    while count := file.readinto(buffer):  # type: ignore[attr-defined]
-        digest.update(view[:count])
-    return digest.hexdigest()
 
 
 def keep(source: Path, target: Path) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.rules.system_fields import SYSTEM_TYPES
+
 if TYPE_CHECKING:
     from pytest_mlperf.rules.reading.submission import Result, Run, Submission, Submitter, System
     from pytest_mlperf.rules.round import BenchmarkRules, Round, Seeds
 
 _ENFORCED = ("closed", "network")
-SYSTEM_TYPES = ("datacenter", "edge", "datacenter,edge", "edge,datacenter")
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.checks.files import LOGS, run_files
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 PASS = "TEST PASS"  # noqa: S105 - what the verification scripts print
 #: accuracy-delta-perc: how far TEST01's accuracy may be from the accuracy run's, in per cent.
 _DELTA, _DELTA_999 = 1.0, 0.1
-_COMPARED = ("mlperf_log_accuracy.json", "accuracy.txt", "baseline_accuracy.txt", "compliance_accuracy.txt")
+_COMPARED = (ACCURACY_LOG, "accuracy.txt", "baseline_accuracy.txt", "compliance_accuracy.txt")
 
 
 def compliance_missing(case: ResultCase) -> Iterator[Finding]:
@@ -83,7 +84,7 @@ def compliance_performance(case: ResultCase) -> Iterator[Finding]:
 def compliance_files(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when the directory of a test's run lacks a log, or has another file."""
     for test in asked_tests(case):
-        yield from run_files("compliance-files", test.run, LOGS, {"mlperf_log_accuracy.json"})
+        yield from run_files("compliance-files", test.run, LOGS, {ACCURACY_LOG})
 
 
 def asked_tests(case: ResultCase) -> list[ComplianceTest]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 
 if TYPE_CHECKING:
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.rules.reading.submission import Run
     from pytest_mlperf.rules.reading.tree import Directory
 
-LOGS = ("mlperf_log_detail.txt", "mlperf_log_summary.txt")
-_ACCURACY_LOG = "mlperf_log_accuracy.json"
+LOGS = (DETAIL_LOG, SUMMARY_LOG)
 #: Files that no official checker minds beside the logs.
 _TOLERATED = {"mlperf_log_trace.json", "results.json", ".gitkeep"}
 _LARGEST_FILE = 50 << 20
@@ -25,12 +25,12 @@ _SHOWN = 5
 
 def performance_files(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when performance/run_1 lacks a file, or has one too many."""
-    yield from run_files("performance-files", case.result.performance, LOGS, {_ACCURACY_LOG})
+    yield from run_files("performance-files", case.result.performance, LOGS, {ACCURACY_LOG})
 
 
 def accuracy_files(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when accuracy/ lacks a file, or has one too many."""
-    yield from run_files("accuracy-files", case.result.accuracy, (*LOGS, "accuracy.txt", _ACCURACY_LOG), set())
+    yield from run_files("accuracy-files", case.result.accuracy, (*LOGS, "accuracy.txt", ACCURACY_LOG), set())
 
 
 def run_files(rule: str, run: Run, required: tuple[str, ...], optional: set[str]) -> Iterator[Finding]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.rules.checks.case import SYSTEM_TYPES
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
+from pytest_mlperf.rules.system_fields import FIELDS, STATUSES, SYSTEM_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -14,47 +14,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.rules.checks.case import SystemCase
     from pytest_mlperf.rules.round import Round
 
-#: SYSTEM_DESC_MEANINGFUL_RESPONSE_REQUIRED_FIELDS: they must say something.
-MEANINGFUL_FIELDS = (
-    "division",
-    "submitter",
-    "status",
-    "system_name",
-    "number_of_nodes",
-    "host_processor_model_name",
-    "host_processors_per_node",
-    "host_processor_core_count",
-    "host_memory_capacity",
-    "host_storage_capacity",
-    "host_storage_type",
-    "accelerators_per_node",
-    "accelerator_model_name",
-    "accelerator_memory_capacity",
-    "framework",
-    "operating_system",
-    "system_type",
-    "other_software_stack",
-    "host_memory_configuration",
-    "host_networking",
-    "host_networking_topology",
-    "accelerator_host_interconnect",
-    "accelerator_interconnect",
-    "accelerator_memory_configuration",
-    "cooling",
-    "host_network_card_count",
-)
-#: SYSTEM_DESC_REQUIRED_FIELDS besides: they must be there, and may be empty.
-OTHER_FIELDS = (
-    "host_processor_frequency",
-    "host_processor_caches",
-    "host_processor_interconnect",
-    "accelerator_frequency",
-    "accelerator_interconnect_topology",
-    "accelerator_on-chip_memories",
-    "hw_notes",
-    "sw_notes",
-    "system_type_detail",
-)
 #: SYSTEM_DESC_REQUIRED_FIELDS_NETWORK_MODE besides is_network.
 NETWORK_FIELDS = (
     "network_type",
@@ -72,15 +31,13 @@ NETWORK_FIELDS = (
 )
 _SINCE_V3_1 = ("host_network_card_count", "system_type_detail")
 _V3_1 = (3, 1)
-_STATUSES = ("available", "preview", "rdi")
 _NUMBERS = ("number_of_nodes", "accelerators_per_node")
 _SHOWN = 60
 
 
 def required_fields(round_: Round) -> tuple[str, ...]:
     """Return the fields that a description must have in a round."""
-    fields = MEANINGFUL_FIELDS + OTHER_FIELDS
-    return tuple(name for name in fields if round_.number >= _V3_1 or name not in _SINCE_V3_1)
+    return tuple(name for name in FIELDS if round_.number >= _V3_1 or name not in _SINCE_V3_1)
 
 
 def system_file(case: SystemCase) -> Iterator[Finding]:
@@ -114,8 +71,8 @@ def system_fields(case: SystemCase) -> Iterator[Finding]:
 def system_empty_fields(case: SystemCase) -> Iterator[Finding]:
     """Yield a finding when fields that must say something say nothing; the number 0 counts as nothing."""
     values = case.system.description.values
-    asked = set(required_fields(case.round)) & set(MEANINGFUL_FIELDS)
-    empty = [name for name in MEANINGFUL_FIELDS if name in asked and name in values and not values[name]]
+    asked = required_fields(case.round)
+    empty = [name for name in asked if FIELDS[name] and name in values and not values[name]]
     if empty:
         yield _finding(
             case,
@@ -145,9 +102,9 @@ def system_numbers(case: SystemCase) -> Iterator[Finding]:
 def system_status(case: SystemCase) -> Iterator[Finding]:
     """Yield a finding when the status is none that exists."""
     status = case.system.description.values.get("status")
-    if not isinstance(status, str) or status.lower() not in _STATUSES:
+    if not isinstance(status, str) or status.lower() not in STATUSES:
         yield _finding(
-            case, "system-status", "the system's status is none that exists", *_one_of(_STATUSES, status), "choose one"
+            case, "system-status", "the system's status is none that exists", *_one_of(STATUSES, status), "choose one"
         )
 
 

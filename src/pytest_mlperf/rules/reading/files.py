@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_mlperf.rules.log_files import ACCURACY_LOG
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
@@ -119,7 +121,7 @@ def read_document(root: Path, directory: Directory | None, name: str, path: str)
 
 def read_accuracy_log(root: Path, directory: Directory | None, path: str) -> AccuracyLog:
     """Return the state of a directory's accuracy log, reading no more of it than its hash needs."""
-    name = "mlperf_log_accuracy.json"
+    name = ACCURACY_LOG
     file = f"{path}/{name}"
     if directory is None or name not in directory.files:
         return AccuracyLog(file)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
+from pytest_mlperf.rules.log_files import DETAIL_LOG
 from pytest_mlperf.rules.reading.accuracy_text import read_accuracy_text
 from pytest_mlperf.rules.reading.files import MISSING, read_accuracy_log, read_document, read_text
 from pytest_mlperf.rules.reading.submission import (
@@ -150,7 +151,7 @@ class _Reader:
 
     def _run(self, path: str) -> Run:
         directory = self.directory.find(path)
-        name = "mlperf_log_detail.txt"
+        name = DETAIL_LOG
         if directory is None or name not in directory.files:
             detail = DetailLog(fault=MISSING)
         else:
