@@ -129,7 +129,7 @@ def command_line(process: psutil.Process) -> list[str]:
 
 
 def assert_no_traceback(output: str) -> None:
-    """The only traceback that a user may see is in the child's last words, which are indented."""
+    """The only traceback that a user may see is in the end of the child's log, which are indented."""
     for line in output.splitlines():
         assert not line.startswith(("Traceback", "INTERNALERROR", "E  ")), output
         assert "Error in sys.excepthook" not in line, output

@@ -58,9 +58,9 @@ def test_gpu_means_cuda_and_case_does_not_matter() -> None:
         ("scenario", "Ofline", "did you mean 'Offline'?"),
         ("model", "retinanet_tiny", "did you mean 'retinanet-tiny'?"),
         ("backend", "onnxrt", "did you mean 'onnxruntime'?"),
-        ("device", "tpu", "valid: cpu, cuda"),
-        ("mode", "speed", "valid: accuracy, performance"),
-        ("implementation", "rust", "valid: python"),
+        ("device", "tpu", "one of cpu, cuda"),
+        ("mode", "speed", "one of accuracy, performance"),
+        ("implementation", "rust", "one of python"),
     ],
 )
 def test_a_value_that_does_not_exist_is_refused_with_the_nearest_and_all_valid_ones(
@@ -69,5 +69,5 @@ def test_a_value_that_does_not_exist_is_refused_with_the_nearest_and_all_valid_o
     with pytest.raises(OptionError) as caught:
         select(Registry(), **{dimension: [value]})
     assert f"there is no {value!r}" in str(caught.value)
-    assert "valid: " in str(caught.value)
+    assert "expected: one of " in str(caught.value)
     assert says in str(caught.value)

@@ -106,7 +106,7 @@ def test_path_names_the_candidates_and_each_candidate_is_a_word_that_finds_it(fi
     done = filled.run("path", "dataset")
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 3
-    names = [name.split()[1] for name in done.stderr.splitlines()[1].partition("found ")[2].split(", ")]
+    names = [name.split()[1] for name in done.stderr.splitlines()[1].partition("found: ")[2].split(", ")]
     assert len(names) == 2
     for name in names:
         assert filled.run("path", name).returncode == 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Quick and valid whatever the machine is doing.
 EASY = ("--test-query-count=700", "--target-qps=2000", "--target-latency=20000")
-#: For each runtime that fails: the scenario, what the item's first line says, and what its last words hold.
+#: For each runtime that fails: the scenario, what the item's first line says, and what the end of its log holds.
 FAULTS = {
     "raises": ("Offline", "the run failed: RuntimeError: the 21st inference failed", "raise RuntimeError("),
     "aborts": ("SingleStream", "the run crashed: SIGABRT", "runtime: internal invariant violated"),
@@ -32,7 +32,7 @@ def check_failure(text: str | None, first: str, last_words: str) -> None:
     assert text is not None
     lines = text.strip().splitlines()
     assert lines[0] == first
-    assert lines[1] == "its last words:"
+    assert lines[1] == "found: the end of its log:"
     assert any(last_words in line for line in lines[2:-1]), text
     assert Path(lines[-1].removeprefix("the whole log: ")).is_file(), text
 
@@ -97,7 +97,7 @@ def test_another_device_than_the_one_asked_for_fails(sandbox: Sandbox) -> None:
     assert set(failures) == {f"test_{mode}[null-elsewhere-cuda-Offline]" for mode in ("accuracy", "performance")}
     for text in failures.values():
         assert text is not None
-        assert text.startswith("elsewhere did not run on cuda\nexpected device: cuda; found: cpu\n")
+        assert text.startswith("elsewhere did not run on cuda\nexpected: cuda; found: cpu\n")
     assert {result["verdict"] for result in sandbox.results().values()} == {"failed"}
     assert_no_traceback(output)
 

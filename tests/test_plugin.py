@@ -56,7 +56,7 @@ def test_options_keywords_and_marks_narrow_the_matrix(
     ("options", "says"),
     [
         (("--scenario", "Ofline"), "did you mean 'Offline'?"),
-        (("--model", "bert"), "valid: classifier-tiny, null, resnet50, retinanet, retinanet-tiny, tally"),
+        (("--model", "bert"), "one of classifier-tiny, null, resnet50, retinanet, retinanet-tiny, tally"),
         (("--model", "null", "--backend", "onnxruntime"), "the options select no case"),
         (("--user-conf", "missing.conf"), "cannot read the user.conf"),
     ],

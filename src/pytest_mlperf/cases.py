@@ -156,8 +156,9 @@ def _unknown(option: str, value: str, by_lower: dict[str, str]) -> str:
     close = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.4)
     raise OptionError(
         f"{option}: there is no {value!r}",
-        f"valid: {', '.join(by_lower.values())}",
-        f"did you mean {by_lower[close[0]]!r}?" if close else "choose one of them",
+        expected=f"one of {', '.join(by_lower.values())}",
+        found=value,
+        fix=f"did you mean {by_lower[close[0]]!r}?" if close else "choose one of them",
     )
 
 

@@ -148,8 +148,11 @@ def _path(options: Any) -> int:
         names = [f"{entry.kind} {Path(entry.directory).name}" for entry in found]
         raise CacheError(
             f"no single artifact in {_root(options)} has the words: {' '.join(options.words)}",
-            f"expected one, found {', '.join(names) if names else 'none'}",
-            "Add words, such as the kind or a part of that name." if names else "`pytest-mlperf cache show` lists all.",
+            expected="one",
+            found=f"{', '.join(names) if names else 'none'}",
+            fix="Add words, such as the kind or a part of that name."
+            if names
+            else "`pytest-mlperf cache show` lists all.",
         )
     _print_json(_builtins(found[0])) if options.json else print(found[0].path)
     return DONE
@@ -216,8 +219,9 @@ def _export(options: Any) -> int:
     if not artifacts:
         raise CacheError(
             f"nothing to export from {_root(options)}",
-            f"expected artifacts with the words: {' '.join(options.words) or '(any)'}; found none",
-            "`pytest-mlperf cache show` lists what is there.",
+            expected=f"artifacts with the words: {' '.join(options.words) or '(any)'}",
+            found="none",
+            fix="`pytest-mlperf cache show` lists what is there.",
         )
     export_bundle(store, artifacts, options.file)
     if options.json:
@@ -249,8 +253,9 @@ def _whole(store: Store, entry: Entry) -> Artifact:
     if artifact is None:
         raise CacheError(
             f"the artifact {entry.name} is damaged",
-            "expected the files that its manifest lists, found others",
-            f"Delete {entry.directory}; it is made again when it is next needed.",
+            expected="the files that its manifest lists",
+            found="others",
+            fix=f"Delete {entry.directory}; it is made again when it is next needed.",
         )
     return artifact
 
@@ -338,8 +343,9 @@ def _fail(error: MLPerfError) -> int:
 def _unexpected(error: OSError) -> CacheError:
     return CacheError(
         f"cannot go on: {error.filename or 'the output'}",
-        f"expected a file or a directory that can be read and written, found: {error.strerror or error}",
-        "Check its permission bits and the free space there; --cache DIR names another cache.",
+        expected="a file or a directory that can be read and written",
+        found=error.strerror or str(error),
+        fix="Check its permission bits and the free space there; --cache DIR names another cache.",
     )
 
 

@@ -65,9 +65,9 @@ class References:
             if result.verdict in ("failed", "INVALID"):
                 raise RunError(
                     f"there is no {result.mode} run to compare with",
-                    f"expected: a valid {result.mode} run of {result.case}; found: {result.verdict}, "
-                    + "; ".join(error.what for error in result.errors),
-                    f"mend that run first; its files: {result.output}",
+                    expected=f"a valid {result.mode} run of {result.case}",
+                    found=f"{result.verdict}, " + "; ".join(error.what for error in result.errors),
+                    fix=f"mend that run first; its files: {result.output}",
                 )
 
 

@@ -68,8 +68,9 @@ def require_file(path: Path, option: str) -> None:
     if os.path.lexists(path) and not path.is_file():
         raise OutputError(
             f"cannot write {path}",
-            f"expected: a file, or a name for one; found: {'a directory' if path.is_dir() else 'something else'}",
-            f"name a file with {option}",
+            expected="a file, or a name for one",
+            found="a directory" if path.is_dir() else "something else",
+            fix=f"name a file with {option}",
         )
     require_directory(path.parent, option)
 
@@ -79,7 +80,7 @@ def unwritable(path: Path, option: str, error: OSError) -> OutputError:
     obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
     return OutputError(
         f"cannot write to {path}",
-        "expected: a directory in which you may write; found: "
-        + (f"{obstacle} is not a directory" if obstacle else error.strerror or str(error)),
-        f"name another place with {option}",
+        expected="a directory in which you may write",
+        found=(f"{obstacle} is not a directory" if obstacle else error.strerror or str(error)),
+        fix=f"name another place with {option}",
     )

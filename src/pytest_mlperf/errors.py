@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 
 class MLPerfError(Exception):
     """A fault with something to do about it; shown to the user as it is, without a traceback.
@@ -10,20 +15,31 @@ class MLPerfError(Exception):
     ----------
     what
         What failed, with the file or the value concerned.
-    found
-        What was expected and what was found, in one line.
+    expected, found
+        What should have been there, and what was there instead. Either may be empty.
     fix
         What the user can do.
     """
 
-    def __init__(self, what: str, found: str = "", fix: str = "") -> None:
+    def __init__(self, what: str, *, expected: str = "", found: str = "", fix: str = "") -> None:
         self.what = what
+        self.expected = expected
         self.found = found
         self.fix = fix
-        super().__init__("\n".join(line for line in (what, found, fix) if line))
+        super().__init__("\n".join(line for line in (what, comparison(expected, found), fix) if line))
 
-    def __reduce__(self) -> tuple[type[MLPerfError], tuple[str, str, str]]:
-        return type(self), (self.what, self.found, self.fix)
+    def __reduce__(self) -> tuple[Callable[..., MLPerfError], tuple[type[MLPerfError], str, str, str, str]]:
+        return _rebuild, (type(self), self.what, self.expected, self.found, self.fix)
+
+
+def comparison(expected: str, found: str) -> str:
+    """Return the line ``expected: …; found: …`` of a message, of those of the two that are there."""
+    parts = (f"expected: {expected}" if expected else "", f"found: {found}" if found else "")
+    return "; ".join(filter(None, parts))
+
+
+def _rebuild(kind: type[MLPerfError], what: str, expected: str, found: str, fix: str) -> MLPerfError:
+    return kind(what, expected=expected, found=found, fix=fix)
 
 
 class OptionError(MLPerfError):

@@ -81,16 +81,18 @@ def model(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: ExitSt
     if not path.is_file():
         raise ModelError(
             f"{path} is not a file",
-            f"expected: an {model_format} model; found: {'a directory' if path.is_dir() else 'nothing'}",
-            "check the path given with --model-path",
+            expected=f"an {model_format} model",
+            found="a directory" if path.is_dir() else "nothing",
+            fix="check the path given with --model-path",
         )
     try:
         return Model(path, file_sha256(path))
     except OSError as error:
         raise ModelError(
             f"cannot read {path}",
-            f"expected: an {model_format} model; found: {error.strerror}",
-            "make the file readable, or give another with --model-path",
+            expected=f"an {model_format} model",
+            found=error.strerror or str(error),
+            fix="make the file readable, or give another with --model-path",
         ) from error
 
 
@@ -104,8 +106,9 @@ def dataset(mlperf_session: MLPerfSession, mlperf_case: Case, _mlperf_uses: Exit
     if not path.is_dir():
         raise DatasetError(
             f"{path} is not a directory",
-            f"expected: the directory of a data set; found: {'a file' if path.exists() else 'nothing'}",
-            "check the path given with --dataset-path",
+            expected="the directory of a data set",
+            found="a file" if path.exists() else "nothing",
+            fix="check the path given with --dataset-path",
         )
     return path
 
@@ -229,8 +232,9 @@ class MLPerf:
         Terminal(self._request.config).write_line(f"  {name}: interrupted; the other items go on, {more}")
         return RunError(
             "the run was interrupted",
-            f"expected: a finished run; found: Ctrl-C after {seconds:.0f} s",
-            f"only this item ended, {more}\nits files: {run.spec.output}",
+            expected="a finished run",
+            found=f"Ctrl-C after {seconds:.0f} s",
+            fix=f"only this item ended, {more}\nits files: {run.spec.output}",
         )
 
     def require(self, result: RunResult) -> None:

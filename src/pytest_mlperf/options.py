@@ -352,6 +352,7 @@ def _parse(option: Option, texts: list[str], base: Path) -> Any:
 def _bad_value(option: Option, text: str, expected: str) -> OptionError:
     return OptionError(
         f"{option.flag} cannot be {text!r}",
-        f"expected: {expected}; found: {text}",
-        f"see the group 'MLPerf Inference benchmarks' in pytest --help (or {option.ini} in the ini file)",
+        expected=expected,
+        found=text,
+        fix=f"see the group 'MLPerf Inference benchmarks' in pytest --help (or {option.ini} in the ini file)",
     )

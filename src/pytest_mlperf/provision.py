@@ -92,8 +92,9 @@ def _without(session: MLPerfSession, found: MissingFile | Remote, case: Case, er
     if session.missing_is_error:
         raise error(
             f"{case.benchmark} cannot run",
-            f"missing: {missing}",
-            "name the files, or run its -tiny edition",
+            expected="its model and its data set",
+            found=f"missing: {missing}",
+            fix="name the files, or run its -tiny edition",
         )
     pytest.skip(f"{case.benchmark} needs {missing}")
 
@@ -110,11 +111,13 @@ def make_artifact(session: MLPerfSession, recipe: Recipe, case: Case) -> Artifac
             return store.get(recipe, on_wait=tell(session.config, f"waiting for {recipe.name}"))
         except CacheError as error:
             advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
-            raise CacheError(error.what, error.found, advice.lstrip()) from error
+            raise CacheError(error.what, expected=error.expected, found=error.found, fix=advice.lstrip()) from error
         except FetchError as error:
             offline = "Leave out --mlperf-offline, or name a directory with --mlperf-mirror DIR."
             hint = offline if isinstance(error, OfflineError) else "A mirror is named with --mlperf-mirror URL|DIR."
-            session.unfetched[recipe] = type(error)(error.what, error.found, f"{error.fix}\n{hint}")
+            session.unfetched[recipe] = type(error)(
+                error.what, expected=error.expected, found=error.found, fix=f"{error.fix}\n{hint}"
+            )
             raise session.unfetched[recipe] from error
         except RequirementError as error:
             session.unfetched[recipe] = error
@@ -139,8 +142,9 @@ def find_checker(session: MLPerfSession, round_: Round) -> Path:
         if not session.settings.fetch:
             raise RequirementError(
                 "the official checker is not here",
-                f"expected: mlcommons/inference, {round_.checker}; found: none in the cache",
-                "name a checkout with --mlperf-inference-src, or add --mlperf-fetch",
+                expected=f"mlcommons/inference, {round_.checker}",
+                found="none in the cache",
+                fix="name a checkout with --mlperf-inference-src, or add --mlperf-fetch",
             )
         artifact = session.store.get(recipe)
     entries = [path for path in artifact.path.iterdir() if path.is_dir()]
@@ -159,7 +163,12 @@ def device_lease(config: pytest.Config, case: Case, *, alone: bool) -> Iterator[
             stack.enter_context(lease(path, mode=0o666, shared=not alone, on_wait=on_wait))
         except CacheError as error:
             fix = "make it a directory in which you may write, or name another place with the variable TMPDIR"
-            raise CacheError(f"cannot lease the device {case.device}: {error.what}", error.found, fix) from error
+            raise CacheError(
+                f"cannot lease the device {case.device}: {error.what}",
+                expected=error.expected,
+                found=error.found,
+                fix=fix,
+            ) from error
         yield
 
 

@@ -35,7 +35,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
         if self.result.verdict != "failed" or (self.result.accuracy or self.result.performance) is not None:
             return None
         [finding] = self.result.errors
-        return RunError(finding.what, finding.found, finding.fix)
+        return RunError(finding.what, expected=finding.expected, found=finding.found, fix=finding.fix)
 
 
 @dataclass(frozen=True)

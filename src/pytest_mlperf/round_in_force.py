@@ -41,8 +41,9 @@ def round_in_force(benchmark: str, selected: AbstractSet[str], named: str | None
         having = [each.name for each in rounds().values() if benchmark in each.benchmarks]
         raise OptionError(
             f"round {found.name} does not have {benchmark}",
-            f"expected: one of {', '.join(having)}; found: --round {named}",
-            "choose one of these, or leave --round out",
+            expected=f"one of {', '.join(having)}",
+            found=f"--round {named}",
+            fix="choose one of these, or leave --round out",
         )
     return found
 

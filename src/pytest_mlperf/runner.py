@@ -37,7 +37,7 @@ from pytest_mlperf.worker.protocol import (
 GRACE_SECONDS = 5.0
 #: A silent child is looked at this often: a process that its runtime forked may hold the progress pipe open.
 WATCH_SECONDS = 1.0
-LAST_WORDS_LINES = 12
+LAST_LINES = 12
 #: What is read of a log's end: faulthandler writes up to a hundred threads there.
 TAIL_BYTES = 1 << 18
 #: The worker's own threads in a stack of faulthandler's; they have nothing to do with a hang.
@@ -182,12 +182,13 @@ def _judge(spec: RunSpec, code: int, *, in_time: bool) -> WorkerResult:
     if result is None and (free := shutil.disk_usage(output).free) < FULL_BYTES:
         raise OutputError(
             f"no room for LoadGen's logs in {output}",
-            f"expected: room for the logs and the result; found: {free:,} bytes free",
-            "free some space there, or name another place with --mlperf-output",
+            expected="room for the logs and the result",
+            found=f"{free:,} bytes free",
+            fix="free some space there, or name another place with --mlperf-output",
         )
     timed_out = not in_time or (code == 1 and _ran_out_of_time(output))
     what = f"the run did not end within {spec.timeout:g} s" if timed_out else _died(code)
-    raise RunError(what, *_last_words(output))
+    raise _ended(what, output)
 
 
 def _read_result(output: Path) -> WorkerResult | None:
@@ -199,12 +200,21 @@ def _read_result(output: Path) -> WorkerResult | None:
 
 def _as_error(failure: Failure, output: Path) -> MLPerfError:
     """Rebuild the child's error: one of ours as it was, any other as a failed run with its log."""
-    if failure.taught:
+    if failure.for_user:
         kind: type[MLPerfError] = getattr(errors, failure.kind, RunError)
-        return kind(*failure.message.split("\n", 2))
+        return kind(failure.what, expected=failure.expected, found=failure.found, fix=failure.fix)
     if failure.kind == "MemoryError":
-        return RunError("the run ran out of memory", *_last_words(output))
-    return RunError(f"the run failed: {failure.message}", *_last_words(output))
+        return _ended("the run ran out of memory", output)
+    return _ended(f"the run failed: {failure.what}", output)
+
+
+def _ended(what: str, output: Path) -> RunError:
+    """Return the error of a run that ended without a result, with the end of its log."""
+    return RunError(
+        what,
+        found="the end of its log:\n    " + "\n    ".join(_last_lines(output) or ["nothing"]),
+        fix=f"the whole log: {output / LOG_FILE}",
+    )
 
 
 def _died(code: int) -> str:
@@ -219,15 +229,13 @@ def _ran_out_of_time(output: Path) -> bool:
     return b"Timeout (" in _tail(output)
 
 
-def _last_words(output: Path) -> tuple[str, str]:
+def _last_lines(output: Path) -> list[str]:
     lines = [line for line in _tail(output).decode("utf-8", "replace").splitlines() if line.strip()]
     dumps = [n for n, line in enumerate(lines) if line.startswith(("Fatal Python error", "Timeout ("))]
     if dumps:
-        said = [*lines[max(0, dumps[-1] - 2) : dumps[-1] + 1], *_telling_stacks(lines[dumps[-1] + 1 :])]
-        said = said[:LAST_WORDS_LINES]
-    else:
-        said = lines[-LAST_WORDS_LINES:]
-    return "its last words:\n    " + "\n    ".join(said or ["nothing"]), f"the whole log: {output / LOG_FILE}"
+        kept = [*lines[max(0, dumps[-1] - 2) : dumps[-1] + 1], *_telling_stacks(lines[dumps[-1] + 1 :])]
+        return kept[:LAST_LINES]
+    return lines[-LAST_LINES:]
 
 
 def _telling_stacks(dump: list[str]) -> Iterator[str]:

@@ -119,8 +119,9 @@ class MLPerfSession:
         if not any(selection.keeps(case) for mode in MODES for case in self.cases(mode)):
             raise OptionError(
                 "the options select no case",
-                f"found: no benchmark, backend, device and scenario go together in {selection}",
-                "leave one of the options out; pytest --collect-only -q shows the cases",
+                expected="a benchmark, backend, device and scenario that go together",
+                found=str(selection),
+                fix="leave one of the options out; pytest --collect-only -q shows the cases",
             )
 
     def check_submission(self) -> None:
@@ -139,15 +140,17 @@ class MLPerfSession:
         if settings.submitter is None:
             raise OptionError(
                 "--mlperf-submit needs a submitter",
-                "expected: the organisation that submits; found: none",
-                "name it with --submitter NAME (or mlperf_submitter in the ini file)",
+                expected="the organisation that submits",
+                found="none",
+                fix="name it with --submitter NAME (or mlperf_submitter in the ini file)",
             )
         modes = settings.selection.mode
         if modes and not {"accuracy", "performance"} <= set(modes):
             raise OptionError(
                 "a submission needs both modes of each case",
-                f"expected: accuracy and performance; found: --mode {','.join(modes)}",
-                "leave --mode out",
+                expected="accuracy and performance",
+                found=f"--mode {','.join(modes)}",
+                fix="leave --mode out",
             )
         from pytest_mlperf.submission.system import read_overrides
         from pytest_mlperf.submission.tree import check_is_submission
@@ -172,8 +175,9 @@ class MLPerfSession:
         if tiny and self.settings.division != "open":
             raise SubmissionError(
                 f"{', '.join(tiny)} cannot be submitted in {self.settings.division}",
-                "expected: official editions; found: a tiny edition, which is for trying",
-                "use --division open, or select the official edition",
+                expected="official editions",
+                found="a tiny edition, which is for trying",
+                fix="use --division open, or select the official edition",
             )
         rounds = {case.benchmark: self.round_of(case) for case in self.wanted}
         names = {name: each.name if each is not None else "none" for name, each in sorted(rounds.items())}
@@ -181,8 +185,9 @@ class MLPerfSession:
             found = ", ".join(f"{name}: {each}" for name, each in names.items())
             raise OptionError(
                 "a submission is of one round",
-                f"expected: a round that has every selected benchmark; found: {found}",
-                "select benchmarks of one round, or name it with --round",
+                expected="a round that has every selected benchmark",
+                found=found,
+                fix="select benchmarks of one round, or name it with --round",
             )
 
     def check_places(self) -> None:

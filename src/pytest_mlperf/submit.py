@@ -198,8 +198,9 @@ def _round(pairs: Iterable[_Pair]) -> Round:
     if len(names) != 1 or not (name := names.pop()):
         raise OptionError(
             "a submission is of one round",
-            f"expected: one round that has every benchmark; found: {', '.join(sorted(filter(None, names))) or 'none'}",
-            "select benchmarks of one round, or name it with --round",
+            expected="one round that has every benchmark",
+            found=f"{', '.join(sorted(filter(None, names))) or 'none'}",
+            fix="select benchmarks of one round, or name it with --round",
         )
     return find_round(name)
 
@@ -235,7 +236,7 @@ def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Itera
 
 def _result(registry: Registry, pair: _Pair) -> Result:
     if pair.accuracy is None or pair.performance is None:
-        raise SubmissionError("a case lacks a run", "expected: both; found: one", "run both modes")
+        raise SubmissionError("a case lacks a run", expected="both", found="one", fix="run both modes")
     return Result(
         benchmark=registry.benchmark(pair.performance.benchmark),
         accuracy=pair.accuracy,

@@ -107,8 +107,9 @@ def read_user_conf(path: Path) -> UserConf:
     except (OSError, UnicodeDecodeError) as error:
         raise UserConfError(
             f"cannot read the user.conf {path}",
-            f"expected: a text file; found: {getattr(error, 'strerror', None) or 'bytes that are not UTF-8'}",
-            "check the path given with --user-conf",
+            expected="a text file",
+            found=f"{getattr(error, 'strerror', None) or 'bytes that are not UTF-8'}",
+            fix="check the path given with --user-conf",
         ) from error
     return parse_user_conf(text, str(path))
 
@@ -134,8 +135,9 @@ def _parse_line(words: list[str], where: str) -> Entry:
     if len(words) != 3 or words[1] != "=":
         raise UserConfError(
             f"{where}: not a setting",
-            f"expected: model.scenario.key = value, with spaces around =; found: {' '.join(words)}",
-            "write for example: retinanet.Offline.target_qps = 100",
+            expected="model.scenario.key = value, with spaces around =",
+            found=f"{' '.join(words)}",
+            fix="write for example: retinanet.Offline.target_qps = 100",
         )
     name, value = words[0], words[2]
     parts = name.split(".")
@@ -143,8 +145,9 @@ def _parse_line(words: list[str], where: str) -> Entry:
     if len(parts) != 3:
         raise UserConfError(
             f"{where}: {name} is not the name of a setting",
-            f"expected: model.scenario.key; found: {len(parts)} parts",
-            "write * for the model or the scenario to mean all of them",
+            expected="model.scenario.key",
+            found=f"{len(parts)} parts",
+            fix="write * for the model or the scenario to mean all of them",
         )
     model, scenario, key = parts
     _check_scenario(scenario, where)
@@ -157,8 +160,9 @@ def _check_scenario(scenario: str, where: str) -> None:
     if scenario not in (*SCENARIOS, "*"):
         raise UserConfError(
             f"{where}: there is no scenario {scenario}",
-            f"expected: one of {', '.join(SCENARIOS)} or *; found: {scenario}",
-            _nearest(scenario, SCENARIOS),
+            expected=f"one of {', '.join(SCENARIOS)} or *",
+            found=scenario,
+            fix=_nearest(scenario, SCENARIOS),
         )
 
 
@@ -166,14 +170,16 @@ def _check_key(key: str, where: str) -> None:
     if key in RESERVED_KEYS:
         raise UserConfError(
             f"{where}: {key} cannot be set in a user.conf",
-            "expected: a setting that the rules leave to the submitter; found: " + key,
-            f"remove the line: {RESERVED_KEYS[key]}",
+            expected="a setting that the rules leave to the submitter",
+            found=key,
+            fix=f"remove the line: {RESERVED_KEYS[key]}",
         )
     if key not in KNOWN_KEYS:
         raise UserConfError(
             f"{where}: LoadGen knows no setting {key} and would ignore it",
-            f"expected: one of {', '.join(KNOWN_KEYS)}; found: {key}",
-            _nearest(key, KNOWN_KEYS),
+            expected=f"one of {', '.join(KNOWN_KEYS)}",
+            found=key,
+            fix=_nearest(key, KNOWN_KEYS),
         )
 
 
@@ -187,8 +193,9 @@ def _check_value(key: str, value: str, where: str) -> None:
         return
     raise UserConfError(
         f"{where}: {value} is no value for {key}",
-        f"expected: {kind} of 0 or more, below 2^63; found: {value}",
-        "times are whole milliseconds" if key.endswith(("latency", "duration")) else "correct the value",
+        expected=f"{kind} of 0 or more, below 2^63",
+        found=value,
+        fix="times are whole milliseconds" if key.endswith(("latency", "duration")) else "correct the value",
     )
 
 

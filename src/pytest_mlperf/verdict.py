@@ -55,7 +55,7 @@ def failed(run: Run, error: MLPerfError) -> RunResult:
         rule="run",
         severity="error",
         what=error.what,
-        expected="a finished run",
+        expected=error.expected or "a finished run",
         found=error.found,
         fix=error.fix,
     )

@@ -235,7 +235,7 @@ class Fails:
 @pytest.mark.parametrize(
     "error",
     [
-        DatasetError("no images", "found none", "Get some."),
+        DatasetError("no images", found="none", fix="Get some."),
         KeyboardInterrupt(),
         SystemExit(3),
         ValueError("a bug"),
@@ -337,7 +337,7 @@ REFUSED: dict[str, Callable[[Path], object]] = {
 
 @pytest.mark.parametrize("make", REFUSED.values(), ids=REFUSED)
 def test_what_would_not_survive_in_the_cache_is_refused(root: Path, make: Callable[[Path], object]) -> None:
-    with pytest.raises(CacheError, match=r"cannot keep .* in the cache\nexpected files, .*found a"):
+    with pytest.raises(CacheError, match=r"cannot keep .* in the cache\nexpected: files, .*found: a"):
         Store(root).get(Made(make))
     assert leftovers(root) == []
     assert Store(root).find(Made(make)) is None

@@ -49,7 +49,7 @@ def test_a_read_only_cache_serves_what_it_has(public_path: Path, tmp_path: Path)
 
 def build_where_one_may_not(root: Path, recipe: Scenes) -> None:
     become(NOBODY)
-    with pytest.raises(CacheError, match=rf"{root}.*\nexpected .*Permission denied.*\n.*directory"):
+    with pytest.raises(CacheError, match=rf"{root}.*\nexpected: .*Permission denied.*\n.*directory"):
         Store(root).get(recipe)
 
 

@@ -82,7 +82,7 @@ def test_a_cache_that_cannot_be_made(tiny: Tiny, tmp_path: Path, place: str) -> 
     (tmp_path / "file").write_text("mine")
     cache = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "cache"}.get(place, Path(place))
     session = tiny.made("--mlperf-cache", str(cache))
-    tiny.refuses(session, f"cannot write to the cache {cache}", "expected a directory in which you may write", ADVICE)
+    tiny.refuses(session, f"cannot write to the cache {cache}", "expected: a directory in which you may write", ADVICE)
     assert (tmp_path / "file").read_text() == "mine"
     assert not tiny.output.exists()
 

@@ -49,7 +49,7 @@ def test_a_file_that_is_cut_off(tiny: Tiny, scenes: Path) -> None:
     ("change", "says"),
     [
         (lambda file: file["annotations"][3].update(bbox=[float("nan"), 1, 2, 3]), "JSON is malformed"),
-        (lambda file: file["images"][1].update(id=file["images"][0]["id"]), "every image id once, found 1 2 times"),
+        (lambda file: file["images"][1].update(id=file["images"][0]["id"]), "every image id once; found: 1 2 times"),
         (lambda file: file["annotations"][0].update(bbox=[5000, 10, 5, 5]), "every box inside its image"),
     ],
     ids=["NaN", "repeated id", "box outside"],
@@ -104,14 +104,14 @@ def link_to_nothing(path: Path) -> None:
 @pytest.mark.parametrize("remove", [Path.unlink, link_to_nothing])
 def test_a_missing_image_ends_the_run_before_the_test(tiny: Tiny, scenes: Path, remove: Callable[[Path], None]) -> None:
     remove(scenes / IMAGES / FOURTH)
-    tiny.refuses(tiny.run(dataset=scenes), "1 of 8 images are missing", f"first missing: {FOURTH}", "fetch")
+    tiny.refuses(tiny.run(dataset=scenes), "1 of 8 images are missing", f"the first: {FOURTH}", "fetch")
     assert tiny.logs() == []
 
 
 def test_an_image_in_a_folder_is_found_there_and_nowhere_else(scenes: Path) -> None:
     edit(scenes, lambda file: file["images"][0].update(file_name=f"folder/{FOURTH}"))
     edit(scenes, lambda file: file["images"][3].update(file_name="scene-000000.jpg"))
-    with pytest.raises(DatasetError, match=f"1 of 8 images are missing[^$]*first missing: folder/{FOURTH}"):
+    with pytest.raises(DatasetError, match=f"1 of 8 images are missing[^$]*the first: folder/{FOURTH}"):
         OpenImagesSamples(scenes, 8, 192, "images")
     (scenes / IMAGES / "folder").mkdir()
     shutil.move(scenes / IMAGES / FOURTH, scenes / IMAGES / "folder" / FOURTH)
@@ -139,7 +139,7 @@ def test_a_broken_image_is_one_failed_item_that_names_it(
     tiny.refuses(
         tiny.run(dataset=scenes),
         f"Image {path} cannot be read",
-        f"Expected a whole image file, found {path.stat().st_size:,} bytes",
+        f"expected: a whole image file; found: {path.stat().st_size:,} bytes",
         "Replace the file",
     )
 

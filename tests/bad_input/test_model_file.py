@@ -80,7 +80,7 @@ def test_another_contract_is_a_failed_item_before_the_test(tiny: Tiny, tmp_path:
     inputs, outputs, says = OTHER_CONTRACTS[fault]
     path = detector(tmp_path / "other.onnx", inputs, outputs)
     session = tiny.run("--model-path", str(path))
-    tiny.refuses(session, f"{path} is not a model of this benchmark", "expected ", says, "--model-path")
+    tiny.refuses(session, f"{path} is not a model of this benchmark", "expected: ", says, "--model-path")
     assert tiny.logs() == []
 
 

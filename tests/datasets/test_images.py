@@ -262,7 +262,7 @@ def test_truncation_is_an_error_even_if_another_package_allowed_it(
 def test_what_is_not_an_image_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "broken.jpg"
     path.write_bytes(content)
-    with pytest.raises(DatasetError, match=rf"broken\.jpg[^$]*found {len(content):,} bytes"):
+    with pytest.raises(DatasetError, match=rf"broken\.jpg[^$]*found: {len(content):,} bytes"):
         load_image(path)
 
 

@@ -23,7 +23,7 @@ def test_its_code_and_its_words_come_back(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("PYTHONPATH", "/ours")
     done = run_command(["sh", "-c", "echo one; echo two >&2; echo $PYTHONPATH$EXTRA; exit 3"], {"EXTRA": "three"})
     assert (done.code, done.output) == (3, "one\ntwo\nthree\n")
-    assert done.last_words(2) == "its last words:\n    two\n    three"
+    assert done.last_lines(2) == "the end of its output:\n    two\n    three"
 
 
 def test_a_command_that_a_signal_ended_has_failed() -> None:

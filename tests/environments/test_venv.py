@@ -175,7 +175,7 @@ def test_an_environment_that_is_in_the_cache_is_used_unasked(made: tuple[Store, 
 
 def test_what_cannot_be_installed_is_told_with_the_reason_why_it_was_wanted(tmp_path: Path) -> None:
     def obtain(recipe: object) -> Path:
-        raise RequirementError("pip cannot install no-such-package", "its last words: no network", "check it")
+        raise RequirementError("pip cannot install no-such-package", found="no network", fix="check it")
 
     needs = Needs("tf", "cpu", ("no-such-package>=1",), Wanted(), install=True)
     with pytest.raises(RequirementError, match="pip cannot install no-such-package") as error:

@@ -81,8 +81,9 @@ def read_records(path: Path) -> Iterator[Record]:
     if not seen:
         raise AccuracyLogError(
             f"{path} holds no record.",
-            "Expected at least one answered sample, found none.",
-            "Run the benchmark in accuracy mode again; performance mode writes no answers.",
+            expected="at least one answered sample",
+            found="none",
+            fix="Run the benchmark in accuracy mode again; performance mode writes no answers.",
         )
 
 
@@ -136,8 +137,9 @@ def read_float32(path: Path, columns: int) -> Float32Records:
         if len(data) % row_bytes:
             raise AccuracyLogError(
                 f"{path} answers sample {qsl_idx} with {len(data)} bytes.",
-                f"Expected a multiple of {row_bytes} bytes ({columns} float32 a row).",
-                "Check that the log is of this benchmark, and that outputs are encoded as it asks.",
+                expected=f"a multiple of {row_bytes} bytes ({columns} float32 a row)",
+                found=f"{len(data)} bytes",
+                fix="Check that the log is of this benchmark, and that outputs are encoded as it asks.",
             )
         content += data
         samples.append(qsl_idx)
@@ -181,7 +183,7 @@ def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
         with path.open("rb") as file:
             first = file.readline(64)
             if not first:
-                raise AccuracyLogError(f"{path} is empty.", *_CUT_OFF)
+                raise _cut_off(path, "is empty")
             if first.strip() != b"[":
                 raise _malformed(path, 1, first)
             followed = None  # whether the entry before says that another follows
@@ -194,9 +196,14 @@ def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
                 followed = ended.endswith(b",")
                 yield number, line
             else:
-                raise AccuracyLogError(f"{path} is cut off.", *_CUT_OFF)
+                raise _cut_off(path, "is cut off")
             if file.read(64).strip():
-                raise AccuracyLogError(f"{path} goes on after its end.", "Expected nothing after the closing ].")
+                raise AccuracyLogError(
+                    f"{path} goes on after its end",
+                    expected="nothing after the closing ]",
+                    found="more text",
+                    fix="give the log of one accuracy run, unchanged",
+                )
     except OSError as error:
         raise AccuracyLogError(
             f"{path} cannot be read: {error.strerror}.",
@@ -204,10 +211,16 @@ def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
         ) from error
 
 
-_CUT_OFF = (
-    "Expected the ] that LoadGen writes when a run is over, found none: the run was ended before.",
-    "Run the benchmark in accuracy mode again; a part of a log must not be scored.",
-)
+def _cut_off(path: Path, state: str) -> AccuracyLogError:
+    return AccuracyLogError(
+        f"{path} {state}",
+        expected="the ] that LoadGen writes when a run is over",
+        found="none: the run was ended before",
+        fix=_RUN_AGAIN,
+    )
+
+
+_RUN_AGAIN = "run the benchmark in accuracy mode again; a part of a log must not be scored"
 
 
 def _parse(path: Path, number: int, line: bytes) -> Record:
@@ -223,8 +236,9 @@ def _parse(path: Path, number: int, line: bytes) -> Record:
     except HexError as error:
         raise AccuracyLogError(
             f"{path}, line {number}: the data of sample {int(head[2])} is not hexadecimal.",
-            f"Expected two digits a byte, found {quote - head.end():,} characters: {error}.",
-            _CUT_OFF[1],
+            expected="two digits a byte",
+            found=f"{quote - head.end():,} characters: {error}",
+            fix=_RUN_AGAIN,
         ) from None
     return Record(int(head[2]), data)
 
@@ -232,6 +246,7 @@ def _parse(path: Path, number: int, line: bytes) -> Record:
 def _malformed(path: Path, number: int, line: bytes) -> AccuracyLogError:
     return AccuracyLogError(
         f"{path}, line {number}: not an entry of LoadGen's accuracy log.",
-        f'Expected {{ "seq_id" : 0, "qsl_idx" : 0, "data" : "…" }}, found {line[:60]!r}.',
-        "Give the mlperf_log_accuracy.json that an accuracy run wrote, unchanged.",
+        expected='{ "seq_id" : 0, "qsl_idx" : 0, "data" : "…" }',
+        found=f"{line[:60]!r}",
+        fix="Give the mlperf_log_accuracy.json that an accuracy run wrote, unchanged.",
     )

@@ -115,8 +115,9 @@ def score(log: Path, annotations: Path | Annotations, scorer: Scorer = "hotcoco"
     if stats[0] < 0:
         raise AccuracyLogError(
             f"The {len(image_ids)} images of {log} cannot be scored.",
-            f"Expected at least one object to be found, {truth.path} has none in these images.",
-            "Run more samples, or another part of the data set.",
+            expected="at least one annotated object",
+            found=f"none in {truth.path}",
+            fix="Run more samples, or another part of the data set.",
         )
     return MeanAveragePrecision(100 * stats[0], stats, len(image_ids), len(detections))
 
@@ -179,8 +180,9 @@ def _check(log: Path, records: Float32Records, truth: Annotations) -> None:
     if last >= len(truth.images):
         raise AccuracyLogError(
             f"{log} answers sample {last}.",
-            f"Expected samples 0 to {len(truth.images) - 1}, the images of {truth.path}.",
-            "Score the log with the annotation file that it was run with.",
+            expected=f"samples 0 to {len(truth.images) - 1}, the images of {truth.path}",
+            found=f"sample {last}",
+            fix="Score the log with the annotation file that it was run with.",
         )
     samples = np.repeat(records.qsl_idx, np.diff(records.offsets))
     finite = np.isfinite(records.values).all(axis=1)
@@ -188,16 +190,18 @@ def _check(log: Path, records: Float32Records, truth: Annotations) -> None:
         first = int(np.argmin(finite))
         raise AccuracyLogError(
             f"{log}: a detection of sample {samples[first]} is not a box.",
-            f"Expected finite numbers, found {records.values[first].tolist()}.",
-            _FIX,
+            expected="finite numbers",
+            found=f"{records.values[first].tolist()}",
+            fix=_FIX,
         )
     same = records.values[:, 0] == samples
     if not same.all():
         first = int(np.argmin(same))
         raise AccuracyLogError(
             f"{log}: the answer to sample {samples[first]} holds a detection of another sample.",
-            f"Expected {samples[first]} as its first value, found {records.values[first].tolist()}.",
-            _FIX,
+            expected=f"{samples[first]} as its first value",
+            found=f"{records.values[first].tolist()}",
+            fix=_FIX,
         )
 
 

@@ -116,8 +116,9 @@ def unpack_stream(source: IO[bytes], directory: Path, name: str, limits: Limits 
         else:
             raise ArchiveError(
                 f"cannot unpack {name}",
-                f"expected a zip, tar, gzip, xz or bzip2 file, found one that starts with {head[:8]!r}",
-                "Check that the address still gives the archive and no web page.",
+                expected="a zip, tar, gzip, xz or bzip2 file",
+                found=f"one that starts with {head[:8]!r}",
+                fix="Check that the address still gives the archive and no web page.",
             )
 
 
@@ -228,8 +229,9 @@ class _Target:
         if size > free:
             raise CacheError(
                 f"no room to unpack {self.name}",
-                f"a file of {size:,} bytes comes next, {free:,} are free in {self.directory.parent}",
-                "Free some space there, or choose another cache directory.",
+                expected=f"room for the next file of {size:,} bytes",
+                found=f"{free:,} bytes free in {self.directory.parent}",
+                fix="Free some space there, or choose another cache directory.",
             )
 
     def check_ratio(self, size: int) -> None:
@@ -242,8 +244,9 @@ class _Target:
         """Return the error for an archive that must not be unpacked."""
         return ArchiveError(
             f"refused to unpack {self.name}",
-            f"expected files and links that stay in their directory and have a sane size, found {found}",
-            "Do not use this file; get it from the publisher's own address.",
+            expected="files and links that stay in their directory and have a sane size",
+            found=found,
+            fix="Do not use this file; get it from the publisher's own address.",
         )
 
 
@@ -423,6 +426,7 @@ def _damage_of(name: str) -> Iterator[None]:
 def _damaged(name: str, error: Exception) -> ArchiveError:
     return ArchiveError(
         f"cannot unpack {name}",
-        f"expected a whole archive, found: {error or type(error).__name__}",
-        "It is cut off or damaged: fetch it again.",
+        expected="a whole archive",
+        found=f"{error or type(error).__name__}",
+        fix="It is cut off or damaged: fetch it again.",
     )

@@ -69,8 +69,9 @@ def export_bundle(store: Store, artifacts: Sequence[Artifact], file: Path) -> No
     except OSError as error:
         raise OutputError(
             f"cannot write the bundle {file}",
-            f"expected: a file that can be written; found: {error.strerror or error}",
-            "free some space there, or name another file",
+            expected="a file that can be written",
+            found=error.strerror or str(error),
+            fix="free some space there, or name another file",
         ) from error
     finally:
         with suppress(OSError):
@@ -96,7 +97,7 @@ def import_bundle(store: Store, file: Path, on_wait: Callable[[Holder | None], N
             unpack(file, staging / _UNPACKED)
         except ArchiveError as error:
             fix = "Copy the bundle again from where it was made, or export it again."
-            raise ArchiveError(error.what, error.found, fix) from error
+            raise ArchiveError(error.what, expected=error.expected, found=error.found, fix=fix) from error
         except OSError as error:
             raise _no_room(store, file, error) from error
         # All of them first: a bundle with one bad artifact leaves nothing.
@@ -163,8 +164,9 @@ def _entries(unpacked: Path, file: Path) -> list[Path]:
         found = str(min(strangers).relative_to(unpacked)) if strangers else "nothing in it"
         raise CacheError(
             f"{file} is no bundle of artifacts",
-            f"expected a file that `pytest-mlperf cache export` wrote, found: {found}",
-            "Name a file that was made so.",
+            expected="a file that `pytest-mlperf cache export` wrote",
+            found=found,
+            fix="Name a file that was made so.",
         )
     return sorted(entries)
 
@@ -176,8 +178,9 @@ def _check_readable(file: Path) -> None:
     except OSError as error:
         raise CacheError(
             f"cannot read the bundle {file}",
-            f"expected a file that `pytest-mlperf cache export` wrote, found: {error.strerror or error}",
-            "Check its path and its permission bits.",
+            expected="a file that `pytest-mlperf cache export` wrote",
+            found=error.strerror or str(error),
+            fix="Check its path and its permission bits.",
         ) from error
 
 
@@ -185,14 +188,15 @@ def _no_room(store: Store, file: Path, error: OSError) -> CacheError:
     free = shutil.disk_usage(store.root).free
     return CacheError(
         f"cannot unpack the bundle {file} into the cache",
-        f"{error.strerror or error}; {free:,} bytes are free in {store.root}",
-        "Free some space there, or choose another cache directory.",
+        found=f"{error.strerror or error}, {free:,} bytes free in {store.root}",
+        fix="Free some space there, or choose another cache directory.",
     )
 
 
 def _damaged(artifact: Artifact, found: str) -> CacheError:
     return CacheError(
         f"the artifact {artifact.manifest.name} is damaged",
-        f"expected the content that its manifest lists, found: {found}",
-        f"Delete {artifact.path.parent}; it is made again when it is next needed.",
+        expected="the content that its manifest lists",
+        found=found,
+        fix=f"Delete {artifact.path.parent}; it is made again when it is next needed.",
     )

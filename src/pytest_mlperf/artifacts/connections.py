@@ -310,8 +310,9 @@ def trusted_authorities() -> ssl.SSLContext:
     except OSError as error:
         raise FetchError(
             "cannot read the certificates of the authorities to trust",
-            f"expected {named} to be a file of certificates in PEM form, found: {error}",
-            "Set REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE to such a file, or unset them.",
+            expected=f"{named} to be a file of certificates in PEM form",
+            found=str(error),
+            fix="Set REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE to such a file, or unset them.",
         ) from error
 
 
@@ -397,8 +398,9 @@ def _make_pool(proxy: str, trust: ssl.SSLContext, size: int) -> urllib3.PoolMana
     except (HTTPError, ValueError) as error:
         raise FetchError(
             "cannot use the proxy that the environment names",
-            f"expected an address like http://proxy:3128, found: {without_secrets(address)} ({error})",
-            "Correct or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; SOCKS proxies are not supported.",
+            expected="an address like http://proxy:3128",
+            found=f"{without_secrets(address)} ({error})",
+            fix="Correct or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; SOCKS proxies are not supported.",
         ) from error
 
 

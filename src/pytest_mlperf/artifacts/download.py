@@ -336,14 +336,16 @@ class _Fetch:
         fix = "Correct the network or the proxy, or have a mirror serve the file, and try again: what has come is kept."
         if pin is not None and self.custody.pinned_in is not None:
             fix += f" If the publisher has replaced it for good, delete {self.custody.pinned_in}."
-        return FetchError(f"cannot fetch {self._described()}", "\n".join(f"- {reason}" for reason in left), fix)
+        return FetchError(
+            f"cannot fetch {self._described()}", found="\n".join(f"- {reason}" for reason in left), fix=fix
+        )
 
     def _offline(self, left: list[str]) -> OfflineError:
         lines = [f"wanted from {without_secrets(self.file.urls[0])}, but the network must not be used"]
         return OfflineError(
             f"offline, and {self._described()} is not here",
-            "\n".join(lines + [f"- {reason}" for reason in left]),
-            "Allow the network, name a directory that mirrors the address, or bring the artifact from another machine.",
+            found="\n".join(lines + [f"- {reason}" for reason in left]),
+            fix="Allow the network, name a directory that mirrors the address, or bring it from another machine.",
         )
 
     def _described(self) -> str:
@@ -405,6 +407,6 @@ def _disk_faults(name: str, directory: Path) -> Iterator[None]:
             free = f"{os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize:,}"
         raise CacheError(
             f"cannot write {name}",
-            f"{error}; {free} bytes are free in {directory}",
-            "Free some space or raise the limit there, or choose another cache directory.",
+            found=f"{error}; {free} bytes are free in {directory}",
+            fix="Free some space or raise the limit there, or choose another cache directory.",
         ) from error

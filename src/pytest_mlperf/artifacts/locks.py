@@ -92,8 +92,9 @@ def lease(
             raise
         raise CacheError(
             f"cannot lock {path}",
-            f"expected a file that can be written and locked, found: {error}",
-            "Choose a directory on a file system with locks, in which you may write.",
+            expected="a file that can be written and locked",
+            found=str(error),
+            fix="Choose a directory on a file system with locks, in which you may write.",
         ) from error
     try:
         if not shared:

@@ -113,7 +113,7 @@ def seal(directory: Path, mode: int) -> tuple[tuple[File, ...], tuple[Link, ...]
         elif entry.is_file(follow_symlinks=False):
             files.append(_seal_file(path, entry.path, mode, sync=each))
         else:
-            raise _refusal(path, "found a device, a pipe or a socket")
+            raise _refusal(path, "a device, a pipe or a socket")
     for folder in folders:
         Path(folder).chmod(0o700 | mode & 0o2777)
         if each:
@@ -193,7 +193,7 @@ def _link_target(directory: Path, path: str, entry: os.DirEntry[str]) -> str:
     end = Path(os.path.realpath(entry.path))
     inside = end.is_relative_to(os.path.realpath(directory))
     if Path(target).is_absolute() or not inside or end.is_symlink() or not end.exists():
-        raise _refusal(path, f"found a link to {target}")
+        raise _refusal(path, f"a link to {target}")
     _check_name(target)
     return target
 
@@ -202,14 +202,15 @@ def _check_name(path: str) -> None:
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise _refusal(ascii(path), "found a name that is not valid Unicode") from None
+        raise _refusal(ascii(path), "a name that is not valid Unicode") from None
 
 
 def _refusal(path: str, found: str) -> CacheError:
     return CacheError(
         f"cannot keep {path} in the cache",
-        f"expected files, directories and relative links between them, {found}",
-        "Copy what the link or the name stands for into the artifact, or leave it out.",
+        expected="files, directories and relative links between them",
+        found=found,
+        fix="Copy what the link or the name stands for into the artifact, or leave it out.",
     )
 
 

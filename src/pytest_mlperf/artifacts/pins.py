@@ -38,8 +38,9 @@ def read_pins(path: Path) -> dict[str, Pin]:
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise CacheError(
             "cannot read which content was trusted before",
-            f"expected checksums in {path}, found: {error}",
-            "Make it readable; or delete it, and the next content that comes is trusted.",
+            expected=f"checksums in {path}",
+            found=str(error),
+            fix="Make it readable; or delete it, and the next content that comes is trusted.",
         ) from error
 
 

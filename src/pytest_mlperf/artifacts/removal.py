@@ -144,6 +144,7 @@ def _lock(root: Path, entry: Entry) -> Path | None:
 def _unremovable(directory: Path, found: str) -> CacheError:
     return CacheError(
         f"cannot remove {directory}",
-        f"expected an entry of a cache in which you may write, found: {found}",
-        "Ask whoever owns it to remove it.",
+        expected="an entry of a cache in which you may write",
+        found=found,
+        fix="Ask whoever owns it to remove it.",
     )

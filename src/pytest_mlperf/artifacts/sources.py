@@ -165,8 +165,9 @@ def _mirrored(url: str, mirror: str | Path | None) -> list[str]:
     if isinstance(mirror, str) and "://" in mirror and not _is_address(mirror):
         raise FetchError(
             f"cannot use the mirror {mirror}",
-            "expected a directory or an address like http://mirror:8000, found an address of another kind",
-            "Name a directory, or an address that starts with https:, http: or file:.",
+            expected="a directory or an address like http://mirror:8000",
+            found="an address of another kind",
+            fix="Name a directory, or an address that starts with https:, http: or file:.",
         )
     if isinstance(mirror, str) and mirror.startswith(_WEB):
         base = urlsplit(mirror)

@@ -78,8 +78,9 @@ class Artifact:
         if fault is not None:
             raise CacheError(
                 f"the artifact {self.manifest.name} is damaged",
-                f"expected the content that its manifest lists, found: {fault}",
-                f"Delete {self.path.parent}; it is made again when it is next needed.",
+                expected="the content that its manifest lists",
+                found=fault,
+                fix=f"Delete {self.path.parent}; it is made again when it is next needed.",
             )
 
     def fault(self) -> str | None:
@@ -168,8 +169,8 @@ class Store:
         except TimeoutError as error:
             raise CacheError(
                 f"waited in vain for another process to make {recipe.name}",
-                str(error),
-                "Wait for that process or end it, or choose another cache directory.",
+                found=str(error),
+                fix="Wait for that process or end it, or choose another cache directory.",
             ) from error
 
     @contextmanager
@@ -385,9 +386,9 @@ def _read_staged(staged: Path) -> Manifest:
     record, content = staged / MANIFEST, staged / CONTENT
     names = {path.name for path in staged.iterdir()}
     if names != {MANIFEST, CONTENT} or record.is_symlink() or not record.is_file():
-        raise _not_an_entry(staged, f"found {', '.join(sorted(names)) or 'nothing'} in it")
+        raise _not_an_entry(staged, f"{', '.join(sorted(names)) or 'nothing'} in it")
     if content.is_symlink() or not content.is_dir():
-        raise _not_an_entry(staged, "found no directory with its content")
+        raise _not_an_entry(staged, "no directory with its content")
     try:
         manifest = _decoder.decode(record.read_bytes())
         fault = _other_entry(staged, manifest)
@@ -405,14 +406,15 @@ def _check_same(staged: Path, manifest: Manifest, files: tuple[File, ...], links
         return
     others = {file.path for file in {*files} ^ {*manifest.files}} | {link.path for link in {*links} ^ {*manifest.links}}
     where = min(others, default=MANIFEST)
-    raise _not_an_entry(staged, f"found that {where} is another, is missing, or is not listed")
+    raise _not_an_entry(staged, f"that {where} is another, is missing, or is not listed")
 
 
 def _not_an_entry(staged: Path, found: str) -> CacheError:
     return CacheError(
         f"{staged.parent.name}/{staged.name} is no whole artifact",
-        f"expected {MANIFEST} and the content that it lists, {found}",
-        "Export it again, with the version of pytest-mlperf that imports it.",
+        expected=f"{MANIFEST} and the content that it lists",
+        found=found,
+        fix="Export it again, with the version of pytest-mlperf that imports it.",
     )
 
 
@@ -482,8 +484,8 @@ def _faults_of(recipe: Recipe, directory: Path) -> Iterator[None]:
             free = shutil.disk_usage(directory).free
             raise CacheError(
                 f"no room in the cache to make {recipe.name}",
-                f"{error}; {free:,} bytes are free in {directory.parent}",
-                "Free some space or raise the limit there, or choose another cache directory.",
+                found=f"{error}; {free:,} bytes are free in {directory.parent}",
+                fix="Free some space or raise the limit there, or choose another cache directory.",
             ) from error
         if error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(directory):
             raise _unwritable(directory.parent, error) from error
@@ -499,7 +501,7 @@ def _unwritable(path: Path, error: OSError) -> CacheError:
     obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
     return CacheError(
         f"cannot write to the cache {path}",
-        "expected a directory in which you may write, found: "
-        + (f"{obstacle} is not a directory" if obstacle else str(error)),
-        "Make it one, or choose another cache directory.",
+        expected="a directory in which you may write",
+        found=f"{obstacle} is not a directory" if obstacle else str(error),
+        fix="Make it one, or choose another cache directory.",
     )

@@ -189,8 +189,9 @@ def check_room(name: str, needed: int, directory: Path) -> None:
     if needed > free:
         raise CacheError(
             f"no room for {name}",
-            f"{needed:,} bytes are needed, {free:,} are free in {directory}",
-            "Free some space there, or choose another cache directory.",
+            expected=f"{needed:,} bytes free",
+            found=f"{free:,} bytes free in {directory}",
+            fix="Free some space there, or choose another cache directory.",
         )
 
 

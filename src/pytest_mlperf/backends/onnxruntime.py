@@ -76,8 +76,9 @@ class OnnxRuntime:
             # onnxruntime's own exception classes have no public base; each of them means this file.
             raise ModelError(
                 f"ONNX Runtime cannot load {model}",
-                f"expected: an ONNX model; found: {_first_line(error)}",
-                "give the benchmark's ONNX file with --model-path, or remove the option to use the known one",
+                expected="an ONNX model",
+                found=f"{_first_line(error)}",
+                fix="give the benchmark's ONNX file with --model-path, or remove the option to use the known one",
             ) from error
         # A session that was asked for cuda only is made on the cpu without a word when cuda's libraries are missing.
         if session.get_providers()[0] != provider:
@@ -126,8 +127,9 @@ def _contract_error(model: Path, kind: str, expected: Sequence[Tensor], found: S
     have = ", ".join(f"{v.name} {DTYPES.get(v.type, v.type)}{_shape(v.shape)}" for v in found)
     return ModelError(
         f"{model} is not a model of this benchmark: its {kind}s differ",
-        f"expected {kind}s: {want}; found: {have}",
-        f"export the model with these {kind}s, or give another file with --model-path",
+        expected=f"{kind}s: {want}",
+        found=have,
+        fix=f"export the model with these {kind}s, or give another file with --model-path",
     )
 
 
@@ -139,22 +141,25 @@ def _require_file(model: Path) -> None:
     if not model.is_file():
         raise ModelError(
             f"{model} is not a file",
-            f"expected: an ONNX model; found: {'a directory' if model.is_dir() else 'nothing'}",
-            "check the path given with --model-path",
+            expected="an ONNX model",
+            found="a directory" if model.is_dir() else "nothing",
+            fix="check the path given with --model-path",
         )
     if model.stat().st_size == 0:
         raise ModelError(
             f"{model} is empty",
-            "expected: an ONNX model; found: 0 bytes",
-            "fetch the file again: an interrupted download leaves this",
+            expected="an ONNX model",
+            found="0 bytes",
+            fix="fetch the file again: an interrupted download leaves this",
         )
 
 
 def _no_device(device: str, provider: str, found: Sequence[str]) -> RequirementError:
     return RequirementError(
         f"ONNX Runtime cannot run on {device} here",
-        f"expected: the {provider}; found: {', '.join(found)}",
-        "install onnxruntime-gpu and the CUDA libraries that its version needs, or choose --device cpu"
+        expected=f"the {provider}",
+        found=", ".join(found),
+        fix="install onnxruntime-gpu and the CUDA libraries that its version needs, or choose --device cpu"
         if device == "cuda"
         else "install a build of onnxruntime for this device",
     )

@@ -153,11 +153,11 @@ def read_annotations(path: Path) -> Annotations:
     except OSError as error:
         raise DatasetError(f"Annotation file {path} cannot be read: {error.strerror}.", fix=_FIX) from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        _refuse(path, f"Expected JSON in COCO's format: {error}.")
+        _refuse(path, "JSON in COCO's format", str(error))
     _check_images(path, file.images)
     category_ids = tuple(category.id for category in file.categories)
     if not category_ids:
-        _refuse(path, "Expected at least one category, found none.")
+        _refuse(path, "at least one category", "none")
     _check_unique(path, "category id", category_ids)
     boxes = _to_arrays(file.annotations)
     _check_unique(path, "annotation id", boxes.ids.tolist())
@@ -178,11 +178,11 @@ def _to_arrays(annotations: list[_Annotation]) -> Boxes:
 
 def _check_images(path: Path, images: tuple[ImageInfo, ...]) -> None:
     if not images:
-        _refuse(path, "Expected at least one image, found none.")
+        _refuse(path, "at least one image", "none")
     names = [posixpath.normpath(image.file_name) for image in images]
     for image, name in zip(images, names, strict=True):
         if name in (".", "..") or name.startswith(("/", "../")) or "\0" in name:
-            _refuse(path, f"Expected a file name below the directory of images, found {image.file_name!r}.")
+            _refuse(path, "a file name below the directory of images", repr(image.file_name))
     _check_unique(path, "image id", [image.id for image in images])
     _check_unique(path, "file name", names)
 
@@ -218,16 +218,17 @@ def _check_each(
     first = int(np.argmin(good))
     _refuse(
         path,
-        f"Expected every box {expected}; annotation {boxes.ids[first]} of image {boxes.image_ids[first]} "
-        f"has {values[first].tolist()} ({np.count_nonzero(~good)} such in all).",
+        f"every box {expected}",
+        f"{values[first].tolist()} in annotation {boxes.ids[first]} of image {boxes.image_ids[first]} "
+        f"({np.count_nonzero(~good)} such in all)",
     )
 
 
 def _check_unique(path: Path, what: str, values: Iterable[Hashable]) -> None:
     value, count = max(Counter(values).items(), key=lambda item: item[1], default=(None, 0))
     if count > 1:
-        _refuse(path, f"Expected every {what} once, found {value!r} {count} times.")
+        _refuse(path, f"every {what} once", f"{value!r} {count} times")
 
 
-def _refuse(path: Path, found: str) -> NoReturn:
-    raise DatasetError(f"Annotation file {path} cannot be trusted.", found, _FIX)
+def _refuse(path: Path, expected: str, found: str) -> NoReturn:
+    raise DatasetError(f"annotation file {path} cannot be trusted", expected=expected, found=found, fix=_FIX)

@@ -205,8 +205,9 @@ def _decode(path: Path) -> Image.Image:
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
         raise DatasetError(
             f"Image {path} cannot be read.",
-            f"Expected a whole image file, found {_size(path)}: {error}",
-            "Replace the file by the data set's own; a half-read image would change the accuracy.",
+            expected="a whole image file",
+            found=f"{_size(path)}: {error}",
+            fix="Replace the file by the data set's own; a half-read image would change the accuracy.",
         ) from error
 
 

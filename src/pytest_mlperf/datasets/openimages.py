@@ -82,15 +82,17 @@ def image_paths(directory: Path, count: int) -> list[Path]:
     if not (directory / ANNOTATIONS).exists():
         raise DatasetError(
             f"{directory} is not laid out as this data set",
-            f"expected: {ANNOTATIONS} and {IMAGES}/; found: no {ANNOTATIONS}",
-            "give the directory that holds both with --dataset-path",
+            expected=f"{ANNOTATIONS} and {IMAGES}/",
+            found=f"no {ANNOTATIONS}",
+            fix="give the directory that holds both with --dataset-path",
         )
     annotations = read_annotations(directory / ANNOTATIONS)
     if len(annotations.images) < count:
         raise DatasetError(
             f"{directory} has too few images",
-            f"expected: {count:,}; found: {len(annotations.images):,} in {ANNOTATIONS}",
-            f"ask for at most {len(annotations.images)} with --dataset-size",
+            expected=f"{count:,}",
+            found=f"{len(annotations.images):,} in {ANNOTATIONS}",
+            fix=f"ask for at most {len(annotations.images)} with --dataset-size",
         )
     paths = [directory / IMAGES / image.file_name for image in annotations.images[:count]]
     _require_files(paths, directory / IMAGES)
@@ -105,13 +107,15 @@ def _require_files(paths: list[Path], folder: Path) -> None:
     except OSError as error:
         raise DatasetError(
             f"cannot list the images in {folder}",
-            f"expected: a directory of JPEG files; found: {error.strerror}",
-            "give the directory that holds annotations/ and validation/data/ with --dataset-path",
+            expected="a directory of JPEG files",
+            found=error.strerror or str(error),
+            fix="give the directory that holds annotations/ and validation/data/ with --dataset-path",
         ) from error
     missing = [path for path in paths if str(path) not in present and not path.is_file()]
     if missing:
         raise DatasetError(
             f"{len(missing):,} of {len(paths):,} images are missing in {folder}",
-            f"expected: every image of the annotation file; first missing: {missing[0].relative_to(folder)}",
-            "fetch the missing images, or take the annotation file that belongs to this directory",
+            expected="every image of the annotation file",
+            found=f"{len(missing):,} missing, the first: {missing[0].relative_to(folder)}",
+            fix="fetch the missing images, or take the annotation file that belongs to this directory",
         )

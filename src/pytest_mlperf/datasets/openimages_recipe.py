@@ -141,8 +141,9 @@ class OpenImagesRecipe:
         if len(names) < self.count:
             raise DatasetError(
                 f"{self.files.annotations.name} has too few images",
-                f"expected: {self.count:,}; found: {len(names):,}",
-                f"ask for at most {len(names)} with --dataset-size",
+                expected=f"{self.count:,}",
+                found=f"{len(names):,}",
+                fix=f"ask for at most {len(names)} with --dataset-size",
             )
         names = names[: self.count]
         images = _fetch_images(names, self.source, directory / IMAGES, depot, self.name)
@@ -201,8 +202,9 @@ def _fetch_annotations(file: RemoteFile, directory: Path, depot: Depot) -> tuple
         if not target.is_file():
             raise DatasetError(
                 f"{file.name} does not hold the annotations",
-                f"expected: {target.name}; found: {', '.join(sorted(p.name for p in target.parent.iterdir()))}",
-                "have the mirror serve the archive of the release v2.1 of mlcommons/inference",
+                expected=target.name,
+                found=", ".join(sorted(p.name for p in target.parent.iterdir())) or "nothing",
+                fix="have the mirror serve the archive of the release v2.1 of mlcommons/inference",
             )
         return archive, [image.file_name for image in read_annotations(target).images]
     except DatasetError:
@@ -222,8 +224,9 @@ def _fetch_images(names: Sequence[str], base: str, folder: Path, depot: Depot, t
     if strange:
         raise FetchError(
             f"{len(strange):,} of {len(images):,} files are no JPEG images",
-            f"expected: a file that starts with FF D8 FF; first other: {strange[0].name} from {strange[0].url or base}",
-            "see what the address gives in a browser; the images that have come are kept for the next attempt",
+            expected="files that start with FF D8 FF",
+            found=f"another, the first: {strange[0].name} from {strange[0].url or base}",
+            fix="see what the address gives in a browser; the images that have come are kept for the next attempt",
         )
     for name, image in zip(names, images, strict=True):
         place(image.path, folder / name)
@@ -243,8 +246,9 @@ def _names(path: Path) -> list[str]:
     if not names or len(set(plain)) != len(names):
         raise DatasetError(
             f"{path.name} is no list of images",
-            f"expected: names like 000a1249af2bc5f0.jpg, each once; found: {len(names)} lines, {len(set(plain))} such",
-            "have the mirror serve the list of mlcommons/inference",
+            expected="names like 000a1249af2bc5f0.jpg, each once",
+            found=f"{len(names)} lines, {len(set(plain))} such",
+            fix="have the mirror serve the list of mlcommons/inference",
         )
     return names
 

@@ -115,15 +115,17 @@ class PreprocessedSamples:
         if index.size != size:
             raise DatasetError(
                 f"the preprocessed images in {directory} are of another size",
-                f"expected: {size}x{size}; found: {index.size}x{index.size}",
-                "preprocess the data set for this benchmark",
+                expected=f"{size}x{size}",
+                found=f"{index.size}x{index.size}",
+                fix="preprocess the data set for this benchmark",
             )
         there = sum(shard.count for shard in index.shards)
         if there < count:
             raise DatasetError(
                 f"{directory} has too few preprocessed images",
-                f"expected: {count:,}; found: {there:,}",
-                f"preprocess more, or ask for at most {there} with --dataset-size",
+                expected=f"{count:,}",
+                found=f"{there:,}",
+                fix=f"preprocess more, or ask for at most {there} with --dataset-size",
             )
         self._count, self._input_name = count, input_name
         self._shards = [_map(directory / shard.name, shard.count, size) for shard in index.shards]
@@ -180,8 +182,9 @@ def _digest(images: Sequence[Path]) -> str:
     except OSError as error:
         raise DatasetError(
             f"cannot read the image {error.filename}",
-            f"expected: an image file; found: {error.strerror}",
-            "fetch the missing image",
+            expected="an image file",
+            found=error.strerror or str(error),
+            fix="fetch the missing image",
         ) from error
     return digest.hexdigest()
 
@@ -209,6 +212,7 @@ def _map(path: Path, count: int, size: int) -> NDArray[np.uint16]:
 def _unreadable(path: Path, expected: str, found: str) -> DatasetError:
     return DatasetError(
         f"{path} cannot be used",
-        f"expected: {expected}; found: {found}",
-        "preprocess the data set again: what is finished is kept",
+        expected=expected,
+        found=found,
+        fix="preprocess the data set again: what is finished is kept",
     )

@@ -51,8 +51,9 @@ class ScenesRecipe:
         if self.count > MOST:
             raise DatasetError(
                 f"too many scenes to paint: {self.count:,}",
-                f"expected: at most {MOST:,}; found: {self.count:,}",
-                "ask for fewer with --dataset-size",
+                expected=f"at most {MOST:,}",
+                found=f"{self.count:,}",
+                fix="ask for fewer with --dataset-size",
             )
         from pytest_mlperf.datasets.digit_scenes import generate
 

@@ -41,10 +41,10 @@ class Done:
     code: int
     output: str
 
-    def last_words(self, most: int = 12) -> str:
+    def last_lines(self, most: int = 12) -> str:
         """Return its last lines, indented, for a message."""
         lines = [line for line in self.output.splitlines() if line.strip() and not line.startswith("WARNING")]
-        return "its last words:\n    " + "\n    ".join(lines[-most:] or ["nothing"])
+        return "the end of its output:\n    " + "\n    ".join(lines[-most:] or ["nothing"])
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:

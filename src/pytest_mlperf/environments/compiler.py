@@ -65,7 +65,8 @@ def cxx_of(name: str) -> str:
 def _no_compiler(name: str, found: str) -> RequirementError:
     return RequirementError(
         f"LoadGen cannot be built with {name}",
-        f"expected: a C++ compiler; found: {found}",
-        f"install one: {install_compiler(name)} (as root), name another with --loadgen-compiler, "
+        expected="a C++ compiler",
+        found=found,
+        fix=f"install one: {install_compiler(name)} (as root), name another with --loadgen-compiler, "
         "or leave that option out to use the released wheel",
     )

@@ -67,8 +67,9 @@ def installed_version(requirements: Sequence[str], needed_by: str) -> str:
     others = [f"{Requirement(other).name} {there}" for other, there in found.items() if there]
     raise RequirementError(
         f"{needed_by} needs the package {Requirement(first).name}",
-        f"expected: {' or '.join(requirements)}; found: {', '.join(others) or 'nothing'}, in {sys.executable}",
-        f"install it: {sys.executable} -m pip install '{first}'",
+        expected=f"{' or '.join(requirements)}",
+        found=f"{', '.join(others) or 'nothing'}, in {sys.executable}",
+        fix=f"install it: {sys.executable} -m pip install '{first}'",
     )
 
 

@@ -38,20 +38,21 @@ def run_pip(python: str, arguments: Sequence[str], what: str, extra: Mapping[str
     Raises
     ------
     RequirementError
-        pip is not installed, or says no; with its last words.
+        pip is not installed, or says no; with its last lines.
     """
     if find_spec("pip") is None:
         raise RequirementError(
             f"cannot {what}",
-            f"expected: pip or uv; found: neither, in {sys.executable} and on PATH",
-            f"install one: {sys.executable} -m ensurepip, or uv from its own installer",
+            expected="pip or uv",
+            found=f"neither, in {sys.executable} and on PATH",
+            fix=f"install one: {sys.executable} -m ensurepip, or uv from its own installer",
         )
     command = [sys.executable, "-m", "pip", "--python", python, "--disable-pip-version-check", "--no-input", "--quiet"]
     done = run_command([*command, *arguments], extra)
     if done.code != 0:
         raise RequirementError(
             f"pip cannot {what} for {python}",
-            done.last_words(),
-            "check the network, the proxy and the package index (pip config list), and that the versions exist for "
+            found=done.last_lines(),
+            fix="check the network, the proxy and the package index (pip config list), and that the versions exist for "
             "this Python",
         )

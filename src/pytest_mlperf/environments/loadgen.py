@@ -81,7 +81,7 @@ class LoadGenRecipe:
         Raises
         ------
         RequirementError
-            The source cannot be had or compiled, with the compiler's last words; or Python's headers are missing.
+            The source cannot be had or compiled, with the compiler's last lines; or Python's headers are missing.
         """
         _check_headers(self.interpreter)
         with tempfile.TemporaryDirectory(prefix="loadgen-") as temporary:
@@ -119,9 +119,9 @@ def find_checkout(directory: Path) -> Checkout:
             return Checkout(place.absolute(), _content_hash(place))
     raise RequirementError(
         f"{directory} has no sources of LoadGen",
-        "expected: setup.py and loadgen.cc there or in its directory loadgen; found: "
-        + ("other files" if directory.is_dir() else "no such directory"),
-        "name a checkout of mlcommons/inference with --loadgen-src",
+        expected="setup.py and loadgen.cc there or in its directory loadgen",
+        found=("other files" if directory.is_dir() else "no such directory"),
+        fix="name a checkout of mlcommons/inference with --loadgen-src",
     )
 
 
@@ -131,8 +131,9 @@ def wheel(directory: Path) -> Path:
     if len(wheels) != 1:
         raise RequirementError(
             "the build of LoadGen left no wheel",
-            f"expected: one file .whl; found: {', '.join(path.name for path in wheels) or 'none'}",
-            "give a checkout of mlcommons/inference with --loadgen-src, or leave the option out",
+            expected="one file .whl",
+            found=f"{', '.join(path.name for path in wheels) or 'none'}",
+            fix="give a checkout of mlcommons/inference with --loadgen-src, or leave the option out",
         )
     return wheels[0]
 
@@ -144,8 +145,9 @@ def _check_headers(interpreter: Interpreter) -> None:
     if done.code == 0 and not (place / "Python.h").is_file():
         raise RequirementError(
             f"LoadGen cannot be built for Python {interpreter}",
-            f"expected: its headers; found: no Python.h in {place}",
-            f"install them: {install_headers(interpreter.version)} (as root), choose another Python with "
+            expected="its headers",
+            found=f"no Python.h in {place}",
+            fix=f"install them: {install_headers(interpreter.version)} (as root), choose another Python with "
             "--python-version, or leave out --loadgen-compiler and --loadgen-src to use the released wheel",
         )
 

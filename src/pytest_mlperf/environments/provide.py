@@ -148,10 +148,15 @@ def _in_cache(recipe: VenvRecipe, build: LoadGenRecipe | None, get: Get) -> Pyth
 def _explained(error: MLPerfError, lacking: RequirementError, needs: Needs) -> RequirementError:
     """Return the error of an environment that could not be had, with the reason why it was wanted."""
     if needs.may_install and not isinstance(error, OfflineError):
-        return RequirementError(error.what, f"{error.found}\nwanted because {lacking.what}", error.fix)
+        return RequirementError(
+            error.what, expected=error.expected, found=f"{error.found}\nwanted because {lacking.what}", fix=error.fix
+        )
     how = "leave out --mlperf-offline once" if needs.may_install else f"--backend {needs.backend}"
     return RequirementError(
-        lacking.what, lacking.found, f"{lacking.fix}, or have an environment made for it in the cache: {how}"
+        lacking.what,
+        expected=lacking.expected,
+        found=lacking.found,
+        fix=f"{lacking.fix}, or have an environment made for it in the cache: {how}",
     )
 
 
@@ -179,12 +184,15 @@ def from_store(store: Store, obtain: Get, *, install: bool) -> Get:
         if (artifact := store.find(recipe)) is not None:
             return artifact.path
         if not install:
-            raise RequirementError(f"{recipe.name} is not in the cache", f"expected: {store.path(recipe)}")
+            raise RequirementError(
+                f"{recipe.name} is not in the cache", expected=str(store.path(recipe)), found="nothing"
+            )
         if store.network.offline:
             raise OfflineError(
                 f"offline, and {recipe.name} is not in the cache",
-                f"expected: {store.path(recipe)}; found: nothing",
-                "run once with the network, or install what the backend needs into this session's environment",
+                expected=f"{store.path(recipe)}",
+                found="nothing",
+                fix="run once with the network, or install what the backend needs into this session's environment",
             )
         return obtain(recipe)
 

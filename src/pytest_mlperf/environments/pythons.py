@@ -143,15 +143,17 @@ def _none_fits(wanted: Wanted, seen: Sequence[Interpreter]) -> RequirementError:
     if wanted.version and wanted.version < WORKER_PYTHON[: len(wanted.version)]:
         return RequirementError(
             f"no case can run on {wanted}",
-            f"expected: Python {oldest} or newer, which the worker needs; found: {there}",
-            f"ask for one of these: {', '.join(sorted({'.'.join(map(str, u.numbers[:2])) for u in usable}))}",
+            expected=f"Python {oldest} or newer, which the worker needs",
+            found=there,
+            fix=f"ask for one of these: {', '.join(sorted({'.'.join(map(str, u.numbers[:2])) for u in usable}))}",
         )
     version = wanted.version if len(wanted.version) > 1 else wanted.minimum if len(wanted.minimum) > 1 else (3, 12)
     dotted = _dotted(version)
     return RequirementError(
         f"there is no {wanted} here",
-        f"expected: one on PATH, of pyenv or of uv, {oldest} or newer; found: {there}",
-        f"install one: {install_python(dotted)} (as root), or without root: uv python install {dotted}",
+        expected=f"one on PATH, of pyenv or of uv, {oldest} or newer",
+        found=there,
+        fix=f"install one: {install_python(dotted)} (as root), or without root: uv python install {dotted}",
     )
 
 

@@ -43,6 +43,7 @@ def _place(name: str) -> Path:
         return Path(spec.origin).absolute()
     raise RequirementError(
         f"the module {name} cannot be run by another Python",
-        "expected: a file or a directory of Python code; found: none",
-        "run it with the Python of this session: leave --python-version and --mlperf-venv out",
+        expected="a file or a directory of Python code",
+        found="none",
+        fix="run it with the Python of this session: leave --python-version and --mlperf-venv out",
     )

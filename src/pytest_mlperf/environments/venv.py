@@ -117,7 +117,7 @@ class VenvRecipe:
     def _run(self, command: list[str], what: str, fix: str) -> None:
         done = run_command(command)
         if done.code != 0:
-            raise RequirementError(f"Python {self.interpreter} cannot {what}", done.last_words(), fix)
+            raise RequirementError(f"Python {self.interpreter} cannot {what}", found=done.last_lines(), fix=fix)
 
 
 def executable(environment: Path) -> Path:

@@ -32,8 +32,9 @@ def guess_round(submission: Submission) -> Round:
     if not found:
         raise OptionError(
             "the submission does not say which round it is one of",
-            f"expected: logs with a round's seeds; found: {len(seeds)} results, and none with such seeds",
-            f"name the round: --round {list(rounds())[-1]}",
+            expected="logs with a round's seeds",
+            found=f"{len(seeds)} results, and none with such seeds",
+            fix=f"name the round: --round {list(rounds())[-1]}",
         )
     most = max(found.values())
     return rounds()[max((name for name in found if found[name] == most), key=lambda name: rounds()[name].number)]

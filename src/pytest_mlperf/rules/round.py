@@ -133,7 +133,10 @@ def find_round(name: str) -> Round:
     found = rounds().get(f"v{name.removeprefix('v')}")
     if found is None:
         raise OptionError(
-            f"there is no round {name}", f"expected: one of {', '.join(rounds())}; found: {name}", "choose one of these"
+            f"there is no round {name}",
+            expected=f"one of {', '.join(rounds())}",
+            found=name,
+            fix="choose one of these",
         )
     return found
 

@@ -26,7 +26,8 @@ def accuracy_text(benchmark: Benchmark, metric: str, value: float, details: Mapp
     if absent := sorted(needed - figures.keys()):
         raise SubmissionError(
             f"accuracy.txt of {benchmark.name} cannot be written",
-            f"expected: the figures {', '.join(sorted(needed))}; found: no {', '.join(absent)}",
-            "let the benchmark's score() return them among its details",
+            expected=f"the figures {', '.join(sorted(needed))}",
+            found=f"no {', '.join(absent)}",
+            fix="let the benchmark's score() return them among its details",
         )
     return benchmark.accuracy_line.format_map(figures) + "\n"

@@ -26,16 +26,18 @@ def check_plan(plan: SubmissionPlan) -> None:
     if plan.division not in DIVISIONS:
         raise SubmissionError(
             f"there is no division {plan.division}",
-            f"expected: one of {', '.join(DIVISIONS)}; found: {plan.division}",
-            "choose one of these with --division",
+            expected=f"one of {', '.join(DIVISIONS)}",
+            found=f"{plan.division}",
+            fix="choose one of these with --division",
         )
     _check_name(plan.submitter, "--submitter")
     _check_name(plan.system, "--hw-name")
     if not plan.results:
         raise SubmissionError(
             "there is nothing to submit",
-            "expected: at least one result with accuracy and performance; found: none",
-            "select cases of both modes: leave --mode out",
+            expected="at least one result with accuracy and performance",
+            found="none",
+            fix="select cases of both modes: leave --mode out",
         )
     places: dict[object, Result] = {}
     for result in plan.results:
@@ -49,9 +51,9 @@ def _check_name(name: str, option: str) -> None:
     if not _NAME.fullmatch(name):
         raise SubmissionError(
             f"{name!r} cannot be the name of a submission's directory",
-            "expected: letters, digits and _ . + -, with no dot at the start; found: "
-            + (", ".join(sorted({repr(c) for c in name if not _NAME.fullmatch(c)})) or "nothing"),
-            f"give another name with {option}",
+            expected="letters, digits and _ . + -, with no dot at the start",
+            found=(", ".join(sorted({repr(c) for c in name if not _NAME.fullmatch(c)})) or "nothing"),
+            fix=f"give another name with {option}",
         )
 
 
@@ -59,14 +61,16 @@ def _check_result(plan: SubmissionPlan, result: Result) -> None:
     if result.benchmark.edition == "tiny" and plan.division != "open":
         raise SubmissionError(
             f"{result.model} cannot be submitted in {plan.division}",
-            "expected: the official model on the official data set; found: a tiny edition, which is for trying",
-            "use --division open, or run the official edition",
+            expected="the official model on the official data set",
+            found="a tiny edition, which is for trying",
+            fix="use --division open, or run the official edition",
         )
     if not result.benchmark.official_name:
         raise SubmissionError(
             f"{result.model} cannot be submitted",
-            "expected: a benchmark that stands for one of MLPerf's; found: one that names none",
-            "give its description the official_name that it stands for, and use --division open",
+            expected="a benchmark that stands for one of MLPerf's",
+            found="one that names none",
+            fix="give its description the official_name that it stands for, and use --division open",
         )
     for run, mode, figures in (
         (result.accuracy, "accuracy", result.accuracy.accuracy),
@@ -75,28 +79,32 @@ def _check_result(plan: SubmissionPlan, result: Result) -> None:
         if run.mode != mode or figures is None:
             raise SubmissionError(
                 f"{result.model} {result.scenario} has no {mode} run",
-                f"expected: a finished run of mode {mode}; found: {run.mode}, {run.verdict}",
-                "run the case in both modes: leave --mode out, and look at why it failed",
+                expected=f"a finished run of mode {mode}",
+                found=f"{run.mode}, {run.verdict}",
+                fix="run the case in both modes: leave --mode out, and look at why it failed",
             )
     sides = {(run.benchmark, run.scenario, run.backend, run.device) for run in (result.accuracy, result.performance)}
     if len(sides) != 1:
         found = " and ".join(sorted(" ".join(side) for side in sides))
         raise SubmissionError(
             f"accuracy and performance of {result.model} are not of one case",
-            f"expected: the same benchmark, scenario, backend and device; found: {found}",
-            "give both runs of one case",
+            expected="the same benchmark, scenario, backend and device",
+            found=found,
+            fix="give both runs of one case",
         )
     if result.accuracy.model_sha256 != result.performance.model_sha256:
         raise SubmissionError(
             f"accuracy and performance of {result.model} {result.scenario} ran different model files",
-            f"expected: SHA-256 {result.accuracy.model_sha256}; found: {result.performance.model_sha256}",
-            "run both modes with one --model-path",
+            expected=f"SHA-256 {result.accuracy.model_sha256}",
+            found=f"{result.performance.model_sha256}",
+            fix="run both modes with one --model-path",
         )
 
 
 def _two_in_a_place(plan: SubmissionPlan, one: Result, other: Result) -> SubmissionError:
     return SubmissionError(
         f"two results want to be {plan.place(one)}",
-        f"expected: one result for a model and a scenario; found: {one.performance.case} and {other.performance.case}",
-        "select one with --backend, --device or --implementation, or submit them as two systems with --hw-name",
+        expected="one result for a model and a scenario",
+        found=f"{one.performance.case} and {other.performance.case}",
+        fix="select one with --backend, --device or --implementation, or submit them as two systems with --hw-name",
     )

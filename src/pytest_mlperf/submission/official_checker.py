@@ -89,14 +89,16 @@ def run_official_checker(source: Path, round_: Round, submission: Path) -> Offic
     if missing := _MISSING_MODULE.search(log):
         raise RequirementError(
             "the official checker cannot start",
-            f"expected: its package {missing[1]}; found: none in {sys.executable}",
-            f"install {missing[1]} there",
+            expected=f"its package {missing[1]}",
+            found=f"none in {sys.executable}",
+            fix=f"install {missing[1]} there",
         )
     if code == _USAGE and "--version" in log:
         raise RequirementError(
             f"{script} does not know round {round_.name}",
-            f"expected: the checker of {_revision(round_)}; found: one of another round",
-            f"check out {_revision(round_)} of mlcommons/inference and name it with --mlperf-inference-src",
+            expected=f"the checker of {_revision(round_)}",
+            found="one of another round",
+            fix=f"check out {_revision(round_)} of mlcommons/inference and name it with --mlperf-inference-src",
         )
     summarised = "SUMMARY: submission" in log
     return OfficialVerdict(
@@ -122,8 +124,9 @@ def find_script(source: Path, round_: Round) -> Path:
             return script.absolute()
     raise RequirementError(
         f"{source} has no official checker for round {round_.name}",
-        f"expected: {names[0]}; found: no such file",
-        f"check out {_revision(round_)} of mlcommons/inference and name it with --mlperf-inference-src",
+        expected=f"{names[0]}",
+        found="no such file",
+        fix=f"check out {_revision(round_)} of mlcommons/inference and name it with --mlperf-inference-src",
     )
 
 

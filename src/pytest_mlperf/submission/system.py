@@ -156,8 +156,9 @@ def _check(file: Path, name: str, value: str, identity: Identity | None) -> None
 def _refused(file: Path, found: str, fix: str) -> OptionError:
     return OptionError(
         f"--mlperf-system: {file} does not describe a system",
-        f"expected: fields of the MLPerf system description; found: {found}",
-        fix,
+        expected="fields of the MLPerf system description",
+        found=found,
+        fix=fix,
     )
 
 

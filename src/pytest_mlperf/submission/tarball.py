@@ -51,8 +51,9 @@ def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, le
     if not tops:
         raise SubmissionError(
             f"there is nothing to pack in {directory}",
-            f"expected: a directory {', '.join(divisions)} in it; found: none",
-            "name the directory that holds the division, the one of --submission-dir",
+            expected=f"a directory {', '.join(divisions)} in it",
+            found="none",
+            fix="name the directory that holds the division, the one of --submission-dir",
         )
     members = [member for top in tops for member in _members(directory, top)]
     beside = file.with_name(f".{file.name}.{os.getpid()}.part")
@@ -65,8 +66,9 @@ def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, le
     except OSError as error:
         raise OutputError(
             f"cannot pack {directory} into {file}",
-            f"expected: files that can be read, and a file that can be written; found: {error.strerror or error}",
-            "free some space there, or name another file",
+            expected="files that can be read, and a file that can be written",
+            found=error.strerror or str(error),
+            fix="free some space there, or name another file",
         ) from error
     finally:
         with suppress(OSError):
@@ -132,6 +134,7 @@ def _is_text(name: str) -> bool:
 def _refused(root: Path, path: Path, what: str) -> SubmissionError:
     return SubmissionError(
         f"{str(path.relative_to(root))!a} cannot be part of a submission",
-        f"expected: files and directories; found: {what}",
-        "put the file itself there, or remove it",
+        expected="files and directories",
+        found=what,
+        fix="put the file itself there, or remove it",
     )

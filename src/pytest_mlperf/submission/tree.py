@@ -111,8 +111,9 @@ def check_is_submission(directory: Path) -> None:
         found = ", ".join(map(repr, strangers[:3])) if strangers else "a link" if directory.is_symlink() else "a file"
         raise SubmissionError(
             f"{directory} is not a submission",
-            f"expected: nothing there, or a directory with {', '.join(DIVISIONS)} only; found: {found}",
-            "name another directory with --submission-dir",
+            expected=f"nothing there, or a directory with {', '.join(DIVISIONS)} only",
+            found=found,
+            fix="name another directory with --submission-dir",
         )
 
 
@@ -258,6 +259,7 @@ def _put(path: Path, content: bytes) -> None:
 def _missing(path: Path, error: OSError) -> SubmissionError:
     return SubmissionError(
         f"{path} cannot be put into the submission",
-        f"expected: a file of a finished run; found: {error.strerror or error}",
-        "run the case again, and leave --mlperf-output's files until the submission is written",
+        expected="a file of a finished run",
+        found=error.strerror or str(error),
+        fix="run the case again, and leave --mlperf-output's files until the submission is written",
     )

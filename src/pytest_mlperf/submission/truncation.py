@@ -133,14 +133,16 @@ def _hash_of_kept(log: Path, kept: Path) -> str:
         return file_sha256(kept)
     raise SubmissionError(
         f"{log} is cut already, and its hash is not in {ACCURACY_TXT}",
-        f"expected: the full log, here or as {kept}; found: neither",
-        "put the full log back, or run accuracy again",
+        expected=f"the full log, here or as {kept}",
+        found="neither",
+        fix="put the full log back, or run accuracy again",
     )
 
 
 def _unreadable(directory: Path, error: OSError) -> SubmissionError:
     return SubmissionError(
         f"the accuracy log in {directory} cannot be truncated",
-        f"expected: {ACCURACY_TXT} and {ACCURACY_LOG}; found: {error.strerror or error} ({error.filename})",
-        "run accuracy again, or put the missing file there",
+        expected=f"{ACCURACY_TXT} and {ACCURACY_LOG}",
+        found=f"{error.strerror or error} ({error.filename})",
+        fix="run accuracy again, or put the missing file there",
     )

@@ -123,8 +123,9 @@ def _bench(
         if session.device != spec.device:
             raise RequirementError(
                 f"{backend.name} did not run on {spec.device}",
-                f"expected device: {spec.device}; found: {session.device}",
-                f"install a build of {backend.name} for {spec.device}, or choose another --device",
+                expected=spec.device,
+                found=session.device,
+                fix=f"install a build of {backend.name} for {spec.device}, or choose another --device",
             )
         return session
 

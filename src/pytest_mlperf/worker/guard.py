@@ -58,13 +58,23 @@ class Guard:
         self._lock.acquire()  # never released: the first fault is the one that counts
         with suppress(OSError):  # where the disk is full, the way out is still the exit code
             traceback.print_exception(error)
-        taught = isinstance(error, MLPerfError)
-        message = str(error) if taught else "".join(traceback.format_exception_only(error)).strip()
-        kind = MemoryError if isinstance(error, MemoryError) else type(error)
-        failure = Failure(kind=kind.__name__, message=message, taught=taught)
         with suppress(OSError):
-            write_json(self._output / RESULT_FILE, WorkerResult(failure=failure))
+            write_json(self._output / RESULT_FILE, WorkerResult(failure=_failure(error)))
         leave(EXIT_FAILED)
+
+
+def _failure(error: BaseException) -> Failure:
+    if isinstance(error, MLPerfError):
+        return Failure(
+            kind=type(error).__name__,
+            what=error.what,
+            expected=error.expected,
+            found=error.found,
+            fix=error.fix,
+            for_user=True,
+        )
+    kind = MemoryError if isinstance(error, MemoryError) else type(error)
+    return Failure(kind=kind.__name__, what="".join(traceback.format_exception_only(error)).strip())
 
 
 def leave(code: int) -> NoReturn:

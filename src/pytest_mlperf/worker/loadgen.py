@@ -163,6 +163,7 @@ def _check(code: int, what: str) -> None:
     if code != 0:
         raise UserConfError(
             f"LoadGen refuses {what}",
-            f"expected: return code 0; found: {code}",
-            "look for lines that LoadGen cannot read; mlperf_log_detail.txt names them",
+            expected="return code 0",
+            found=str(code),
+            fix="look for lines that LoadGen cannot read; mlperf_log_detail.txt names them",
         )

@@ -89,11 +89,14 @@ class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a run has no result. ``kind`` is the exception's class; ``taught`` when the message is for the user."""
+    """Why a run has no result: the exception's class, and for one of ours (``for_user``) the fields of its message."""
 
     kind: str
-    message: str
-    taught: bool
+    what: str
+    expected: str = ""
+    found: str = ""
+    fix: str = ""
+    for_user: bool = False
 
 
 class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):

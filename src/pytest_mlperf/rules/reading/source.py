@@ -33,9 +33,9 @@ def opened(path: Path) -> Iterator[Path]:
     if not path.is_file() or not path.name.endswith(_SUFFIXES):
         raise OptionError(
             f"cannot check {path}",
-            f"expected: a directory, or a file whose name ends in {', '.join(_SUFFIXES)}; "
-            f"found: {'another file' if path.exists() else 'nothing'}",
-            "name the directory that holds closed/ and open/, or the submission's tarball",
+            expected=f"a directory, or a file whose name ends in {', '.join(_SUFFIXES)}",
+            found=f"{'another file' if path.exists() else 'nothing'}",
+            fix="name the directory that holds closed/ and open/, or the submission's tarball",
         )
     from pytest_mlperf.artifacts.archives import unpack
 
