@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from pytest_mlperf.fixtures import MLPerf
+    from pytest_mlperf.plugin.fixtures import MLPerf
 
 
 @pytest.mark.mlperf(mode="accuracy")

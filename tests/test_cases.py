@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from pytest_mlperf.cases import Case, Registry, Selection, select
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.run.case import Case, Registry, Selection, select
 
 CASE = Case("retinanet-tiny", "python", "onnxruntime", "cpu", "Offline", "accuracy")
 

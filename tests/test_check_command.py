@@ -33,7 +33,7 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest_mlperf.cli", "check", *map(str, arguments)]
+    command = [sys.executable, "-m", "pytest_mlperf", "check", *map(str, arguments)]
     environment = {**os.environ, "COLUMNS": "80", **variables}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert "Traceback" not in done.stderr

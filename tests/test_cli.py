@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.artifacts.store import Store
-from pytest_mlperf.cli import main
+from pytest_mlperf.commands.main import main
 from pytest_mlperf.report.cache_table import size_text, span_text
 from tests.artifacts.recipes import Scenes
 from tests.sandbox import item, wait_until
@@ -22,7 +22,7 @@ from tests.sandbox import item, wait_until
 if TYPE_CHECKING:
     from tests.sandbox import Sandbox
 
-COMMAND = [sys.executable, "-m", "pytest_mlperf.cli", "cache"]
+COMMAND = [sys.executable, "-m", "pytest_mlperf", "cache"]
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from pytest_mlperf.artifacts.locks import lease
-from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS
+from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS
 from tests.sandbox import PATIENCE_SECONDS, assert_no_traceback, item
 
 if TYPE_CHECKING:

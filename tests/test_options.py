@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_mlperf.cases import Registry
 from pytest_mlperf.errors import MLPerfError, OptionError
-from pytest_mlperf.option_values import (
+from pytest_mlperf.plugin.option_values import (
     duration,
     file_name,
     mirror,
@@ -17,7 +16,8 @@ from pytest_mlperf.option_values import (
     threads,
     yes,
 )
-from pytest_mlperf.options import OPTIONS, Option, Settings, read_settings
+from pytest_mlperf.plugin.options import OPTIONS, Option, Settings, read_settings
+from pytest_mlperf.run.case import Registry
 
 Read = Callable[..., Settings]
 

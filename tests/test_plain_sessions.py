@@ -28,7 +28,7 @@ def imported(directory: Path, *arguments: str, **variables: str) -> tuple[set[st
     """Return the modules that a session with no plugin but ours has imported at its end, and its output."""
     (directory / "record_modules.py").write_text(RECORD_MODULES)
     path = os.pathsep.join((str(REPOSITORY / "src"), str(directory)))
-    plugins = ("-p", "pytest_mlperf.plugin", "-p", "record_modules", "-p", "no:cacheprovider")
+    plugins = ("-p", "pytest_mlperf.plugin.hooks", "-p", "record_modules", "-p", "no:cacheprovider")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *plugins, *arguments],
         cwd=directory,
@@ -38,7 +38,7 @@ def imported(directory: Path, *arguments: str, **variables: str) -> tuple[set[st
         check=True,
     )
     modules = set((directory / "modules").read_text().splitlines())
-    assert "pytest_mlperf.plugin" in modules
+    assert "pytest_mlperf.plugin.hooks" in modules
     return modules, done.stdout
 
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.durations import KEPT, estimate, note_duration, read_durations
+from pytest_mlperf.run.durations import KEPT, estimate, note_duration, read_durations
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.errors import OptionError
-from pytest_mlperf.round_in_force import round_in_force, round_settings
 from pytest_mlperf.rules.round import find_round
+from pytest_mlperf.run.round_in_force import round_in_force, round_settings
 
 if TYPE_CHECKING:
     from tests.conftest import RunSession

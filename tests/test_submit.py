@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.submit import official_command
+from pytest_mlperf.submission.submit import official_command
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -192,7 +192,7 @@ def test_a_closed_session_of_every_scenario_is_only_short(benchmarks: RunSession
     assert "short (2 results" in session.output
     assert compliance_tests(here / "closed.tar.gz") == {"TEST01", "TEST04"}
     checked = subprocess.run(
-        [sys.executable, "-m", "pytest_mlperf.cli", "check", "closed.tar.gz", "--level", "official"],
+        [sys.executable, "-m", "pytest_mlperf", "check", "closed.tar.gz", "--level", "official"],
         cwd=here,
         capture_output=True,
         text=True,

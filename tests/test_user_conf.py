@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf.errors import UserConfError
-from pytest_mlperf.user_conf import INTEGER_KEYS, KNOWN_KEYS, SCENARIOS, Entry, parse_user_conf, read_user_conf
+from pytest_mlperf.worker.user_conf import INTEGER_KEYS, KNOWN_KEYS, SCENARIOS, Entry, parse_user_conf, read_user_conf
 
 if TYPE_CHECKING:
     from pathlib import Path

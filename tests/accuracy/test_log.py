@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf.accuracy.log import read_float32, read_records
 from pytest_mlperf.errors import AccuracyLogError
+from pytest_mlperf.metrics.accuracy_log import read_float32, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pytest_mlperf.accuracy import mean_average_precision
-from pytest_mlperf.accuracy.mean_average_precision import MeanAveragePrecision, Scorer, score
 from pytest_mlperf.datasets.coco import read_annotations
 from pytest_mlperf.errors import AccuracyLogError, DatasetError
+from pytest_mlperf.metrics import mean_average_precision
+from pytest_mlperf.metrics.mean_average_precision import MeanAveragePrecision, Scorer, score
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

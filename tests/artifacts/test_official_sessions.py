@@ -65,7 +65,15 @@ def test_from_an_empty_cache_to_a_finished_run_and_never_again_to_the_network(
 
 
 def tool(cache: Path, *arguments: object) -> None:
-    command = [sys.executable, "-m", "pytest_mlperf.cli", "cache", *map(str, arguments), "--cache", str(cache)]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest_mlperf",
+        "cache",
+        *map(str, arguments),
+        "--cache",
+        str(cache),
+    ]
     subprocess.run(command, check=True, capture_output=True)
 
 

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pytest_mlperf.accuracy.log import read_float32
 from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
 from pytest_mlperf.datasets.openimages import OpenImagesSamples
 from pytest_mlperf.errors import DatasetError
+from pytest_mlperf.metrics.accuracy_log import read_float32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.directories import require_directory, require_file
 from pytest_mlperf.errors import OutputError
+from pytest_mlperf.run.directories import require_directory, require_file
 from tests.bad_input.conftest import assert_no_traceback, refused_before_all
 
 if TYPE_CHECKING:

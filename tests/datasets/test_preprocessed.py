@@ -120,7 +120,7 @@ def test_a_preprocessed_data_set_is_opened_and_scored_as_the_original(tmp_path: 
 
 def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "pytest_mlperf.cli", "preprocess", *map(str, arguments)],
+        [sys.executable, "-m", "pytest_mlperf", "preprocess", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
@@ -145,7 +145,14 @@ def test_the_command_makes_a_data_set_that_a_session_runs_on(tmp_path: Path, ben
 def test_the_command_shows_a_bar_at_a_terminal(tmp_path: Path) -> None:
     scenes = tmp_path / "scenes"
     generate(scenes, "validation", COUNT)
-    arguments = ["-m", "pytest_mlperf.cli", "preprocess", str(scenes), str(tmp_path / "out"), f"--count={COUNT}"]
+    arguments = [
+        "-m",
+        "pytest_mlperf",
+        "preprocess",
+        str(scenes),
+        str(tmp_path / "out"),
+        f"--count={COUNT}",
+    ]
     shown, code = pexpect.run(
         " ".join([sys.executable, *arguments, f"--size={SIZE}"]), encoding="utf-8", withexitstatus=True
     )
@@ -168,7 +175,15 @@ def test_a_kill_at_any_moment_leaves_what_the_next_attempt_finishes(
 ) -> None:
     scenes, out = tmp_path / "scenes", tmp_path / "out"
     generate(scenes, "validation", COUNT)
-    arguments = [sys.executable, "-m", "pytest_mlperf.cli", "preprocess", str(scenes), str(out), f"--count={COUNT}"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "pytest_mlperf",
+        "preprocess",
+        str(scenes),
+        str(out),
+        f"--count={COUNT}",
+    ]
     moments = random.Random(0)
     for _ in range(kills):
         attempt = subprocess.Popen([*arguments, f"--size={SIZE}"], start_new_session=True)

@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 
 from pytest_mlperf.artifacts.sources import Progress as FetchProgress
+from pytest_mlperf.implementations.protocol import Progress
 from pytest_mlperf.report.progress import Rate, describe, describe_fetch
 from pytest_mlperf.report.terminal import lacking, lines, number, row, title
-from pytest_mlperf.results import RunResult
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import Performance
-from pytest_mlperf.worker.protocol import Progress
+from pytest_mlperf.run.result import RunResult
 
 LACK = Finding(rule="r", severity="note", what="w", expected="a minimum of 600 s", found="0 s", fix="f")
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_mlperf.accuracy.log import copy_entries, read_every_record
 from pytest_mlperf.errors import AccuracyLogError
+from pytest_mlperf.metrics.accuracy_log import copy_entries, read_every_record
 from pytest_mlperf.rules.agreement import AnswerCounts, accuracy_delta, compare_answers, compare_figures
 from pytest_mlperf.rules.detail_log import DetailLog
 from pytest_mlperf.rules.performance import RESULT_FIELDS

@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from pytest_mlperf.benchmarks.retinanet import TINY
-from pytest_mlperf.results import RunResult
 from pytest_mlperf.rules.round import Layout, find_round
+from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.submission.machine import Machine
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
 from pytest_mlperf.submission.system import Identity, describe_system

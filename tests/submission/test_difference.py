@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.cli import main
+from pytest_mlperf.commands.main import main
 from pytest_mlperf.submission.difference import differ
 from pytest_mlperf.submission.tarball import pack
 from pytest_mlperf.submission.tree import write_submission

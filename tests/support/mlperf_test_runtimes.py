@@ -68,7 +68,7 @@ class NullBenchmark(Benchmark):
         return Records(outputs[0].view(np.uint8).reshape(-1), range(0, 4 * len(indices) + 1, 4))
 
     def score(self, accuracy_log: Path, dataset: Path, scorer: str) -> Score:
-        from pytest_mlperf.accuracy.log import read_float32
+        from pytest_mlperf.metrics.accuracy_log import read_float32
 
         records = read_float32(accuracy_log, columns=1)
         seen = set(records.qsl_idx.tolist())

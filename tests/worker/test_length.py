@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec
 from pytest_mlperf.worker.length import SHORT_CEILING, SHORT_FLOOR, conf_entries
-from pytest_mlperf.worker.protocol import ExecutionLayout, RunSpec
 from pytest_mlperf.worker.tuning import Tuned, splits
 
 LAYOUT = ExecutionLayout(streams=1, threads=1, batch=1)

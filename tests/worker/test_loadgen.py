@@ -17,7 +17,7 @@ import json, sys
 from pathlib import Path
 import msgspec
 from pytest_mlperf.worker.loadgen import apply_round, apply_user_conf, built_in_settings, official_length
-from pytest_mlperf.worker.protocol import ExecutionLayout, RoundSettings, RunSpec
+from pytest_mlperf.implementations.protocol import ExecutionLayout, RoundSettings, RunSpec
 from pytest_mlperf.worker.tuning import Tuned
 options = json.loads(sys.argv[1])
 if "round" in options:

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_mlperf.scenarios.multi_stream import MultiStream
+from pytest_mlperf.scenarios.offline import Offline
+from pytest_mlperf.scenarios.server import Server, batch_size
+from pytest_mlperf.scenarios.single_stream import SingleStream
 from pytest_mlperf.worker.guard import Guard
-from pytest_mlperf.worker.suts.multi_stream import MultiStream
-from pytest_mlperf.worker.suts.offline import Offline
-from pytest_mlperf.worker.suts.server import Server, batch_size
-from pytest_mlperf.worker.suts.single_stream import SingleStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from pytest_mlperf.worker.suts.base import SUT
+    from pytest_mlperf.scenarios.base import SUT
 
 Batch = tuple[str, list[int], list[int]]
 

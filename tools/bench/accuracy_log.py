@@ -18,7 +18,7 @@ import numpy as np
 READ = """
 import resource, sys, time
 from pathlib import Path
-from pytest_mlperf.accuracy.log import read_float32
+from pytest_mlperf.metrics.accuracy_log import read_float32
 
 start_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 start, cpu = time.perf_counter(), time.process_time()

@@ -54,7 +54,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         fill(Path(name), options.entries, options.files)
-        show = [sys.executable, "-m", "pytest_mlperf.cli", "cache", "show", "--cache", name]
+        show = [sys.executable, "-m", "pytest_mlperf", "cache", "show", "--cache", name]
         seconds(show)
         pairs = [(seconds(_NOTHING), seconds(show)) for _ in range(options.rounds)]
     nothing, shown = (statistics.median(times) for times in zip(*pairs, strict=True))

@@ -19,8 +19,8 @@ import numpy as np
 SCORE = """
 import resource, sys, time
 from pathlib import Path
-from pytest_mlperf.accuracy.log import read_float32
-from pytest_mlperf.accuracy.mean_average_precision import score
+from pytest_mlperf.metrics.accuracy_log import read_float32
+from pytest_mlperf.metrics.mean_average_precision import score
 from pytest_mlperf.datasets.coco import read_annotations
 
 folder, scorer = Path(sys.argv[1]), sys.argv[2]

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
-from pytest_mlperf.runner import execute
-from pytest_mlperf.worker.protocol import ExecutionLayout, RunSpec
+from pytest_mlperf.run.child import execute
 
 #: Where the test runtimes and the benches' own are.
 RUNTIMES = (Path(__file__).parents[2] / "tests" / "support", Path(__file__).parent)

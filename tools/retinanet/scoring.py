@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pytest_mlperf.accuracy import mean_average_precision as scorers
 from pytest_mlperf.datasets.coco import read_annotations
+from pytest_mlperf.metrics import mean_average_precision as scorers
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -27,10 +27,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_mlperf.accuracy.mean_average_precision import Scorer
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.benchmarks.base import MissingFile
     from pytest_mlperf.datasets.openimages_recipe import OpenImagesFiles
+    from pytest_mlperf.metrics.mean_average_precision import Scorer
 
 #: PostProcessOpenImagesRetinanet in vision/classification_and_detection/python/openimages.py.
 SCORE_THRESHOLD = 0.05
@@ -87,8 +87,8 @@ class RetinaNet(Benchmark):
 
     def score(self, accuracy_log: Path, dataset: Path, scorer: str) -> Score:
         """Compute mAP, as tools/accuracy-openimages.py does."""
-        from pytest_mlperf.accuracy.mean_average_precision import score
         from pytest_mlperf.datasets.layout import ANNOTATIONS
+        from pytest_mlperf.metrics.mean_average_precision import score
 
         found = score(accuracy_log, dataset / ANNOTATIONS, cast("Scorer", scorer))
         details = dict(zip(COCO_STATS, found.stats, strict=True))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_mlperf import __version__
-from pytest_mlperf.directories import unwritable
+from pytest_mlperf.run.directories import unwritable
 
 if TYPE_CHECKING:
     from pathlib import Path

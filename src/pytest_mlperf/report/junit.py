@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_mlperf.results import RunResult
+    from pytest_mlperf.run.result import RunResult
 
 
 def properties(result: RunResult) -> Iterator[tuple[str, object]]:

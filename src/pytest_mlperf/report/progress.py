@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_mlperf.artifacts.sources import Progress as FetchProgress
-    from pytest_mlperf.runner import OnProgress
-    from pytest_mlperf.worker.protocol import Progress
+    from pytest_mlperf.implementations.protocol import Progress
+    from pytest_mlperf.run.child import OnProgress
 
 FILE_SECONDS = 60.0
 #: The rate is that of the last so many seconds: a run does not start at its pace.
@@ -94,7 +94,7 @@ class Bar:
 
     def update(self, done: int, total: int) -> None:
         """Show that `done` of `total` samples are ready."""
-        from pytest_mlperf.worker.protocol import Progress
+        from pytest_mlperf.implementations.protocol import Progress
 
         rate = self._rate.update(self._phase, done)
         text = f"{_bar(done, total)} {describe(Progress(phase=self._phase, done=done, total=total), rate)}"

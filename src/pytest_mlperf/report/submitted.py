@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_mlperf.submit import Submitted
+    from pytest_mlperf.submission.submit import Submitted
 
 
 def write_submitted(reporter: pytest.TerminalReporter, submitted: Submitted) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
-from pytest_mlperf.results import RunResult
+from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.accuracy.log import read_every_record
+from pytest_mlperf.metrics.accuracy_log import read_every_record
 from pytest_mlperf.rules.performance import RESULT_FIELDS
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from pytest_mlperf.submission.system import UNKNOWN
 
 if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import Benchmark
-    from pytest_mlperf.results import RunResult
+    from pytest_mlperf.run.result import RunResult
 
 _MLPERF_WORDS = {"float32": "fp32", "float16": "fp16", "float64": "fp64", "bfloat16": "bf16"}
 _UNQUANTISED = frozenset({"fp64", "fp32", "fp16", "bf16"})

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.benchmarks.base import Benchmark
-    from pytest_mlperf.results import RunResult
     from pytest_mlperf.rules.round import Round
+    from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.submission.system import SystemDescription
 
 

@@ -10,7 +10,7 @@ from pytest_mlperf import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_mlperf.results import RunResult
+    from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.submission.measurements import Measurements
     from pytest_mlperf.submission.plan import Result, SubmissionPlan
 

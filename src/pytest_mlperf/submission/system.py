@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-    from pytest_mlperf.results import RunResult
+    from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.submission.machine import Accelerators, Machine
 
 #: What stands where the checker wants some words and this machine does not say them.

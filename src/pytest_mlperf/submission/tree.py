@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.directories import unwritable
 from pytest_mlperf.errors import SubmissionError
 from pytest_mlperf.rules.checks.accuracy import LARGEST_ACCURACY_LOG
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
+from pytest_mlperf.run.directories import unwritable
 from pytest_mlperf.submission import names
 from pytest_mlperf.submission.accuracy_text import accuracy_text
 from pytest_mlperf.submission.admission import check_plan
@@ -25,7 +25,7 @@ from pytest_mlperf.submission.truncation import keep, truncate, write_beside
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_mlperf.results import RunResult
+    from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.submission.measurements import Measurements
     from pytest_mlperf.submission.plan import Result, SubmissionPlan
 

@@ -13,6 +13,9 @@ from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.implementations.protocol import RESULT_FILE, RunSpec, WorkerResult, read_spec, write_json
+from pytest_mlperf.scenarios import make_sut
+from pytest_mlperf.scenarios.base import Inference
 from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
 from pytest_mlperf.worker.library import SampleLibrary
 from pytest_mlperf.worker.loadgen import (
@@ -25,9 +28,6 @@ from pytest_mlperf.worker.loadgen import (
     write_audit_config,
 )
 from pytest_mlperf.worker.progress import Reporter
-from pytest_mlperf.worker.protocol import RESULT_FILE, RunSpec, WorkerResult, read_spec, write_json
-from pytest_mlperf.worker.suts import make_sut
-from pytest_mlperf.worker.suts.base import Inference
 from pytest_mlperf.worker.tuning import (
     LARGEST_BATCH,
     REHEARSAL_SAMPLES,

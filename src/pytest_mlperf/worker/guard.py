@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 from pytest_mlperf.errors import MLPerfError
-from pytest_mlperf.worker.protocol import RESULT_FILE, Failure, WorkerResult, write_json
+from pytest_mlperf.implementations.protocol import RESULT_FILE, Failure, WorkerResult, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.user_conf import Entry
+from pytest_mlperf.worker.user_conf import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytest_mlperf.worker.protocol import RunSpec
+    from pytest_mlperf.implementations.protocol import RunSpec
     from pytest_mlperf.worker.tuning import Tuned
 
 #: What a short performance run aims at.

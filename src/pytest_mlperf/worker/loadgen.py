@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING
 import mlperf_loadgen as lg
 
 from pytest_mlperf.errors import UserConfError
-from pytest_mlperf.user_conf import Entry, UserConf, read_user_conf, render_user_conf
+from pytest_mlperf.implementations.protocol import AUDIT_FILE, USER_CONF_FILE, OfficialLength
 from pytest_mlperf.worker.length import conf_entries, expected_latency_ns
-from pytest_mlperf.worker.protocol import AUDIT_FILE, USER_CONF_FILE, OfficialLength
+from pytest_mlperf.worker.user_conf import Entry, UserConf, read_user_conf, render_user_conf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_mlperf.implementations.protocol import RoundSettings, RunSpec
+    from pytest_mlperf.scenarios.base import SUT
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.library import SampleLibrary
-    from pytest_mlperf.worker.protocol import RoundSettings, RunSpec
-    from pytest_mlperf.worker.suts.base import SUT
     from pytest_mlperf.worker.tuning import Tuned
 
 BUILT_IN_CONF = 0

@@ -7,7 +7,7 @@ import threading
 
 import msgspec
 
-from pytest_mlperf.worker.protocol import PROGRESS_FD_VARIABLE, Progress
+from pytest_mlperf.implementations.protocol import PROGRESS_FD_VARIABLE, Progress
 
 INTERVAL_SECONDS = 0.5
 

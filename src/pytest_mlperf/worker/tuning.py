@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from pytest_mlperf.worker.protocol import ExecutionLayout
-from pytest_mlperf.worker.suts.multi_stream import MultiStream
-from pytest_mlperf.worker.suts.offline import Offline
-from pytest_mlperf.worker.suts.single_stream import SingleStream
+from pytest_mlperf.implementations.protocol import ExecutionLayout
+from pytest_mlperf.scenarios.multi_stream import MultiStream
+from pytest_mlperf.scenarios.offline import Offline
+from pytest_mlperf.scenarios.single_stream import SingleStream
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from pytest_mlperf.backends.base import Session
+    from pytest_mlperf.scenarios.base import SUT, Inference
     from pytest_mlperf.worker.guard import Guard
-    from pytest_mlperf.worker.suts.base import SUT, Inference
 
 #: A trial runs at least this long, after one query to warm up.
 TRIAL_SECONDS = 0.15

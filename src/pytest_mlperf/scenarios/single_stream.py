@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.worker.suts.base import SUT
+from pytest_mlperf.scenarios.base import SUT
 
 if TYPE_CHECKING:
-    from pytest_mlperf.worker.suts.base import Answering
+    from pytest_mlperf.scenarios.base import Answering
 
 
 class SingleStream(SUT):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.results import RunResult
 from pytest_mlperf.rules.accuracy import Accuracy, check_target
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.rules.finding import Finding
@@ -14,15 +13,16 @@ from pytest_mlperf.rules.length import Needed, check_accuracy_length, check_perf
 from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG
 from pytest_mlperf.rules.performance import Performance, performance_of
 from pytest_mlperf.rules.validity import check_log, check_validity
+from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from pytest_mlperf.benchmarks.base import Benchmark
-    from pytest_mlperf.cases import Case
     from pytest_mlperf.errors import MLPerfError
-    from pytest_mlperf.runner import Finished
-    from pytest_mlperf.worker.protocol import RunSpec
+    from pytest_mlperf.implementations.protocol import RunSpec
+    from pytest_mlperf.run.case import Case
+    from pytest_mlperf.run.child import Finished
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,14 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_mlperf.worker.suts.base import SUT
-from pytest_mlperf.worker.suts.streams import Streams
+from pytest_mlperf.scenarios.base import SUT
+from pytest_mlperf.scenarios.streams import Streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from pytest_mlperf.scenarios.base import Answering
     from pytest_mlperf.worker.guard import Guard
-    from pytest_mlperf.worker.suts.base import Answering
 
 
 class Waiting(NamedTuple):

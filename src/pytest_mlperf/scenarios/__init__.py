@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.worker.suts.multi_stream import MultiStream
-from pytest_mlperf.worker.suts.offline import Offline
-from pytest_mlperf.worker.suts.server import Server
-from pytest_mlperf.worker.suts.single_stream import SingleStream
+from pytest_mlperf.scenarios.multi_stream import MultiStream
+from pytest_mlperf.scenarios.offline import Offline
+from pytest_mlperf.scenarios.server import Server
+from pytest_mlperf.scenarios.single_stream import SingleStream
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_mlperf.scenarios.base import SUT, Answering
     from pytest_mlperf.worker.guard import Guard
-    from pytest_mlperf.worker.suts.base import SUT, Answering
     from pytest_mlperf.worker.tuning import Tuned
 
 

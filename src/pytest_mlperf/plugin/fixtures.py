@@ -11,20 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from pytest_mlperf.artifacts.digest import file_sha256
-from pytest_mlperf.cases import COMPLIANCE
 from pytest_mlperf.errors import DatasetError, MLPerfError, ModelError, RunError
-from pytest_mlperf.provision import device_lease, obtain, provide_python, tell
-from pytest_mlperf.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
+from pytest_mlperf.plugin.provision import device_lease, obtain, provide_python, tell
+from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
+from pytest_mlperf.run.case import COMPLIANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pytest_mlperf.cases import Case, Registry
     from pytest_mlperf.environments.installed import LoadGen, Python
-    from pytest_mlperf.results import RunResult
-    from pytest_mlperf.runner import Finished, OnProgress
-    from pytest_mlperf.verdict import Run
-    from pytest_mlperf.worker.protocol import RunSpec
+    from pytest_mlperf.implementations.protocol import RunSpec
+    from pytest_mlperf.run.case import Case, Registry
+    from pytest_mlperf.run.child import Finished, OnProgress
+    from pytest_mlperf.run.judge import Run
+    from pytest_mlperf.run.result import RunResult
 
 
 @dataclass(frozen=True)
@@ -166,8 +166,8 @@ class MLPerf:
 
     def _comply(self) -> Outcome:
         """Run the compliance test of the case, after the runs that it is about."""
-        from pytest_mlperf.compliance import References, as_tested, judge_compliance, needs_answers
-        from pytest_mlperf.verdict import failed
+        from pytest_mlperf.run.compliance import References, as_tested, judge_compliance, needs_answers
+        from pytest_mlperf.run.judge import failed
 
         answers = self._shared(self.case.in_mode("accuracy")).result if needs_answers(self.case.test) else None
         references = References(self._shared(self.case.in_mode("performance")).result, answers)
@@ -181,7 +181,7 @@ class MLPerf:
 
     def _shared(self, case: Case) -> Outcome:
         """Return the session's run of a case that compliance tests are about; make it when there is none."""
-        from pytest_mlperf.references import Kept, turn
+        from pytest_mlperf.run.references import Kept, turn
 
         mine = case == self.case
         waiting = tell(self._request.config, f"waiting for the {case.mode} run of {case.id}")
@@ -196,8 +196,8 @@ class MLPerf:
 
     def _once(self, run: Run, judged: Callable[[Finished], RunResult] | None = None) -> Outcome:
         """Execute a run; what it ends with without a result is one, too."""
-        from pytest_mlperf.durations import key, note_duration
-        from pytest_mlperf.verdict import failed, judge
+        from pytest_mlperf.run.durations import key, note_duration
+        from pytest_mlperf.run.judge import failed, judge
 
         start = time.monotonic()
         try:
@@ -215,7 +215,7 @@ class MLPerf:
         return Outcome(result)
 
     def _execute(self, run: Run) -> Finished:
-        from pytest_mlperf.runner import execute
+        from pytest_mlperf.run.child import execute
 
         with (
             device_lease(self._request.config, run.case, alone=run.spec.mode == "performance"),
@@ -263,7 +263,7 @@ def mlperf(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> MLPerf:
     """Run the item's case: ``mlperf.require(mlperf.run())``."""
-    from pytest_mlperf.verdict import Run
+    from pytest_mlperf.run.judge import Run
 
     def prepare(case: Case) -> Run:
         return Run(
@@ -287,9 +287,9 @@ def _sources(registry: Registry, case: Case, tmp_path_factory: pytest.TempPathFa
 
 
 def _spec(session: MLPerfSession, case: Case, model: Model, dataset: Path, loadgen: LoadGen) -> RunSpec:
-    from pytest_mlperf.directories import run_directory
-    from pytest_mlperf.round_in_force import round_settings
-    from pytest_mlperf.worker.protocol import RunSpec
+    from pytest_mlperf.implementations.protocol import RunSpec
+    from pytest_mlperf.run.directories import run_directory
+    from pytest_mlperf.run.round_in_force import round_settings
 
     settings, benchmark = session.settings, session.registry.benchmark(case.benchmark)
     found = session.round_of(case)

@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_mlperf.artifacts.locks import lease
-from pytest_mlperf.directories import unwritable
 from pytest_mlperf.errors import RunError
-from pytest_mlperf.results import RunResult
-from pytest_mlperf.worker.protocol import write_json
+from pytest_mlperf.implementations.protocol import write_json
+from pytest_mlperf.run.directories import unwritable
+from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_mlperf.artifacts.locks import Holder
-    from pytest_mlperf.cases import Case
     from pytest_mlperf.errors import MLPerfError
+    from pytest_mlperf.run.case import Case
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.worker.suts.base import SUT
-from pytest_mlperf.worker.suts.streams import Streams, share
+from pytest_mlperf.scenarios.base import SUT
+from pytest_mlperf.scenarios.streams import Streams, share
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_mlperf.scenarios.base import Answering
     from pytest_mlperf.worker.guard import Guard
-    from pytest_mlperf.worker.suts.base import Answering
 
 
 class MultiStream(SUT):

@@ -8,9 +8,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_mlperf.cases import COMPLIANCE, Registry, Selection, select
 from pytest_mlperf.errors import OptionError
-from pytest_mlperf.option_values import (
+from pytest_mlperf.plugin.option_values import (
     duration,
     file_name,
     mirror,
@@ -21,7 +20,8 @@ from pytest_mlperf.option_values import (
     threads,
     yes,
 )
-from pytest_mlperf.user_conf import read_user_conf
+from pytest_mlperf.run.case import COMPLIANCE, Registry, Selection, select
+from pytest_mlperf.worker.user_conf import read_user_conf
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,18 +8,27 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.cases import COMPLIANCE, MODES, Case
 from pytest_mlperf.errors import MLPerfError
-from pytest_mlperf.fixtures import _mlperf_uses, dataset, loadgen, mlperf, mlperf_case, mlperf_session, model, python
-from pytest_mlperf.options import add_options, any_given
-from pytest_mlperf.session import RESULT, SESSION, MLPerfSession
+from pytest_mlperf.plugin.fixtures import (
+    _mlperf_uses,
+    dataset,
+    loadgen,
+    mlperf,
+    mlperf_case,
+    mlperf_session,
+    model,
+    python,
+)
+from pytest_mlperf.plugin.options import add_options, any_given
+from pytest_mlperf.plugin.session import RESULT, SESSION, MLPerfSession
+from pytest_mlperf.run.case import COMPLIANCE, MODES, Case
 
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
 
-    from pytest_mlperf.options import Settings
-    from pytest_mlperf.submit import Outcome
+    from pytest_mlperf.plugin.options import Settings
+    from pytest_mlperf.submission.submit import Outcome
 
 __all__ = ["_mlperf_uses", "dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_session", "model", "python"]
 
@@ -151,7 +160,7 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
     """With --mlperf-plan, say what the cases would need instead of running them."""
     if not session.config.getoption("mlperf_plan") or _worker_input(session.config):
         return None
-    from pytest_mlperf.plan import lines
+    from pytest_mlperf.plugin.plan import lines
     from pytest_mlperf.report.progress import Terminal
 
     terminal = Terminal(session.config)
@@ -239,9 +248,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
-    from pytest_mlperf.provision import find_checker
+    from pytest_mlperf.plugin.provision import find_checker
     from pytest_mlperf.report.progress import Terminal
-    from pytest_mlperf.submit import Request, submit
+    from pytest_mlperf.submission.submit import Request, submit
 
     config = session.config
     Terminal(config).write_line("\n  checking the submission")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from pytest_mlperf.errors import MLPerfError, OptionError, SubmissionError
-from pytest_mlperf.results import RunResult
 from pytest_mlperf.rules.check import Report, check, verdict
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round
+from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.submission.machine import read_machine
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
 from pytest_mlperf.submission.summary import write_summary
@@ -25,9 +25,9 @@ from pytest_mlperf.submission.tree import Written, write_submission
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pytest_mlperf.cases import Registry
-    from pytest_mlperf.options import Settings
+    from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.rules.round import Round
+    from pytest_mlperf.run.case import Registry
     from pytest_mlperf.submission.official_checker import OfficialVerdict
 
 FAILED_SUFFIX = "-failed-checks"

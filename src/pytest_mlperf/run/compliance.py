@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from pytest_mlperf.accuracy.log import copy_entries
 from pytest_mlperf.artifacts.remote import place as place_file
-from pytest_mlperf.directories import unwritable
 from pytest_mlperf.errors import RunError
-from pytest_mlperf.results import Compliance, RunResult
+from pytest_mlperf.implementations.protocol import USER_CONF_FILE
+from pytest_mlperf.metrics.accuracy_log import copy_entries
 from pytest_mlperf.rules.agreement import AnswerCounts, accuracy_delta, compare_answers, compare_figures, samples_of
 from pytest_mlperf.rules.detail_log import read_detail_log
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.performance import RESULT_FIELDS
+from pytest_mlperf.run.directories import unwritable
+from pytest_mlperf.run.judge import judge
+from pytest_mlperf.run.result import Compliance, RunResult
 from pytest_mlperf.submission.accuracy_text import accuracy_text
-from pytest_mlperf.verdict import judge
-from pytest_mlperf.worker.protocol import USER_CONF_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import Score
     from pytest_mlperf.rules.agreement import FigureAgreement
     from pytest_mlperf.rules.audit import Audit
-    from pytest_mlperf.runner import Finished
-    from pytest_mlperf.verdict import Run
+    from pytest_mlperf.run.child import Finished
+    from pytest_mlperf.run.judge import Run
 
 BASELINE_LOG = "mlperf_log_accuracy_baseline.json"
 #: Two runs of a few seconds differ by more than official ones may, for reasons that have nothing to do with the system

@@ -347,7 +347,3 @@ def _unexpected(error: OSError) -> CacheError:
         found=error.strerror or str(error),
         fix="Check its permission bits and the free space there; --cache DIR names another cache.",
     )
-
-
-if __name__ == "__main__":
-    sys.exit(main())

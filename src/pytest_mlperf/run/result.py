@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from pytest_mlperf.implementations.protocol import ExecutionLayout
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import Performance
-from pytest_mlperf.worker.protocol import ExecutionLayout
 
 
 class Compliance(msgspec.Struct, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.errors import CacheError, FetchError, MLPerfError, OfflineError, RequirementError
-from pytest_mlperf.options import CACHE_VARIABLE
+from pytest_mlperf.plugin.options import CACHE_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe
     from pytest_mlperf.artifacts.store import Artifact
     from pytest_mlperf.benchmarks.base import MissingFile, Remote
-    from pytest_mlperf.cases import Case
     from pytest_mlperf.environments.installed import Python
+    from pytest_mlperf.plugin.session import MLPerfSession
     from pytest_mlperf.rules.round import Round
-    from pytest_mlperf.session import MLPerfSession
+    from pytest_mlperf.run.case import Case
 
 
 def obtain(

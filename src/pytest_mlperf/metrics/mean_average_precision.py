@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from pytest_mlperf.accuracy.log import read_float32
 from pytest_mlperf.datasets.coco import Annotations, Boxes, read_annotations
 from pytest_mlperf.errors import AccuracyLogError
+from pytest_mlperf.metrics.accuracy_log import read_float32
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_mlperf.accuracy.log import Float32Records
+    from pytest_mlperf.metrics.accuracy_log import Float32Records
 
 Scorer = Literal["hotcoco", "pycocotools"]
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.cases import COMPLIANCE, MODES, Case, Registry
-from pytest_mlperf.directories import require_directory, require_file, session_directory
 from pytest_mlperf.errors import OptionError, SubmissionError
-from pytest_mlperf.options import Settings, read_settings
+from pytest_mlperf.plugin.options import Settings, read_settings
+from pytest_mlperf.run.case import COMPLIANCE, MODES, Case, Registry
+from pytest_mlperf.run.directories import require_directory, require_file, session_directory
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.rules.audit import Audit
     from pytest_mlperf.rules.round import Round
-    from pytest_mlperf.submit import Submitted
+    from pytest_mlperf.submission.submit import Submitted
 
 #: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
 DOUBLE_INTERRUPT_SECONDS = 3.0
@@ -238,7 +238,7 @@ class MLPerfSession:
         OptionError
             The round of --round does not have the benchmark.
         """
-        from pytest_mlperf.round_in_force import round_in_force
+        from pytest_mlperf.run.round_in_force import round_in_force
 
         named = {each: self.registry.benchmark(each).official_name for each in {case.benchmark, *self._benchmarks}}
         return round_in_force(named[case.benchmark], frozenset(named.values()), self.settings.round)

@@ -18,9 +18,8 @@ from typing import IO
 import msgspec
 
 from pytest_mlperf import errors
-from pytest_mlperf.directories import unwritable
 from pytest_mlperf.errors import MLPerfError, OutputError, RunError
-from pytest_mlperf.worker.protocol import (
+from pytest_mlperf.implementations.protocol import (
     LOG_FILE,
     PROGRESS_FD_VARIABLE,
     RESULT_FILE,
@@ -32,6 +31,7 @@ from pytest_mlperf.worker.protocol import (
     read_result,
     write_json,
 )
+from pytest_mlperf.run.directories import unwritable
 
 #: The child ends itself at the limit and writes its stacks; the parent waits this much longer before it kills.
 GRACE_SECONDS = 5.0

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.benchmarks.base import MissingFile, Remote
-from pytest_mlperf.durations import estimate, key, read_durations
 from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.run.durations import estimate, key, read_durations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from pytest_mlperf.artifacts.recipe import Recipe
-    from pytest_mlperf.cases import Case
-    from pytest_mlperf.session import MLPerfSession
+    from pytest_mlperf.plugin.session import MLPerfSession
+    from pytest_mlperf.run.case import Case
 
 
 @dataclass(frozen=True)

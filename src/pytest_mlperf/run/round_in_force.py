@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.implementations.protocol import RoundSettings
 from pytest_mlperf.rules.round import find_round, newest_round, rounds
-from pytest_mlperf.worker.protocol import RoundSettings
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

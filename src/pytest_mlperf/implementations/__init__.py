@@ -1,0 +1,1 @@
+"""The implementations: what feeds LoadGen, one file each."""
