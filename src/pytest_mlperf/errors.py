@@ -92,3 +92,7 @@ class AccuracyLogError(MLPerfError):
 
 class SubmissionError(MLPerfError):
     """What cannot be part of a submission, or a submission that cannot be read or written."""
+
+
+class EntryPointError(RequirementError):
+    """A benchmark, a backend or an implementation of another package that cannot be loaded."""

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.artifacts.store import Store
-from pytest_mlperf.benchmarks.retinanet import OFFICIAL_FILES
+from pytest_mlperf.benchmarks.retinanet import PUBLISHED
 from pytest_mlperf.datasets import openimages_recipe
 from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
 from pytest_mlperf.datasets.openimages import OpenImagesSamples
@@ -191,7 +191,7 @@ def test_a_list_that_is_none_is_refused(files: OpenImagesFiles, store: Store, we
 @pytest.mark.parametrize(
     "recipe",
     [
-        FileRecipe(OFFICIAL_FILES.models["onnx"], "model"),
+        FileRecipe(PUBLISHED["onnx"], "model"),
         AnnotationsRecipe(),
         OpenImagesRecipe(3),
         CalibrationRecipe(),
@@ -208,7 +208,7 @@ def test_the_official_checksums_refuse_every_stand_in(
 
 
 def test_the_official_table_is_that_of_the_publishers() -> None:
-    onnx, pytorch = OFFICIAL_FILES.models["onnx"], OFFICIAL_FILES.models["pytorch"]
+    onnx, pytorch = PUBLISHED["onnx"], PUBLISHED["pytorch"]
     assert [url.split("/")[2] for url in onnx.urls] == ["zenodo.org", "storage.googleapis.com", "armi.in"]
     assert {url.rpartition("/")[2] for url in onnx.urls} == {"resnext50_32x4d_fpn.onnx"}
     assert pytorch.md5 == "a55f6bec3464f605ce8d686da8ac1533"

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from pytest_mlperf.benchmarks.base import Contract
+    from pytest_mlperf.benchmarks.base import ModelFile
+
+#: A batch, by the benchmark's names of its inputs; the first dimension is the batch.
+Inputs = Mapping[str, "NDArray[Any]"]
+#: What a graph returns, in the order of its outputs in the `ModelFile`.
+Outputs = Sequence["NDArray[Any]"]
 
 
-class Session(Protocol):
+class Model(Protocol):
     """A model loaded by a runtime, on one device.
 
     Attributes
@@ -21,49 +26,66 @@ class Session(Protocol):
     device
         The device that does the work, as the runtime reports it after loading, not as it was asked for.
     max_batch
-        The largest batch that the model's graph takes; None for any.
+        The largest batch that the model takes; None for any.
+    concurrent
+        Whether `run` may be called from several threads at once.
+    weight_types
+        The element types of its weights: ``fp32``, ``int8``; empty where the runtime does not tell.
     """
 
     device: str
     max_batch: int | None
+    concurrent: bool
+    weight_types: Sequence[str]
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
-        """Run one batch. Returns the contract's outputs in its order. Raises when the inference fails."""
+    def run(self, inputs: Inputs, graph: str = "") -> Outputs:
+        """Run one batch through a graph. Raises when the inference fails."""
+        ...
+
+    def close(self) -> None:
+        """Free what the model holds; it is not used after that."""
         ...
 
 
 class Backend(Protocol):
-    """A runtime. Importing its module imports no runtime; loading a model does.
+    """A runtime; its entry point's name is its own. Importing its module imports no runtime; loading a model does.
 
     Attributes
     ----------
-    name
-        As users select it.
     devices
         The devices that it can be asked for.
+    formats
+        The formats of model files that it loads, the preferred one first.
     requirements
         What pip installs for it; any one of them serves.
-    model_format
-        The form of model file that it loads: ``onnx``.
-    concurrent
-        Whether one session may run from several threads at once.
     """
 
-    name: ClassVar[str]
-    devices: ClassVar[tuple[str, ...]]
-    requirements: ClassVar[tuple[str, ...]]
-    model_format: ClassVar[str]
-    concurrent: ClassVar[bool]
+    devices: tuple[str, ...]
+    formats: tuple[str, ...]
+    requirements: tuple[str, ...]
 
-    def load(self, model: Path, contract: Contract, device: str, threads: int) -> Session:
-        """Load a model file for `device`, each inference using `threads` threads.
+    def load(self, file: Path | str, model: ModelFile, device: str, threads: int, options: Mapping[str, str]) -> Model:
+        """Load a model for `device`, each inference using `threads` threads.
+
+        Parameters
+        ----------
+        file
+            The file or directory; an address for the format ``endpoint``.
+        model
+            What it is: format, precision, graphs.
+        device, threads
+            Where it runs, and on how many threads.
+        options
+            What the user gave with ``--backend-option``, by name.
 
         Raises
         ------
         ModelError
-            The file is missing, unreadable, or its inputs and outputs are not the contract's.
+            The file is missing, unreadable, or its inputs and outputs are not those of `model`.
         RequirementError
             The runtime is not installed, or has no such device.
+        OptionError
+            An option that it does not have, or a value that it cannot use.
         """
         ...
 

@@ -72,7 +72,7 @@ class OpenImagesSamples:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+    def __getitem__(self, index: int) -> Mapping[str, NDArray[Any]]:
         """Decode and stretch one image: float32 ``[3, size, size]``, RGB, 0 to 1."""
         return {self._input_name: preprocess_stretch(self._paths[index], self._size)}
 

@@ -133,7 +133,7 @@ class PreprocessedSamples:
     def __len__(self) -> int:
         return self._count
 
-    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+    def __getitem__(self, index: int) -> Mapping[str, NDArray[Any]]:
         """Return one image: float32 ``[3, size, size]``, RGB, 0 to 1."""
         pixels = self._shards[index // SHARD_IMAGES][index % SHARD_IMAGES]
         return {self._input_name: pixels.astype(np.float32) * np.float32(1 / FULL)}

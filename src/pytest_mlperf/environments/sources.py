@@ -30,12 +30,19 @@ def link_sources(references: Iterable[str], directory: Path) -> Path:
         A module has no file.
     """
     for name in sorted({PACKAGE, *(reference.partition(":")[0].partition(".")[0] for reference in references)}):
-        path = _place(name)
+        path = place(name)
         (directory / path.name).symlink_to(path)
     return directory
 
 
-def _place(name: str) -> Path:
+def place(name: str) -> Path:
+    """Return the file or the directory of a top-level module.
+
+    Raises
+    ------
+    RequirementError
+        It has none.
+    """
     spec = find_spec(name)
     if spec is not None and spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations))).absolute()

@@ -49,6 +49,8 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``None`` leaves a value to user.conf, and then to what the run length and the warm-up suggest.
     ``round`` is None where the benchmark is in no round: LoadGen's built-in settings stay.
     ``loadgen_built`` says of what and by which compiler LoadGen was built here; empty for a released wheel.
+    ``model_format``, ``precision`` and ``variant`` name the row of the benchmark's model files that ``model`` is.
+    ``backend_options`` are the user's, by name.
     ``audit`` is the text of a compliance test's audit.config; empty for any other run. ``layout`` is used as it is;
     None leaves it to the warm-up.
     """
@@ -60,9 +62,13 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     run_length: str
     model: str
+    model_format: str
+    precision: str
+    variant: str
     dataset: str
     output: str
     sample_count: int
+    backend_options: dict[str, str] = {}
     round: RoundSettings | None = None
     user_conf: str | None = None
     test_query_count: int | None = None
@@ -109,6 +115,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     seconds: dict[str, float] = {}
     samples_done: int = 0
+    weight_types: tuple[str, ...] = ()
     peak_memory_bytes: int = 0
     notes: tuple[str, ...] = ()
 

@@ -13,7 +13,7 @@ import numpy as np
 from pytest_mlperf.errors import AccuracyLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterable, Iterator, Set
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -109,13 +109,13 @@ def read_every_record(path: Path) -> Iterator[Record]:
         yield _parse(path, number, line)
 
 
-def read_float32(path: Path, columns: int) -> Float32Records:
-    """Read a log whose every response is a number of rows of float32, such as RetinaNet's boxes.
+def float32_rows(records: Iterable[Record], columns: int) -> Float32Records:
+    """Collect answers that are each a number of rows of float32, such as RetinaNet's boxes.
 
     Parameters
     ----------
-    path
-        An ``mlperf_log_accuracy.json``.
+    records
+        The answers, as `read_records` reads them.
     columns
         Values in a row; 7 for RetinaNet.
 
@@ -127,16 +127,16 @@ def read_float32(path: Path, columns: int) -> Float32Records:
     Raises
     ------
     AccuracyLogError
-        As from `read_records`, or a response that is not a whole number of rows.
+        A response that is not a whole number of rows; and what reading `records` raises.
     """
     samples: list[int] = []
     ends: list[int] = [0]
     content = bytearray()  # grows in place, and becomes the array without a copy
     row_bytes = 4 * columns
-    for qsl_idx, data in read_records(path):
+    for qsl_idx, data in records:
         if len(data) % row_bytes:
             raise AccuracyLogError(
-                f"{path} answers sample {qsl_idx} with {len(data)} bytes.",
+                f"sample {qsl_idx} is answered with {len(data)} bytes",
                 expected=f"a multiple of {row_bytes} bytes ({columns} float32 a row)",
                 found=f"{len(data)} bytes",
                 fix="Check that the log is of this benchmark, and that outputs are encoded as it asks.",

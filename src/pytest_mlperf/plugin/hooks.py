@@ -10,18 +10,18 @@ import pytest
 from pytest_mlperf import __version__
 from pytest_mlperf.errors import MLPerfError
 from pytest_mlperf.plugin.fixtures import (
-    _mlperf_uses,
     dataset,
     loadgen,
     mlperf,
     mlperf_case,
+    mlperf_program,
     mlperf_session,
     model,
     python,
 )
 from pytest_mlperf.plugin.options import add_options, any_given
 from pytest_mlperf.plugin.session import RESULT, SESSION, MLPerfSession
-from pytest_mlperf.run.case import COMPLIANCE, MODES, Case
+from pytest_mlperf.run.case import COMPLIANCE, MODES, Case, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.submission.submit import Outcome
 
-__all__ = ["_mlperf_uses", "dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_session", "model", "python"]
+__all__ = ["dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_program", "mlperf_session", "model", "python"]
 
 WORKER_INPUT = "mlperf_started"
 REPORT_ATTRIBUTE = "mlperf_result"
@@ -108,7 +108,7 @@ def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[
     marks = getattr(obj, "pytestmark", ())
     if not any(mark.name == "mlperf" and mark.kwargs.get("mode") == COMPLIANCE for mark in marks):
         return None
-    return None if collector.config.stash[SESSION].cases(COMPLIANCE) else []
+    return None if collector.config.stash[SESSION].matrix.cases(COMPLIANCE) else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -120,17 +120,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     mode = marker.kwargs.get("mode", MODES[0]) if marker else MODES[0]
     if mode not in MODES:
         raise pytest.UsageError(f"{metafunc.definition.nodeid}: mlperf(mode={mode!r}): valid: {', '.join(MODES)}")
-    selected = session.settings.selection.of_any_mode()
     metafunc.parametrize(
         "mlperf_case",
         [
-            pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in session.marks(case)])
-            for case in session.cases(mode)
-            if selected.keeps(case)
+            pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in _marks(case)])
+            for case in session.matrix.cases(mode)
         ],
         indirect=True,
         scope="session",
     )
+
+
+def _marks(case: Case) -> list[str]:
+    return [case.decided.benchmark.edition, case.mode] if isinstance(case.decided, Plan) else [case.mode]
 
 
 @pytest.hookimpl(trylast=True)
@@ -146,13 +148,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in unwanted]
     wanted = {case for item, case in cases.items() if item not in unwanted}
     session.wanted = frozenset(wanted)
-    if session.settings.submit:
-        try:
-            session.check_cases()
-        except MLPerfError as error:
-            if not _worker_input(config):
-                raise pytest.UsageError(str(error)) from None
-            session.refused = error
+    try:
+        session.check_cases()
+    except MLPerfError as error:
+        if not _worker_input(config):
+            raise pytest.UsageError(str(error)) from None
+        session.refused = error
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -248,23 +249,30 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
 
 def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
-    from pytest_mlperf.plugin.provision import find_checker
     from pytest_mlperf.report.progress import Terminal
     from pytest_mlperf.submission.submit import Request, submit
 
-    config = session.config
+    config, settings = session.config, mlperf_session.settings
     Terminal(config).write_line("\n  checking the submission")
     submitted = submit(
         Request(
-            settings=mlperf_session.settings,
-            registry=mlperf_session.registry,
+            division=settings.division,
+            submitter=settings.submitter or "",
+            system_type=settings.system_type,
+            hw_name=settings.hw_name,
+            system=settings.system,
+            submission_dir=settings.submission_dir,
+            clean=settings.clean,
+            pack_anyway=settings.pack_anyway,
+            run_official_checker=settings.checker == "official",
+            official_length=settings.run_length == "official",
             results=mlperf_session.results,
             command=("pytest", *map(str, config.invocation_params.args)),
-            code=sorted(mlperf_session.test_files),
+            code=[*sorted(mlperf_session.test_files), *_foreign_code(mlperf_session)],
             directory=config.invocation_params.dir,
             keep=mlperf_session.directory / "submission",
             healthy=not session.testsfailed,
-            checker_source=lambda round_: find_checker(mlperf_session, round_),
+            checker_source=mlperf_session.provider.checker,
         )
     )
     mlperf_session.submitted = submitted
@@ -274,6 +282,17 @@ def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
         if outcome.fault:
             session.testsfailed += 1
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _foreign_code(session: MLPerfSession) -> list[Path]:
+    """Return the code of the benchmarks and backends of other packages that gave results."""
+    from pytest_mlperf.environments.sources import place
+
+    registry = session.registry
+    used = {registry.benchmarks[result["benchmark"]].value for result in session.results}
+    used |= {registry.backends[result["backend"]].value for result in session.results}
+    names = {reference.partition(":")[0].partition(".")[0] for reference in used}
+    return [place(name) for name in sorted(names - {"pytest_mlperf"})]
 
 
 def _report(config: pytest.Config, outcome: Outcome) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: Above it threads only wait for each other: a runtime's spinning threads then take minutes to start.
 MOST_THREADS_A_CORE = 16
@@ -56,6 +61,50 @@ def yes(text: str) -> bool:
     if text.lower() not in words:
         raise ValueError("yes or no")
     return words[text.lower()]
+
+
+@dataclass(frozen=True)
+class BenchmarkPath:
+    """A path, or an address, for one benchmark; for the only one that is selected where `benchmark` is empty."""
+
+    benchmark: str
+    place: Path | str
+
+    def below(self, base: Path) -> BenchmarkPath:
+        """Return it with its path relative to `base`."""
+        return self if isinstance(self.place, str) else replace(self, place=base / self.place.expanduser())
+
+
+def benchmark_path(text: str) -> BenchmarkPath:
+    """Parse ``benchmark=path`` or a path; an address has ``://``."""
+    name, equals, rest = text.partition("=")
+    named = bool(equals) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is not None and not Path(text).exists()
+    place = rest if named else text
+    if not place:
+        raise ValueError("a path, or a benchmark's name, = and a path")
+    return BenchmarkPath(name if named else "", place if "://" in place else Path(place))
+
+
+def path_for(benchmark: str, given: Sequence[BenchmarkPath]) -> Path | str | None:
+    """Return the path for a benchmark: the last that names it, else the last that names none."""
+    named = [each.place for each in given if each.benchmark == benchmark]
+    general = [each.place for each in given if not each.benchmark]
+    return (general + named)[-1] if general or named else None
+
+
+def name_and_value(text: str) -> tuple[str, str]:
+    """Parse ``name=value``."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError("a name, = and a value")
+    return name, value
+
+
+def precision(text: str) -> str:
+    """Parse a precision: ``fp32``, ``bf16``, ``int8``."""
+    if not re.fullmatch(r"[a-z]+[0-9]{1,2}[a-z0-9]*", text.lower()):
+        raise ValueError("a precision such as fp32, bf16, fp16 or int8")
+    return text.lower()
 
 
 def mirror(text: str) -> str | Path:

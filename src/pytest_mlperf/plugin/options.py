@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pytest_mlperf.errors import OptionError
 from pytest_mlperf.plugin.option_values import (
+    BenchmarkPath,
+    benchmark_path,
     duration,
     file_name,
     mirror,
+    name_and_value,
+    path_for,
     positive,
     positive_number,
+    precision,
     python_version,
     round_name,
     threads,
     yes,
 )
-from pytest_mlperf.run.case import COMPLIANCE, Registry, Selection, select
+from pytest_mlperf.plugin.selection import Selection, check_name, select
+from pytest_mlperf.run.case import COMPLIANCE
 from pytest_mlperf.worker.user_conf import read_user_conf
 
 if TYPE_CHECKING:
@@ -28,19 +33,24 @@ if TYPE_CHECKING:
 
     import pytest
 
+    from pytest_mlperf.registry import Registry
+    from pytest_mlperf.run.spec import Asked
+
 CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
 #: An accelerator is used when it is asked for.
 DEFAULT_DEVICE = ("cpu",)
-SHORT_SAMPLES = 500
+#: What the help says of options that take several values.
+_SEVERAL = {(True, False): " (several: by comma or repeated)", (False, True): " (may be repeated)"}
 _ENVIRONMENT = f"${CACHE_VARIABLE}"
 SHORT_TIMEOUT = 600.0
 
 
 @dataclass(frozen=True)
 class Option:
-    """One option. ``parse`` turns a text into its value; `many` options take several, by comma or repeated.
+    """One option. ``parse`` turns a text into its value.
 
-    A `switch` has no value on the command line, and yes or no in the ini file.
+    `many` options take several values, by comma or repeated, `repeated` ones by repetition only. A `switch` has no
+    value on the command line, and yes or no in the ini file.
     """
 
     flag: str
@@ -48,6 +58,7 @@ class Option:
     help: str
     parse: Callable[[str], Any] = str
     many: bool = False
+    repeated: bool = False
     choices: tuple[str, ...] = ()
     switch: bool = False
 
@@ -73,18 +84,30 @@ OPTIONS = (
     ),
     Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
     Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
+    Option("--precision", "NAME", "the model file's precision: fp32 (default), bf16, fp16, int8", precision),
+    Option(
+        "--mlperf-variant", "NAME", "the form of the model file where a benchmark has several: heads, whole", file_name
+    ),
+    Option(
+        "--backend-option",
+        "NAME=VALUE",
+        "an option for the backend, as its page describes them",
+        name_and_value,
+        repeated=True,
+    ),
     Option("--mode", "NAME", "accuracy, performance; compliance: the tests of a closed submission", many=True),
     Option(
         "--run-length",
         "LENGTH",
-        f"short: seconds, at most {SHORT_SAMPLES} samples in accuracy, labelled short (default); "
+        "short: seconds, a part of the data set in accuracy, labelled short (default); "
         "official: the round's duration, sample counts and whole data set",
         choices=("short", "official"),
     ),
     Option(
         "--round",
         "ROUND",
-        "the MLPerf round whose rules count: v4.0, v5.1; default: the newest that has all selected benchmarks",
+        "the MLPerf round whose rules count: v4.0, v5.1; default: the newest that has the benchmark (with --model: all "
+        "of them)",
         round_name,
     ),
     Option(
@@ -110,8 +133,20 @@ OPTIONS = (
     ),
     Option("--user-conf", "FILE", "a user.conf for LoadGen; options count more than its lines", Path),
     Option("--dataset-size", "N", "use the first N samples of the data set", positive),
-    Option("--model-path", "FILE", "the model's file, instead of the known one", Path),
-    Option("--dataset-path", "DIR", "the data set's directory, instead of the known one", Path),
+    Option(
+        "--model-path",
+        "[BENCHMARK=]FILE",
+        "the model's file, instead of the known one; the benchmark may be left out where only one is selected",
+        benchmark_path,
+        repeated=True,
+    ),
+    Option(
+        "--dataset-path",
+        "[BENCHMARK=]DIR",
+        "the data set's directory, instead of the known one; as --model-path",
+        benchmark_path,
+        repeated=True,
+    ),
     Option("--python-version", "VERSION", "run the cases on this Python: 3.12, 3.12.1", python_version),
     Option("--python-version-min", "VERSION", "run the cases on this Python or a newer one", python_version),
     Option(
@@ -125,7 +160,7 @@ OPTIONS = (
     Option(
         "--mlperf-scorer",
         "NAME",
-        "what computes mAP: hotcoco (default, where installed) or pycocotools, the reference",
+        "what computes mAP: hotcoco (default, where installed) or pycocotools, the reference's",
         choices=("hotcoco", "pycocotools"),
     ),
     Option(
@@ -219,14 +254,17 @@ class Settings:
     target_latency: float | None
     user_conf: Path | None
     dataset_size: int | None
-    model_path: Path | None
-    dataset_path: Path | None
+    precision: str
+    variant: str | None
+    backend_option: tuple[tuple[str, str], ...]
+    model_path: tuple[BenchmarkPath, ...]
+    dataset_path: tuple[BenchmarkPath, ...]
     python_version: tuple[int, ...] | None
     python_version_min: tuple[int, ...] | None
     venv: str | None
     loadgen_compiler: str | None
     loadgen_src: Path | None
-    scorer: str
+    scorer: str | None
     timeout: float | None
     output: Path
     cache: Path | None
@@ -253,11 +291,38 @@ class Settings:
         """Whether compliance tests are collected: where they are asked for, and for a closed submission."""
         return COMPLIANCE in self.selection.mode or (self.submit and self.division == "closed")
 
-    def sample_count(self, dataset_size: int) -> int:
+    def sample_count(self, dataset_size: int, short_samples: int) -> int:
         """Return how many samples an accuracy run uses of a data set: the whole, unless told otherwise."""
         if self.dataset_size is not None:
             return self.dataset_size
-        return dataset_size if self.run_length == "official" else min(dataset_size, SHORT_SAMPLES)
+        return dataset_size if self.run_length == "official" else min(dataset_size, short_samples)
+
+    @property
+    def asked(self) -> Asked:
+        """What the options ask of every run."""
+        from pytest_mlperf.run.spec import Asked
+
+        return Asked(
+            run_length=self.run_length,
+            user_conf=self.user_conf,
+            test_query_count=self.test_query_count,
+            min_duration=self.min_duration,
+            target_qps=self.target_qps,
+            target_latency=self.target_latency,
+            num_threads=self.num_threads,
+            max_batchsize=self.max_batchsize,
+            timeout=self.timeout,
+            backend_options=dict(self.backend_option),
+        )
+
+    def named_model(self, benchmark: str) -> Path | str | None:
+        """Return the model that the user named for a benchmark: a path, or an address."""
+        return path_for(benchmark, self.model_path)
+
+    def named_dataset(self, benchmark: str) -> Path | None:
+        """Return the directory of the data set that the user named for a benchmark."""
+        found = path_for(benchmark, self.dataset_path)
+        return Path(found) if found is not None else None
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -269,10 +334,10 @@ def add_options(parser: pytest.Parser) -> None:
         else:
             group.addoption(
                 option.flag,
-                action="append" if option.many else "store",
+                action="append" if option.many or option.repeated else "store",
                 metavar=option.metavar,
                 dest=option.ini,
-                help=option.help + (" (several: by comma or repeated)" if option.many else ""),
+                help=option.help + _SEVERAL.get((option.many, option.repeated), ""),
             )
         parser.addini(option.ini, f"default for {option.flag}", default=None)
     group.addoption("--short", action="store_const", const="short", dest="mlperf_run_length", help="--run-length short")
@@ -300,19 +365,24 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         found = _find(option, config)
         if found is not None:
             texts, origin, base = found
-            given[option.flag] = Given(",".join(texts) if option.many else texts[-1], origin)
+            given[option.flag] = Given(",".join(texts) if option.many or option.repeated else texts[-1], origin)
             values[option.name] = _parse(option, texts, base)
     selection = select(registry, **{o.name: values.pop(o.name, ()) for o in OPTIONS if o.many})
     if not selection.device:
         selection = replace(selection, device=DEFAULT_DEVICE)
+    for name in ("model_path", "dataset_path"):
+        values[name] = _of_benchmarks(values.get(name, ()), f"--{name.replace('_', '-')}", registry)
     if (conf := values.get("user_conf")) is not None:
         read_user_conf(conf)
     defaults: dict[str, Any] = {o.name: False if o.switch else None for o in OPTIONS if not o.many} | {
         "run_length": "short",
-        "scorer": "hotcoco" if find_spec("hotcoco") else "pycocotools",
         "output": Path(config.invocation_params.dir) / "mlperf-results",
         "division": "open",
         "system_type": "edge",
+        "precision": "fp32",
+        "backend_option": (),
+        "model_path": (),
+        "dataset_path": (),
     }
     values = defaults | values
     timeout = values["timeout"]
@@ -320,6 +390,14 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         timeout = SHORT_TIMEOUT
     values["timeout"] = timeout or None
     return Settings(selection=selection, given=given, **values)
+
+
+def _of_benchmarks(given: tuple[BenchmarkPath, ...], flag: str, registry: Registry) -> tuple[BenchmarkPath, ...]:
+    """Return paths with the benchmarks' names in the spelling in which they exist."""
+    return tuple(
+        replace(each, benchmark=check_name(flag, each.benchmark, list(registry.benchmarks))) if each.benchmark else each
+        for each in given
+    )
 
 
 def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] | None:
@@ -339,13 +417,20 @@ def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] 
 def _parse(option: Option, texts: list[str], base: Path) -> Any:
     if option.many:
         return [word for text in texts for word in text.replace(",", " ").split()]
-    text = texts[-1]
+    if option.repeated:
+        return tuple(_parse_one(option, text, base) for text in texts)
+    return _parse_one(option, texts[-1], base)
+
+
+def _parse_one(option: Option, text: str, base: Path) -> Any:
     if option.choices and text not in option.choices:
         raise _bad_value(option, text, f"one of {', '.join(option.choices)}")
     try:
         value = option.parse(text)
     except ValueError as error:
         raise _bad_value(option, text, str(error)) from None
+    if isinstance(value, BenchmarkPath):
+        return value.below(base)
     return base / value.expanduser() if isinstance(value, Path) else value
 
 

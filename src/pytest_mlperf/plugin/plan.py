@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.benchmarks.base import MissingFile, Remote
+from pytest_mlperf.benchmarks.base import MissingFile, Remote, Url
 from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.run.case import Plan
 from pytest_mlperf.run.durations import estimate, key, read_durations
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Need:
-    """One file, data set or environment: what it is, where it stands, and what fetching it weighs in bytes."""
+    """One file, data set or environment: what it is, where it stands, and the bytes to fetch."""
 
     what: str
     state: str
@@ -30,12 +31,10 @@ class Need:
 
 def needs_of(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
     """Return a case's model and data set, and its environment where that is not the session's own."""
-    benchmark = session.registry.benchmark(case.benchmark)
-    model_format = session.registry.backend(case.backend).model_format
-    count = session.settings.sample_count(benchmark.dataset_size)
-    model = benchmark.find_model(model_format, session.settings.model_path)
-    dataset = benchmark.find_dataset(session.settings.dataset_path, count)
+    if not isinstance(case.decided, Plan):
+        return (Need(case.id, str(case.decided).partition("\n")[0]),)
     environment = _environment(session, case)
+    model, dataset = case.decided.model.source, case.decided.dataset
     return (*environment, _need(session, "model", model), _need(session, "data set", dataset))
 
 
@@ -60,7 +59,7 @@ def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
 def _environment(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
     from pytest_mlperf.environments.provide import environment
 
-    needs = session.python_needs(case)
+    needs = session.provider.python_needs(case)
     try:
         recipe = environment(needs)
     except RequirementError as error:
@@ -77,7 +76,9 @@ def _environment(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
     return (Need(f"environment {recipe.name}", state),)
 
 
-def _need(session: MLPerfSession, kind: str, found: Path | Recipe | Remote | MissingFile) -> Need:
+def _need(session: MLPerfSession, kind: str, found: Path | Recipe | Remote | MissingFile | Url) -> Need:
+    if isinstance(found, Url):
+        return Need(f"{kind} {found.address}", "an endpoint")
     if isinstance(found, Path):
         return Need(f"{kind} {found}", "here" if found.exists() else "not there: check the path")
     if isinstance(found, MissingFile):
@@ -87,7 +88,7 @@ def _need(session: MLPerfSession, kind: str, found: Path | Recipe | Remote | Mis
     if artifact is not None:
         return Need(f"{kind} {recipe.name}", f"in the cache, {artifact.manifest.size / 1e6:,.1f} MB")
     if isinstance(found, Remote):
-        return Need(f"{kind} {found.what}", f"to fetch with --mlperf-fetch, {found.size}", found.weight)
+        return Need(f"{kind} {found.what}", f"to fetch with --mlperf-fetch, {found.size}", found.size_bytes)
     return Need(f"{kind} {recipe.name}", "to be made by the first run, in seconds")
 
 

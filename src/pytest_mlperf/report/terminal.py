@@ -39,7 +39,7 @@ def row(result: RunResult) -> Row:
     if result.accuracy is not None:
         accuracy = result.accuracy
         value = f"{accuracy.metric} {accuracy.value:.3f} {accuracy.unit}"
-        target = f"{accuracy.target:.3f} {accuracy.unit}"
+        target = f"{accuracy.target:.3f} {accuracy.unit}" if accuracy.target is not None else "–"
     if result.performance is not None:
         figures = result.performance
         value = f"{number(figures.value)} {figures.unit}" if figures.value is not None else "–"

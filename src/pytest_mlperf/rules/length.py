@@ -59,11 +59,14 @@ def check_accuracy_length(accuracy: Accuracy) -> Iterator[Finding]:
     """Yield a note when an accuracy run did not see the whole data set, and what its target is worth then."""
     if accuracy.samples >= accuracy.dataset_size:
         return
-    paired = accuracy.reference_samples == accuracy.samples
     yield _note(
         "whole-data-set",
         "accuracy of a part of the data set"
-        + (", against the reference on the same part" if paired else ", while the target is that of the whole"),
+        + (
+            ", against the reference on the same part"
+            if accuracy.comparable
+            else ", while the target is that of the whole"
+        ),
         f"{accuracy.dataset_size:,} samples",
         f"{accuracy.samples:,}",
     )

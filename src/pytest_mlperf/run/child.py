@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -32,6 +32,9 @@ from pytest_mlperf.implementations.protocol import (
     write_json,
 )
 from pytest_mlperf.run.directories import unwritable
+
+if TYPE_CHECKING:
+    from pytest_mlperf.implementations.base import Implementation, Program
 
 #: The child ends itself at the limit and writes its stacks; the parent waits this much longer before it kills.
 GRACE_SECONDS = 5.0
@@ -55,19 +58,17 @@ class Finished:
     wall_seconds: float
 
 
-def execute(spec: RunSpec, python: str, on_progress: OnProgress, sources: Path | None = None) -> Finished:
-    """Run `spec` in a child of the interpreter `python`; whatever happens, no process is left behind.
+def execute(spec: RunSpec, implementation: Implementation, program: Program, on_progress: OnProgress) -> Finished:
+    """Run `spec` in a child process; whatever happens, no process is left behind.
 
     Parameters
     ----------
     spec
         The run.
-    python
-        The interpreter's path.
+    implementation, program
+        Who runs it, and what it was provided with.
     on_progress
         Called with the child's progress.
-    sources
-        Where another environment's interpreter finds this package; None for the session's own environment.
 
     Raises
     ------
@@ -85,7 +86,7 @@ def execute(spec: RunSpec, python: str, on_progress: OnProgress, sources: Path |
     except OSError as error:
         raise unwritable(output, "--mlperf-output", error) from error
     start = time.monotonic()
-    with log_file as log, _child(python, output, log, sources) as child:
+    with log_file as log, _child(implementation.command(program, output / RUN_FILE), program, log) as child:
         limit = spec.timeout + GRACE_SECONDS if spec.timeout else None
         in_time = _follow(child, limit, on_progress)
     seconds = time.monotonic() - start
@@ -99,19 +100,19 @@ class _Child:
 
 
 @contextlib.contextmanager
-def _child(python: str, output: Path, log: IO[bytes], sources: Path | None) -> Iterator[_Child]:
+def _child(command: list[str], program: Program, log: IO[bytes]) -> Iterator[_Child]:
     """Start the child in a session of its own: Ctrl-C must reach it through us, while LoadGen may crash on it.
 
     Its standard input is a pipe that we hold open: when it closes, we are gone, and the child leaves.
     """
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [python, "-m", "pytest_mlperf.worker", str(output / RUN_FILE)],
+        command,
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=(writing,),
-        env={**_environment(sources), PROGRESS_FD_VARIABLE: str(writing)},
+        env={**_environment(program), PROGRESS_FD_VARIABLE: str(writing)},
         start_new_session=True,
     )
     os.close(writing)
@@ -122,14 +123,9 @@ def _child(python: str, output: Path, log: IO[bytes], sources: Path | None) -> I
         os.close(reading)
 
 
-def _environment(sources: Path | None) -> dict[str, str]:
-    # A module of the user's current directory must not stand in for one of the runtime's (Python 3.11 on).
-    variables = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
-    if sources is not None:
-        # Nothing of the session's packages; and no bytecode in an environment of the cache, whose files are listed.
-        variables |= {"PYTHONPATH": str(sources), "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        variables.pop("PYTHONHOME", None)
-    return variables
+def _environment(program: Program) -> dict[str, str]:
+    changed = {**os.environ, **program.environment}
+    return {name: value for name, value in changed.items() if value is not None}
 
 
 def _follow(child: _Child, limit: float | None, on_progress: OnProgress) -> bool:

@@ -18,19 +18,20 @@ from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.performance import RESULT_FIELDS
 from pytest_mlperf.run.directories import unwritable
-from pytest_mlperf.run.judge import judge
+from pytest_mlperf.run.judge import judge, score
 from pytest_mlperf.run.result import Compliance, RunResult
-from pytest_mlperf.submission.accuracy_text import accuracy_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_mlperf.benchmarks.base import Score
+    from pytest_mlperf.rules.accuracy import Accuracy
     from pytest_mlperf.rules.agreement import FigureAgreement
     from pytest_mlperf.rules.audit import Audit
     from pytest_mlperf.run.child import Finished
     from pytest_mlperf.run.judge import Run
 
+#: By what part the accuracy may differ for a benchmark in no round.
+TOLERANCE = 0.99
 BASELINE_LOG = "mlperf_log_accuracy_baseline.json"
 #: Two runs of a few seconds differ by more than official ones may, for reasons that have nothing to do with the system
 #: (on a busy machine a factor of two was seen in MultiStream). Below this one a short run's difference is a note.
@@ -130,8 +131,8 @@ class _Answers:
     """What TEST01 found about the answers; ``baseline`` is there where some differ."""
 
     counts: AnswerCounts
-    compliance: Score
-    baseline: Score | None
+    compliance: Accuracy
+    baseline: Accuracy | None
     allowed: float
 
     @property
@@ -159,15 +160,14 @@ def _compared_answers(run: Run, accuracy: RunResult) -> _Answers:
     output, whole = Path(run.spec.output), Path(accuracy.output) / ACCURACY_LOG
     counts = compare_answers(whole, output / ACCURACY_LOG)
 
-    def score(log: Path) -> Score:
-        return run.benchmark.score(log, Path(run.spec.dataset), run.scorer)
-
     baseline = None
     if counts.different:
         copy_entries(whole, samples_of(output / ACCURACY_LOG), output / BASELINE_LOG)
-        baseline = score(output / BASELINE_LOG)
-    compliance = score(output / ACCURACY_LOG)
-    return _Answers(counts, compliance, baseline, 1 - run.benchmark.metric(compliance.samples).tolerance)
+        baseline = score(run, output / BASELINE_LOG)
+    compliance = score(run, output / ACCURACY_LOG)
+    return _Answers(
+        counts, compliance, baseline, 1 - (rules.tolerance if (rules := run.case.plan.rules) is not None else TOLERANCE)
+    )
 
 
 def _check_answers(answers: _Answers) -> Iterator[Finding]:
@@ -248,9 +248,7 @@ def _lay_out(run: Run, figures: FigureAgreement, answers: _Answers | None) -> Pa
         texts = {"accuracy.txt": answers.compliance}
         if answers.baseline is not None:
             texts |= {"baseline_accuracy.txt": answers.baseline, "compliance_accuracy.txt": answers.compliance}
-        for name, score in texts.items():
-            metric = run.benchmark.metric(score.samples).name
-            text = accuracy_text(run.benchmark, metric, score.value, score.details)
-            (accuracy / name).write_text(text, "utf-8")
+        for name, scored in texts.items():
+            (accuracy / name).write_text(scored.text, "utf-8")
     beside.rename(place)
     return place

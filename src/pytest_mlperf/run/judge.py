@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.rules.accuracy import Accuracy, check_target
+from pytest_mlperf.metrics.accuracy_log import read_records
+from pytest_mlperf.rules.accuracy import Accuracy, check_limits
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.length import Needed, check_accuracy_length, check_performance_length
@@ -16,11 +17,11 @@ from pytest_mlperf.rules.validity import check_log, check_validity
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.implementations.protocol import RunSpec
+    from pytest_mlperf.metrics.accuracy_log import Record
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished
 
@@ -30,9 +31,7 @@ class Run:
     """What was run, before it has a result."""
 
     case: Case
-    benchmark: Benchmark
     spec: RunSpec
-    scorer: str
     model_sha256: str
     notes: tuple[str, ...]
 
@@ -62,37 +61,57 @@ def failed(run: Run, error: MLPerfError) -> RunResult:
     return _result(run, verdict="failed", findings=(finding,), run_length=run.spec.run_length)
 
 
-def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
-    score = run.benchmark.score(Path(run.spec.output) / ACCURACY_LOG, Path(run.spec.dataset), run.scorer)
-    metric = run.benchmark.metric(score.samples)
-    accuracy = Accuracy(
+def score(run: Run, accuracy_log: Path) -> Accuracy:
+    """Return the metric over an accuracy log, against the case's limits.
+
+    Raises
+    ------
+    AccuracyLogError, DatasetError
+        The log cannot be scored.
+    """
+    plan = run.case.plan
+    metric = plan.benchmark.metric
+    answers = _Counted(read_records(accuracy_log))
+    values = {name: float(value) for name, value in metric.score(answers, Path(run.spec.dataset)).items()}
+    return Accuracy(
         metric=metric.name,
         unit=metric.unit,
-        value=float(score.value),
-        target=metric.target,
-        reference=metric.reference,
-        reference_samples=metric.samples,
-        samples=score.samples,
-        dataset_size=run.benchmark.dataset_size,
-        details=dict(score.details),
+        value=values[metric.name],
+        limits=plan.limits,
+        samples=answers.count,
+        dataset_size=plan.dataset_size,
+        values=values,
+        text=metric.text(values),
     )
-    broken = (*check_log(log), *_check_samples(run, score.samples))
-    missed = tuple(check_target(accuracy))
+
+
+class _Counted:
+    """Counts the records that pass."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self._records = records
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in self._records:
+            self.count += 1
+            yield record
+
+
+def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
+    accuracy = score(run, Path(run.spec.output) / ACCURACY_LOG)
+    broken = (*check_log(log), *_check_samples(run, accuracy.samples))
+    missed = tuple(check_limits(accuracy.values, accuracy.limits))
     lacks = tuple(check_accuracy_length(accuracy))
+    reached = "reached" if accuracy.comparable else "not comparable"
     return _result(
         run,
-        verdict="failed" if broken else "below target" if missed else _reached(accuracy),
+        verdict="failed" if broken else "below target" if missed else reached,
         accuracy=accuracy,
         findings=(*broken, *missed, *lacks),
         run_length="short" if lacks else run.spec.run_length,
         finished=finished,
     )
-
-
-def _reached(accuracy: Accuracy) -> str:
-    """Return the word for a metric above its target; that of a part proves nothing against that of the whole."""
-    compared = accuracy.reference_samples == accuracy.samples or accuracy.samples >= accuracy.dataset_size
-    return "reached" if compared else "not comparable"
 
 
 def _check_samples(run: Run, scored: int) -> Iterator[Finding]:
@@ -139,11 +158,16 @@ def _result(
     accuracy: Accuracy | None = None,
     performance: Performance | None = None,
 ) -> RunResult:
-    case, worker = run.case, finished.result if finished else None
+    case, plan, worker = run.case, run.case.plan, finished.result if finished else None
     return RunResult(
         case=case.in_mode(case.mode).id,
         benchmark=case.benchmark,
-        edition=run.benchmark.edition,
+        edition=plan.benchmark.edition,
+        official_name=plan.benchmark.official_name,
+        precision=case.precision,
+        variant=plan.model.variant,
+        input_types=tuple(dict.fromkeys(t.dtype for graph in plan.model.graphs for t in graph.inputs)),
+        weight_types=worker.weight_types if worker else (),
         implementation=case.implementation,
         backend=case.backend,
         device=worker.device if worker else case.device,

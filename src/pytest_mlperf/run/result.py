@@ -67,6 +67,12 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         ``TEST FAIL``; ``failed``.
     findings
         Errors, which fail the item, and notes: what the run does not show.
+    official_name
+        The benchmark's name in MLPerf's tables; empty for what MLPerf has not.
+    precision, variant
+        Those of the model file.
+    input_types, weight_types
+        The element types of the model's inputs, in numpy's words, and of its weights, in MLPerf's.
     output
         The directory with LoadGen's logs, user.conf, run.json, result.json and worker.log.
     seconds
@@ -91,8 +97,13 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     output: str = ""
+    official_name: str = ""
+    precision: str = "fp32"
+    variant: str = ""
     model: str = ""
     model_sha256: str = ""
+    input_types: tuple[str, ...] = ()
+    weight_types: tuple[str, ...] = ()
     dataset: str = ""
     layout: ExecutionLayout | None = None
     versions: dict[str, str] = {}

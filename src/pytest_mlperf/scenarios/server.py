@@ -7,14 +7,43 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_mlperf.scenarios.base import SUT
+from pytest_mlperf.scenarios.base import SUT, Figure, number
+from pytest_mlperf.scenarios.offline import Offline, OfflineSUT
 from pytest_mlperf.scenarios.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pytest_mlperf.scenarios.base import Answering
-    from pytest_mlperf.worker.guard import Guard
+    from pytest_mlperf.scenarios.base import Answering, Guard, Serving, Tuned
+
+#: The part of the rehearsal's throughput that is offered when the user names no target_qps: Poisson arrivals at full
+#: throughput would queue without end.
+LOAD = 0.5
+
+
+class Server(Offline):
+    """Tuned as Offline is: the streams are tried at full load, and batches grow while they pay."""
+
+    name = "Server"
+    figure = Figure("result_completed_samples_per_sec", "queries/s", 1.0, "completed queries per second")
+    #: As MultiStream's, which leaves room for one query over the bound.
+    fewest_queries = 662
+
+    def sut(self, serving: Serving) -> SUT:
+        """Return what batches the samples that wait."""
+        return ServerSUT(serving.streams, serving.tuned.latency, serving.bound, serving.guard)
+
+    def rehearsal_sut(self, serving: Serving) -> SUT:
+        """Return Offline's."""
+        return OfflineSUT(serving.streams, serving.tuned.layout.batch, serving.guard)
+
+    def suggested(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
+        """Yield the rate to offer."""
+        yield "target_qps", number(tuned.samples_per_second * LOAD)
+
+    def queries_per_second(self, tuned: Tuned) -> float:
+        """Return the rate that is offered."""
+        return tuned.samples_per_second * LOAD
 
 
 class Waiting(NamedTuple):
@@ -25,7 +54,7 @@ class Waiting(NamedTuple):
     arrived: float
 
 
-class Server(SUT):
+class ServerSUT(SUT):
     """Dynamic batching: an idle stream takes what waits, at most as many samples as still meet the bound.
 
     Nothing waits for company: while a stream is idle a batch is what has arrived, and batches grow only
@@ -33,8 +62,8 @@ class Server(SUT):
 
     Parameters
     ----------
-    inferences
-        One a stream.
+    streams
+        One each.
     latency
         Seconds that a batch takes, by batch size, as measured in the warm-up.
     bound
@@ -47,7 +76,7 @@ class Server(SUT):
 
     def __init__(
         self,
-        inferences: Sequence[Answering],
+        streams: Sequence[Answering],
         latency: Mapping[int, float],
         bound: float,
         guard: Guard,
@@ -59,7 +88,7 @@ class Server(SUT):
         self._queue: deque[Waiting] = deque()
         self._arrival = threading.Condition()
         self._closed = False
-        self._streams = Streams(inferences, guard)
+        self._streams = Streams(streams, guard)
         self._streams.start(self._serve)
 
     def issue(self, ids: list[int], indices: list[int]) -> None:
@@ -103,3 +132,6 @@ def batch_size(waiting: int, waited: float, bound: float, latency: Mapping[int, 
     if not in_time:
         return max(sizes, key=lambda size: size / latency[size])
     return next((size for size in in_time if size >= waiting), in_time[-1])
+
+
+SCENARIO = Server()

@@ -8,8 +8,7 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_mlperf.scenarios.base import Answering
-    from pytest_mlperf.worker.guard import Guard
+    from pytest_mlperf.scenarios.base import Answering, Guard
 
 Job = Callable[["Answering"], None]
 

@@ -58,14 +58,14 @@ def _check_name(name: str, option: str) -> None:
 
 
 def _check_result(plan: SubmissionPlan, result: Result) -> None:
-    if result.benchmark.edition == "tiny" and plan.division != "open":
+    if result.performance.edition == "tiny" and plan.division != "open":
         raise SubmissionError(
             f"{result.model} cannot be submitted in {plan.division}",
             expected="the official model on the official data set",
             found="a tiny edition, which is for trying",
             fix="use --division open, or run the official edition",
         )
-    if not result.benchmark.official_name:
+    if not result.performance.official_name:
         raise SubmissionError(
             f"{result.model} cannot be submitted",
             expected="a benchmark that stands for one of MLPerf's",

@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.submission.onnx_weights import weight_dtypes
 from pytest_mlperf.submission.system import UNKNOWN
 
 if TYPE_CHECKING:
-    from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.run.result import RunResult
 
 _MLPERF_WORDS = {"float32": "fp32", "float16": "fp16", "float64": "fp64", "bfloat16": "bf16"}
@@ -44,29 +42,19 @@ class Measurements:
         return json.dumps(vars(self), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def measurements_of(benchmark: Benchmark, result: RunResult) -> Measurements:
+def measurements_of(result: RunResult) -> Measurements:
     """Return what a run's model file says of itself.
 
     This package changes no weights; where a file is quantised, somebody else did it, and how is not stated.
     """
-    model = Path(result.model)
-    inputs = dict.fromkeys(_MLPERF_WORDS.get(tensor.dtype, tensor.dtype) for tensor in benchmark.contract.inputs)
+    inputs = dict.fromkeys(_MLPERF_WORDS.get(dtype, dtype) for dtype in result.input_types)
     measured = Measurements(
-        input_data_types=", ".join(inputs),
+        input_data_types=", ".join(inputs) or UNKNOWN,
         retraining="no",
-        starting_weights_filename=model.name,
-        weight_data_types=", ".join(_weights(model)) or UNKNOWN,
+        starting_weights_filename=Path(result.model).name,
+        weight_data_types=", ".join(result.weight_types) or UNKNOWN,
         weight_transformations="none",
     )
     if not measured.quantised:
         return measured
     return Measurements(**{**vars(measured), "weight_transformations": UNKNOWN})
-
-
-def _weights(model: Path) -> tuple[str, ...]:
-    if model.suffix != ".onnx":
-        return ()
-    try:
-        return weight_dtypes(model)
-    except (OSError, ValueError):
-        return ()

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.submission.system import SystemDescription
@@ -22,15 +21,12 @@ class Result:
 
     Attributes
     ----------
-    benchmark
-        Its description.
     accuracy, performance
         Finished runs, whose files are still where they say.
     compliance
         By test, as in ``TEST01``: a directory in the official form.
     """
 
-    benchmark: Benchmark
     accuracy: RunResult
     performance: RunResult
     compliance: Mapping[str, Path] = field(default_factory=dict)
@@ -38,7 +34,7 @@ class Result:
     @property
     def model(self) -> str:
         """The directory's name: that of the benchmark; a tiny edition has its own."""
-        return self.benchmark.name
+        return self.performance.benchmark
 
     @property
     def scenario(self) -> str:

@@ -89,10 +89,10 @@ def calibration_text(measured: Iterable[Measurements]) -> str:
 def _labels(result: Result) -> list[str]:
     """Return what a reader must know before the figures."""
     labels = []
-    if result.benchmark.edition == "tiny":
+    if result.performance.edition == "tiny":
         labels.append(
             "**A tiny edition**: a small model on a small data set, for trying things out. It stands for "
-            f"{result.benchmark.official_name} in model_mapping.json, and its figures cannot be compared with those "
+            f"{result.performance.official_name} in model_mapping.json, and its figures cannot be compared with those "
             "of the official benchmark."
         )
     lacking = [f"{finding.what} ({finding.expected})" for run in _runs(result) for finding in run.lacks]
@@ -110,12 +110,16 @@ def _facts(plan: SubmissionPlan, result: Result, measurements: Measurements) -> 
         facts.append((performance.words, f"{words} ({result.performance.verdict})"))
     if accuracy is not None:
         value = f"{accuracy.value:.3f} {accuracy.unit} on {accuracy.samples:,} samples"
-        facts.append((accuracy.metric, f"{value} ({result.accuracy.verdict}; target {accuracy.target:.3f})"))
+        target = f"; target {accuracy.target:.3f}" if accuracy.target is not None else ""
+        facts.append((accuracy.metric, f"{value} ({result.accuracy.verdict}{target})"))
     run = result.performance
     facts += [
         ("model", f"{Path(run.model).name}, {measurements.weight_data_types}"),
         ("SHA-256 of the model", run.model_sha256),
-        ("data set", f"{accuracy.samples if accuracy else 0:,} of {result.benchmark.dataset_size:,} samples"),
+        (
+            "data set",
+            f"{accuracy.samples if accuracy else 0:,} of {accuracy.dataset_size if accuracy else 0:,} samples",
+        ),
         ("backend, device", f"{run.backend}, {run.device}"),
         *((f"version of {name}", version) for name, version in sorted(run.versions.items())),
     ]

@@ -25,9 +25,7 @@ from pytest_mlperf.submission.tree import Written, write_submission
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.rules.round import Round
-    from pytest_mlperf.run.case import Registry
     from pytest_mlperf.submission.official_checker import OfficialVerdict
 
 FAILED_SUFFIX = "-failed-checks"
@@ -82,6 +80,16 @@ class Request:
 
     Attributes
     ----------
+    division, submitter, system_type, hw_name, system
+        What is submitted, by whom, of which machine; `system` is a file with fields of its description.
+    submission_dir, clean
+        Where the tree is kept, if that is named, and whether it is begun anew.
+    pack_anyway
+        Whether what failed its checks is packed.
+    run_official_checker
+        Whether the round's official checker runs, too.
+    official_length
+        Whether the session's runs were asked to be of official length.
     results
         Every run's result, as the items' reports carried it.
     command
@@ -98,8 +106,16 @@ class Request:
         Returns a checkout of mlcommons/inference that has a round's official checker.
     """
 
-    settings: Settings
-    registry: Registry
+    division: str
+    submitter: str
+    system_type: str
+    hw_name: str | None
+    system: Path | None
+    submission_dir: Path | None
+    clean: bool
+    pack_anyway: bool
+    run_official_checker: bool
+    official_length: bool
     results: Sequence[Mapping[str, Any]]
     command: Sequence[str]
     code: Sequence[Path]
@@ -127,7 +143,6 @@ def submit(request: Request) -> Submitted:
 
 
 def _submit(request: Request) -> Submitted:
-    settings = request.settings
     pairs = _pairs(request.results)
     if not pairs:
         return Submitted((Outcome("submission", NOTHING),))
@@ -136,10 +151,10 @@ def _submit(request: Request) -> Submitted:
     whole = {case: pair for case, pair in pairs.items() if not _incomplete(pair)}
     if not whole:
         return Submitted((*incomplete, Outcome("submission", NOTHING)))
-    into = settings.submission_dir or request.keep
+    into = request.submission_dir or request.keep
     written = None
     for number, plan in enumerate(_plans(request, whole, round_)):
-        written = write_submission(plan, into, clean=number == 0 and settings.clean)
+        written = write_submission(plan, into, clean=number == 0 and request.clean)
     assert written is not None  # noqa: S101 - there is at least one case
     submission = read_submission(written.directory, round_.layout)
     report, as_official = check(submission, round_, "strict"), check(submission, round_, "official")
@@ -147,9 +162,9 @@ def _submit(request: Request) -> Submitted:
     good = request.healthy and not any(outcome.fault for outcome in outcomes)
     files = write_summary(report, round_, request.directory)
     packed: tuple[Path, ...] = ()
-    if good or settings.pack_anyway:
-        name = f"{settings.division}{'' if good else FAILED_SUFFIX}.tar.gz"
-        packed = (pack(written.directory, request.directory / name, (settings.division,)),)
+    if good or request.pack_anyway:
+        name = f"{request.division}{'' if good else FAILED_SUFFIX}.tar.gz"
+        packed = (pack(written.directory, request.directory / name, (request.division,)),)
     official, differences = _ask_official(request, round_, written.directory, as_official)
     return Submitted(
         outcomes,
@@ -207,24 +222,24 @@ def _round(pairs: Iterable[_Pair]) -> Round:
 
 def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Iterator[SubmissionPlan]:
     """Yield a plan for each system: what another backend or device ran is another system."""
-    settings, machine = request.settings, read_machine()
-    hardware = settings.hw_name or _slug(machine.processor)
+    machine = read_machine()
+    hardware = request.hw_name or _slug(machine.processor)
     by_system: dict[str, list[_Pair]] = {}
     for pair in pairs.values():
         if pair.performance is not None:
             by_system.setdefault(system_directory(hardware, pair.performance), []).append(pair)
     for system, found in by_system.items():
         identity = Identity(
-            division=settings.division,
-            submitter=settings.submitter or "",
-            system_type=settings.system_type,
-            system_name=settings.hw_name or machine.processor or hardware,
+            division=request.division,
+            submitter=request.submitter,
+            system_type=request.system_type,
+            system_name=request.hw_name or machine.processor or hardware,
         )
-        overrides = read_overrides(settings.system, identity) if settings.system else None
-        results = tuple(_result(request.registry, pair) for pair in found)
+        overrides = read_overrides(request.system, identity) if request.system else None
+        results = tuple(_result(pair) for pair in found)
         yield SubmissionPlan(
-            division=settings.division,
-            submitter=settings.submitter or "",
+            division=request.division,
+            submitter=request.submitter,
             system=system,
             round=round_,
             description=describe_system(identity, [each.performance for each in results], overrides, machine),
@@ -234,11 +249,10 @@ def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Itera
         )
 
 
-def _result(registry: Registry, pair: _Pair) -> Result:
+def _result(pair: _Pair) -> Result:
     if pair.accuracy is None or pair.performance is None:
         raise SubmissionError("a case lacks a run", expected="both", found="one", fix="run both modes")
     return Result(
-        benchmark=registry.benchmark(pair.performance.benchmark),
         accuracy=pair.accuracy,
         performance=pair.performance,
         compliance=pair.compliance,
@@ -275,7 +289,7 @@ def _errors(findings: Iterable[Any]) -> str:
 def _ask_official(
     request: Request, round_: Round, tree: Path, ours: Report
 ) -> tuple[OfficialVerdict | None, tuple[str, ...]]:
-    if request.settings.checker != "official":
+    if not request.run_official_checker:
         return None, ()
     from pytest_mlperf.submission.official_checker import differences, run_official_checker
 
@@ -285,13 +299,13 @@ def _ask_official(
 
 
 def _notes(request: Request, report: Report, *, good: bool) -> Iterator[str]:
-    editions = {request.registry.benchmark(str(each["benchmark"])).edition for each in request.results}
+    editions = {each["edition"] for each in request.results}
     if "tiny" in editions:
-        yield "a tiny edition is for trying: this submission is not one to send"
-    if report.verdict == "short" and request.settings.run_length != "official":
+        yield "a tiny edition: this submission is for testing only; do not submit"
+    if report.verdict == "short" and not request.official_length:
         yield f"the official length: {shlex.join(official_command(request.command))}"
-    if not good and not request.settings.pack_anyway:
-        yield "nothing was packed: mend what failed, or add --mlperf-pack-anyway"
+    if not good and not request.pack_anyway:
+        yield "nothing was packed: fix what failed, or add --mlperf-pack-anyway"
 
 
 def official_command(command: Sequence[str]) -> list[str]:

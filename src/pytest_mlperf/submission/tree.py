@@ -16,7 +16,6 @@ from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 from pytest_mlperf.run.directories import unwritable
 from pytest_mlperf.submission import names
-from pytest_mlperf.submission.accuracy_text import accuracy_text
 from pytest_mlperf.submission.admission import check_plan
 from pytest_mlperf.submission.measurements import measurements_of
 from pytest_mlperf.submission.readme import calibration_text, code_readme, requirements, result_readme
@@ -166,8 +165,7 @@ def _write_result(plan: SubmissionPlan, result: Result, root: Path, logs: Path) 
     _copy_logs(result.performance, directory / names.PERFORMANCE, names.PERFORMANCE_LOGS)
     accuracy = result.accuracy.accuracy
     if accuracy is not None:
-        text = accuracy_text(result.benchmark, accuracy.metric, accuracy.value, accuracy.details)
-        _put(directory / names.ACCURACY / names.ACCURACY_TXT, text.encode())
+        _put(directory / names.ACCURACY / names.ACCURACY_TXT, accuracy.text.encode())
     truncate(
         directory / names.ACCURACY,
         logs / plan.base / names.RESULTS / place / names.ACCURACY / ACCURACY_LOG,
@@ -177,7 +175,7 @@ def _write_result(plan: SubmissionPlan, result: Result, root: Path, logs: Path) 
         _copy_tree(source, base / target)
         if (base / target / names.ACCURACY / ACCURACY_LOG).exists():  # TEST01 logs answers
             truncate(base / target / names.ACCURACY, logs / plan.base / target / names.ACCURACY / ACCURACY_LOG)
-    measurements = measurements_of(result.benchmark, result.performance)
+    measurements = measurements_of(result.performance)
     beside = base / names.measurements_directory(layout, place)
     name = names.measurements_file(layout, place, result.performance.implementation)
     _put(beside / name, measurements.to_json())
@@ -240,7 +238,7 @@ def _write_mapping(plan: SubmissionPlan, file: Path) -> None:
     with suppress(OSError, ValueError, TypeError):
         mapping = dict(json.loads(file.read_text("utf-8")))
     aliases = plan.round.aliases
-    official = {result.model: result.benchmark.official_name for result in plan.results}
+    official = {result.model: result.performance.official_name for result in plan.results}
     mapping |= {model: name for model, name in official.items() if aliases.get(model, model) != name}
     if mapping:
         _put(file, json.dumps(mapping, indent=2, sort_keys=True).encode() + b"\n")

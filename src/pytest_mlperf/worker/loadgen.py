@@ -17,11 +17,11 @@ from pytest_mlperf.worker.user_conf import Entry, UserConf, read_user_conf, rend
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_mlperf.benchmarks.base import Short
     from pytest_mlperf.implementations.protocol import RoundSettings, RunSpec
-    from pytest_mlperf.scenarios.base import SUT
+    from pytest_mlperf.scenarios.base import SUT, Tuned
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.library import SampleLibrary
-    from pytest_mlperf.worker.tuning import Tuned
 
 BUILT_IN_CONF = 0
 USER_CONF = 2
@@ -94,14 +94,14 @@ def given_user_conf(spec: RunSpec) -> UserConf:
     return read_user_conf(Path(spec.user_conf)) if spec.user_conf else UserConf()
 
 
-def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, tuned: Tuned) -> Path:
+def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, short: Short, tuned: Tuned) -> Path:
     """Write the run's user.conf and let LoadGen read it over the built-in settings.
 
     Attributes are set only for what a user.conf cannot say: LoadGen reads latencies there as whole
     milliseconds.
     """
     given = given_user_conf(spec)
-    mine = conf_entries(spec, model, tuned, given.settings(model, spec.scenario))
+    mine = conf_entries(spec, model, short, tuned, given.settings(model, spec.scenario))
     path = Path(spec.output) / USER_CONF_FILE
     path.write_text(_conf_text(spec, given.entries, mine), "utf-8")
     _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))

@@ -1,0 +1,119 @@
+"""What the options select: a value of each dimension of the matrix, checked against what there is."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.benchmarks.base import SCENARIOS
+from pytest_mlperf.errors import EntryPointError, OptionError
+from pytest_mlperf.run.case import MODES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_mlperf.registry import Registry
+    from pytest_mlperf.run.case import Case
+
+DEVICE_ALIASES = {"gpu": "cuda"}
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The values that the options keep, by dimension; an empty tuple keeps all."""
+
+    model: tuple[str, ...] = ()
+    implementation: tuple[str, ...] = ()
+    backend: tuple[str, ...] = ()
+    device: tuple[str, ...] = ()
+    scenario: tuple[str, ...] = ()
+    mode: tuple[str, ...] = ()
+
+    def of_any_mode(self) -> Selection:
+        """Return the selection without its modes."""
+        return replace(self, mode=())
+
+    def __str__(self) -> str:
+        """The selection in words."""
+        return ", ".join(f"{name} {'/'.join(values)}" for name, values in vars(self).items() if values)
+
+    def keeps(self, case: Case) -> bool:
+        """Say whether a case is selected; what a case that cannot be loaded does not say is not held against it."""
+        chosen = (
+            (self.model, case.benchmark),
+            (self.implementation, case.implementation),
+            (self.backend, case.backend),
+            (self.device, case.device),
+            (self.scenario, case.scenario),
+            (self.mode, case.mode),
+        )
+        return all(not values or not value or value in values for values, value in chosen)
+
+    def names(self, case: Case) -> bool:
+        """Say whether an option names the case's benchmark or backend."""
+        return case.benchmark in self.model or case.backend in self.backend
+
+
+def select(
+    registry: Registry,
+    *,
+    model: Iterable[str] = (),
+    implementation: Iterable[str] = (),
+    backend: Iterable[str] = (),
+    device: Iterable[str] = (),
+    scenario: Iterable[str] = (),
+    mode: Iterable[str] = (),
+) -> Selection:
+    """Check the values of the options against what exists.
+
+    Raises
+    ------
+    OptionError
+        A value that does not exist; it names the nearest and all valid ones.
+    """
+    return Selection(
+        model=_valid("--model", model, list(registry.benchmarks)),
+        implementation=_valid("--implementation", implementation, list(registry.implementations)),
+        backend=_valid("--backend", backend, list(registry.backends)),
+        device=_valid("--device", (DEVICE_ALIASES.get(d.lower(), d) for d in device), _devices(registry)),
+        scenario=_valid("--scenario", scenario, SCENARIOS),
+        mode=_valid("--mode", mode, MODES),
+    )
+
+
+def check_name(option: str, value: str, valid: Sequence[str]) -> str:
+    """Return a value in the spelling in which it exists.
+
+    Raises
+    ------
+    OptionError
+        It does not exist.
+    """
+    by_lower = {name.lower(): name for name in valid}
+    return by_lower.get(value.lower()) or _unknown(option, value, by_lower)
+
+
+def _devices(registry: Registry) -> tuple[str, ...]:
+    """Return every device that some backend knows."""
+    found: dict[str, None] = {}
+    for name in registry.backends:
+        try:
+            found.update(dict.fromkeys(registry.backend(name).devices))
+        except EntryPointError:  # noqa: PERF203 - it costs its own cases, which say so
+            continue
+    return tuple(found)
+
+
+def _valid(option: str, values: Iterable[str], valid: Sequence[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(check_name(option, value, valid) for value in values))
+
+
+def _unknown(option: str, value: str, by_lower: dict[str, str]) -> str:
+    close = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.4)
+    raise OptionError(
+        f"{option}: there is no {value!r}",
+        expected=f"one of {', '.join(by_lower.values())}",
+        found=value,
+        fix=f"did you mean {by_lower[close[0]]!r}?" if close else "choose one of them",
+    )

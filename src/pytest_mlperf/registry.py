@@ -1,0 +1,136 @@
+"""The benchmarks, backends and implementations that are installed, this package's own among them, by entry point."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, cast
+
+from pytest_mlperf.benchmarks.base import Benchmark
+from pytest_mlperf.errors import EntryPointError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_mlperf.backends.base import Backend
+    from pytest_mlperf.implementations.base import Implementation
+
+BENCHMARKS = "pytest_mlperf.benchmarks"
+BACKENDS = "pytest_mlperf.backends"
+IMPLEMENTATIONS = "pytest_mlperf.implementations"
+
+
+class Registry:
+    """Loads what the entry points name; what cannot be loaded raises for itself and for nothing else."""
+
+    def __init__(self) -> None:
+        self._loaded: dict[tuple[str, str], Any] = {}
+
+    @cached_property
+    def benchmarks(self) -> dict[str, EntryPoint]:
+        """The entry points of the benchmarks, by name."""
+        return _named(BENCHMARKS)
+
+    @cached_property
+    def backends(self) -> dict[str, EntryPoint]:
+        """The entry points of the backends, by name."""
+        return _named(BACKENDS)
+
+    @cached_property
+    def implementations(self) -> dict[str, EntryPoint]:
+        """The entry points of the implementations, by name."""
+        return _named(IMPLEMENTATIONS)
+
+    def benchmark(self, name: str) -> Benchmark:
+        """Load a benchmark's description.
+
+        Raises
+        ------
+        EntryPointError
+            It cannot be imported, or is no `Benchmark`.
+        """
+        expected = "an instance of pytest_mlperf.benchmarks.base.Benchmark"
+        return cast("Benchmark", self._load(self.benchmarks[name], _is_benchmark, expected))
+
+    def backend(self, name: str) -> type[Backend]:
+        """Load a backend's class; the runtime itself is not imported.
+
+        Raises
+        ------
+        EntryPointError
+            It cannot be imported, or lacks what `pytest_mlperf.backends.base.Backend` has.
+        """
+        expected = "a class with devices, formats, requirements, load() and versions()"
+        has = _has("devices", "formats", "requirements", "load", "versions")
+        return cast("type[Backend]", self._load(self.backends[name], has, expected))
+
+    def implementation(self, name: str) -> Implementation:
+        """Load an implementation.
+
+        Raises
+        ------
+        EntryPointError
+            It cannot be imported, or lacks what `pytest_mlperf.implementations.base.Implementation` has.
+        """
+        expected = "an object with supports(), provide() and command()"
+        has = _has("supports", "provide", "command")
+        return cast("Implementation", self._load(self.implementations[name], has, expected))
+
+    def broken(self) -> dict[str, EntryPointError]:
+        """Return what cannot be loaded, by name, and why."""
+        found: dict[str, EntryPointError] = {}
+        for points, load in (
+            (self.benchmarks, self.benchmark),
+            (self.backends, self.backend),
+            (self.implementations, self.implementation),
+        ):
+            for name in points:
+                with suppress(EntryPointError):
+                    load(name)
+                error = self._loaded[points[name].group, name]
+                if isinstance(error, EntryPointError):
+                    found[name] = error
+        return found
+
+    def _load(self, point: EntryPoint, is_right: Callable[[Any], bool], expected: str) -> Any:
+        key = point.group, point.name
+        if key not in self._loaded:
+            self._loaded[key] = _load(point, is_right, expected)
+        found = self._loaded[key]
+        if isinstance(found, EntryPointError):
+            raise found
+        return found
+
+
+def _load(point: EntryPoint, is_right: Callable[[Any], bool], expected: str) -> Any:
+    kind = point.group.rpartition(".")[2].removesuffix("s")
+    package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
+    fix = "update or uninstall the package that has it, or report it to its authors"
+    try:
+        found = point.load()
+    except Exception as error:  # somebody else's module: whatever it raises costs its own cases only
+        said = f"{type(error).__name__}: {error}"[:300]
+        return EntryPointError(
+            f"the {kind} {point.name}{package} cannot be imported",
+            expected=f"{point.value} to be there",
+            found=said,
+            fix=fix,
+        )
+    if not is_right(found):
+        return EntryPointError(
+            f"the {kind} {point.name}{package} is not one", expected=expected, found=repr(found)[:100], fix=fix
+        )
+    return found
+
+
+def _is_benchmark(found: Any) -> bool:
+    return isinstance(found, Benchmark)
+
+
+def _has(*names: str) -> Callable[[Any], bool]:
+    return lambda found: all(hasattr(found, name) for name in names)
+
+
+def _named(group: str) -> dict[str, EntryPoint]:
+    return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}

@@ -1,0 +1,90 @@
+"""run.json: what a child process is asked for, of a case and the options in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.implementations.protocol import RoundSettings, RunSpec
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.run.case import Case, Plan
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the user's options ask of every run; see `RunSpec` for each."""
+
+    run_length: str
+    user_conf: Path | None = None
+    test_query_count: int | None = None
+    min_duration: float | None = None
+    target_qps: float | None = None
+    target_latency: float | None = None
+    num_threads: int | None = None
+    max_batchsize: int | None = None
+    timeout: float | None = None
+    backend_options: Mapping[str, str] | None = None
+
+
+def spec_of(case: Case, asked: Asked, model: str, dataset: Path, output: Path, loadgen_built: str) -> RunSpec:
+    """Return the run.json of a case.
+
+    Parameters
+    ----------
+    case, asked
+        What is run, and what the options say.
+    model
+        The model's path or address.
+    dataset, output
+        The directories of the data set and of the run.
+    loadgen_built
+        Of what and by which compiler LoadGen was built here; empty for a released wheel.
+    """
+    plan = case.plan
+    return RunSpec(
+        benchmark=plan.benchmark_reference,
+        backend=plan.backend_reference,
+        device=case.device,
+        scenario=case.scenario,
+        mode=case.mode,
+        run_length=asked.run_length,
+        model=model,
+        model_format=plan.model.format,
+        precision=plan.model.precision,
+        variant=plan.model.variant,
+        dataset=str(dataset.absolute()),
+        output=str(output.absolute()),
+        sample_count=plan.sample_count,
+        backend_options=dict(asked.backend_options or {}),
+        round=_round_settings(plan),
+        user_conf=str(asked.user_conf) if asked.user_conf else None,
+        test_query_count=asked.test_query_count,
+        min_duration=asked.min_duration,
+        target_qps=asked.target_qps,
+        target_latency=asked.target_latency,
+        num_threads=asked.num_threads,
+        max_batchsize=asked.max_batchsize,
+        timeout=asked.timeout,
+        loadgen_built=loadgen_built,
+    )
+
+
+def _round_settings(plan: Plan) -> RoundSettings | None:
+    """Return what the case's round asks of LoadGen."""
+    found, rules = plan.round, plan.rules
+    if found is None or rules is None:
+        return None
+    return RoundSettings(
+        name=found.name,
+        qsl_rng_seed=found.seeds.qsl_rng_seed,
+        sample_index_rng_seed=found.seeds.sample_index_rng_seed,
+        schedule_rng_seed=found.seeds.schedule_rng_seed,
+        min_duration_ms=found.min_duration_ms,
+        performance_sample_count=rules.performance_sample_count,
+        offline_samples_per_query=rules.offline_samples_per_query,
+        server_target_latency_ns=rules.server_latency_ns,
+    )
