@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 #: The part of the rehearsal's throughput that is offered when the user names no target_qps: Poisson arrivals at full
 #: throughput would queue without end.
 LOAD = 0.5
+#: Queries a second beyond which LoadGen's and Python's own work for each query would be what is measured.
+MOST_RATE = 10_000.0
 
 
 class Server(Offline):
@@ -39,11 +41,11 @@ class Server(Offline):
 
     def suggested(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
         """Yield the rate to offer."""
-        yield "target_qps", number(tuned.samples_per_second * LOAD)
+        yield "target_qps", number(self.queries_per_second(tuned))
 
     def queries_per_second(self, tuned: Tuned) -> float:
         """Return the rate that is offered."""
-        return tuned.samples_per_second * LOAD
+        return min(tuned.samples_per_second * LOAD, MOST_RATE)
 
 
 class Waiting(NamedTuple):
