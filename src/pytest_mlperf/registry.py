@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from pytest_mlperf.benchmarks.base import Benchmark
 from pytest_mlperf.errors import EntryPointError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from pytest_mlperf.backends.base import Backend
     from pytest_mlperf.implementations.base import Implementation
 
+T = TypeVar("T")
 BENCHMARKS = "pytest_mlperf.benchmarks"
 BACKENDS = "pytest_mlperf.backends"
 IMPLEMENTATIONS = "pytest_mlperf.implementations"
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is installed, by name; what cannot be loaded stands as its error."""
+
+    benchmarks: Mapping[str, Benchmark | EntryPointError]
+    backends: Mapping[str, type[Backend] | EntryPointError]
+    implementations: Mapping[str, Implementation | EntryPointError]
 
 
 class Registry:
@@ -77,21 +87,20 @@ class Registry:
         has = _has("supports", "provide", "command")
         return cast("Implementation", self._load(self.implementations[name], has, expected))
 
-    def broken(self) -> dict[str, EntryPointError]:
-        """Return what cannot be loaded, by name, and why."""
-        found: dict[str, EntryPointError] = {}
-        for points, load in (
-            (self.benchmarks, self.benchmark),
-            (self.backends, self.backend),
-            (self.implementations, self.implementation),
-        ):
-            for name in points:
-                with suppress(EntryPointError):
-                    load(name)
-                error = self._loaded[points[name].group, name]
-                if isinstance(error, EntryPointError):
-                    found[name] = error
-        return found
+    @cached_property
+    def installed(self) -> Installed:
+        """Everything, loaded; what cannot be loaded stands as its error."""
+        return Installed(
+            {name: self._try(self.benchmark, name) for name in self.benchmarks},
+            {name: self._try(self.backend, name) for name in self.backends},
+            {name: self._try(self.implementation, name) for name in self.implementations},
+        )
+
+    def _try(self, load: Callable[[str], T], name: str) -> T | EntryPointError:
+        try:
+            return load(name)
+        except EntryPointError as error:
+            return error
 
     def _load(self, point: EntryPoint, is_right: Callable[[Any], bool], expected: str) -> Any:
         key = point.group, point.name

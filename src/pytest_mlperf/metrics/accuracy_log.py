@@ -52,6 +52,19 @@ class Float32Records:
     values: NDArray[np.float32]
 
 
+class Answers:
+    """The answers of a log, as `read_records` reads them, counted: ``count`` is right when the last was taken."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in read_records(self._path):
+            self.count += 1
+            yield record
+
+
 def read_records(path: Path) -> Iterator[Record]:
     """Read a log as a stream, in its order; of several records for one sample the first counts.
 

@@ -142,7 +142,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     cases = {item: case for item in items if (case := _case(item))}
     if not cases:
         return
-    unwanted = [item for item, case in cases.items() if not session.settings.selection.keeps(case)]
+    modes = session.settings.selection.mode
+    unwanted = [item for item, case in cases.items() if modes and case.mode not in modes]
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]

@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
+from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_mlperf.benchmarks.base import Url
 from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
 from pytest_mlperf.run.case import COMPLIANCE, Case, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_mlperf.backends.base import Backend
     from pytest_mlperf.benchmarks.base import Benchmark, ModelFile
+    from pytest_mlperf.implementations.base import Implementation
+    from pytest_mlperf.plugin.option_values import BenchmarkPath
     from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.registry import Registry
     from pytest_mlperf.rules.round import Round
 
+T = TypeVar("T")
 #: The value of --mlperf-variant for a model file without one.
 WHOLE = "whole"
 
@@ -44,43 +49,44 @@ class Matrix:
         In compliance mode there is one for each test that the round asks, if they are wanted. What cannot be loaded is
         one case that says why.
         """
-        if mode == COMPLIANCE and not self._settings.compliance_wanted:
+        if mode != COMPLIANCE:
+            return [replace(case, mode=mode) for case in self._selected]
+        if not self._settings.compliance_wanted:
             return []
-        found = [case for each in self._all(mode) for case in (_tests(each) if mode == COMPLIANCE else [each])]
-        kept = self._settings.selection.of_any_mode()
-        return [case for case in found if kept.keeps(case)]
+        return [test for case in self._selected for test in _tests(case)]
 
-    def _all(self, mode: str) -> Iterator[Case]:
-        registry = self._registry
-        broken = registry.broken()
-        for name in registry.benchmarks:
-            if name in broken:
-                yield Case(name, "", "", "", "", mode, decided=broken[name])
+    @cached_property
+    def _selected(self) -> tuple[Case, ...]:
+        """The cases of any mode that the options select."""
+        installed, selection = self._registry.installed, self._settings.selection
+        benchmarks = _chosen(selection.model, installed.benchmarks)
+        implementations = _chosen(selection.implementation, installed.implementations)
+        backends = _chosen(selection.backend, installed.backends)
+        cases = [Case(name, "", "", "", "", "", decided=each) for name, each in _broken(benchmarks)]
+        cases += [Case("", name, "", "", "", "", decided=each) for name, each in _broken(implementations)]
+        cases += [Case("", "", name, "", "", "", decided=each) for name, each in _broken(backends)]
+        for names in product(benchmarks, implementations, backends):
+            benchmark, implementation, backend = (benchmarks[names[0]], implementations[names[1]], backends[names[2]])
+            if isinstance(benchmark, EntryPointError) or isinstance(backend, EntryPointError):
                 continue
-            for implementation in registry.implementations:
-                for backend in registry.backends:
-                    if implementation not in broken and backend not in broken:
-                        yield from self._of_runtime(name, implementation, backend, mode)
-        for name in registry.backends:
-            if name in broken:
-                yield Case("", "", name, "", "", mode, decided=broken[name])
-        for name in registry.implementations:
-            if name in broken:
-                yield Case("", name, "", "", "", mode, decided=broken[name])
+            if not isinstance(implementation, EntryPointError):
+                cases += self._of_runtime(names, benchmark, implementation, backend)
+        return tuple(cases)
 
-    def _of_runtime(self, name: str, implementation: str, backend: str, mode: str) -> Iterator[Case]:
-        """Yield the cases of a benchmark on a backend: none where it loads no file that the benchmark has."""
-        benchmark, runtime = self._registry.benchmark(name), self._registry.backend(backend)
-        file = self._model_file(benchmark, runtime)
+    def _of_runtime(
+        self, names: tuple[str, str, str], benchmark: Benchmark, implementation: Implementation, backend: type[Backend]
+    ) -> list[Case]:
+        """Return the cases of a benchmark on a backend: none where it loads no file that the benchmark has."""
+        file = self._model_file(benchmark, backend)
         if file is None:
-            return
-        supports = self._registry.implementation(implementation).supports
-        decided = self._decide(name, implementation, backend, file)
-        for device in runtime.devices:
-            for scenario in benchmark.scenarios:
-                if supports(benchmark, backend, device, scenario):
-                    names = (name, implementation, backend, device, scenario, mode)
-                    yield Case(*names, precision=file.precision, decided=decided)
+            return []
+        decided = self._decide(names, benchmark, implementation, backend, file)
+        return [
+            Case(*names, device, scenario, "", precision=file.precision, decided=decided)
+            for device in _among(self._settings.selection.device, backend.devices)
+            for scenario in _among(self._settings.selection.scenario, benchmark.scenarios)
+            if implementation.supports(benchmark, names[2], device, scenario)
+        ]
 
     def _model_file(self, benchmark: Benchmark, backend: type[Backend]) -> ModelFile | None:
         """Return the first row that the backend loads and the options ask for, in the backend's order of formats."""
@@ -91,10 +97,17 @@ class Matrix:
             rows = [row for row in rows if (row.variant or WHOLE) == variant]
         return rows[0] if rows else None
 
-    def _decide(self, name: str, implementation: str, backend: str, file: ModelFile) -> Plan | MLPerfError:
+    def _decide(
+        self,
+        names: tuple[str, str, str],
+        benchmark: Benchmark,
+        implementation: Implementation,
+        backend: type[Backend],
+        file: ModelFile,
+    ) -> Plan | MLPerfError:
         """Return what the cases of these names mean; an error is the item's, who shows it."""
-        registry, settings = self._registry, self._settings
-        benchmark = replace(registry.benchmark(name), variant=file.variant)
+        settings, name = self._settings, names[0]
+        benchmark = replace(benchmark, variant=file.variant)
         try:
             round_ = self._round(benchmark.official_name)
         except OptionError as error:
@@ -102,19 +115,20 @@ class Matrix:
         rules = round_.benchmarks[benchmark.official_name] if round_ is not None else None
         size = benchmark.dataset.size or (rules.dataset_size if rules is not None else 0)
         count = settings.sample_count(size, benchmark.short.samples)
-        named = settings.named_model(name)
+        named = _named(settings.model_path, name)
+        directory = _named(settings.dataset_path, name)
         if named is not None:
             file = replace(file, source=named if isinstance(named, Path) else Url(named))
         if settings.scorer is not None and hasattr(benchmark.metric, "with_scorer"):
             benchmark = replace(benchmark, metric=benchmark.metric.with_scorer(settings.scorer))
         return Plan(
             benchmark=benchmark,
-            backend=registry.backend(backend),
-            implementation=registry.implementation(implementation),
-            benchmark_reference=registry.benchmarks[name].value,
-            backend_reference=registry.backends[backend].value,
+            backend=backend,
+            implementation=implementation,
+            benchmark_reference=self._registry.benchmarks[name].value,
+            backend_reference=self._registry.backends[names[2]].value,
             model=file,
-            dataset=settings.named_dataset(name) or benchmark.dataset.source(count),
+            dataset=Path(directory) if directory is not None else benchmark.dataset.source(count),
             dataset_size=size,
             sample_count=count,
             round=round_,
@@ -135,8 +149,9 @@ class Matrix:
         if not official_name:
             return None
         if self._settings.round is None:
-            selected = {official_name, *self._selected_names()}
-            return newest_round(selected) or newest_round((official_name,))
+            named = (self._registry.installed.benchmarks[name] for name in self._settings.selection.model)
+            selected = {each.official_name for each in named if not isinstance(each, EntryPointError)} - {""}
+            return newest_round({official_name, *selected}) or newest_round((official_name,))
         found = find_round(self._settings.round)
         if official_name not in found.benchmarks:
             having = [each.name for each in rounds().values() if official_name in each.benchmarks]
@@ -148,18 +163,32 @@ class Matrix:
             )
         return found
 
-    def _selected_names(self) -> Iterator[str]:
-        for name in self._settings.selection.model:
-            try:
-                official = self._registry.benchmark(name).official_name
-            except EntryPointError:  # it has a case of its own that says so
-                continue
-            if official:
-                yield official
+
+def _among(values: Sequence[str], there: Iterable[str]) -> list[str]:
+    """Return what there is of some values; all of it where none are given."""
+    return [name for name in there if not values or name in values]
+
+
+def _chosen(values: Sequence[str], there: Mapping[str, T]) -> dict[str, T]:
+    """Return what there is under some names; all of it where none are given."""
+    return {name: there[name] for name in _among(values, there)}
+
+
+def _broken(found: Mapping[str, object]) -> list[tuple[str, EntryPointError]]:
+    """Return what could not be loaded."""
+    return [(name, each) for name, each in found.items() if isinstance(each, EntryPointError)]
+
+
+def _named(given: Sequence[BenchmarkPath], benchmark: str) -> Path | str | None:
+    """Return the path for a benchmark: the last that names it, else the last that names none."""
+    named = [each.place for each in given if each.benchmark == benchmark]
+    general = [each.place for each in given if not each.benchmark]
+    return (general + named)[-1] if general or named else None
 
 
 def _tests(case: Case) -> Sequence[Case]:
     """Return a case for each compliance test that its round asks; one that was not decided stays one."""
+    case = replace(case, mode=COMPLIANCE)
     if not isinstance(case.decided, Plan):
         return [case]
     rules = case.decided.rules

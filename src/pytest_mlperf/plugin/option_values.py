@@ -7,11 +7,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 #: Above it threads only wait for each other: a runtime's spinning threads then take minutes to start.
 MOST_THREADS_A_CORE = 16
@@ -83,13 +79,6 @@ def benchmark_path(text: str) -> BenchmarkPath:
     if not place:
         raise ValueError("a path, or a benchmark's name, = and a path")
     return BenchmarkPath(name if named else "", place if "://" in place else Path(place))
-
-
-def path_for(benchmark: str, given: Sequence[BenchmarkPath]) -> Path | str | None:
-    """Return the path for a benchmark: the last that names it, else the last that names none."""
-    named = [each.place for each in given if each.benchmark == benchmark]
-    general = [each.place for each in given if not each.benchmark]
-    return (general + named)[-1] if general or named else None
 
 
 def name_and_value(text: str) -> tuple[str, str]:

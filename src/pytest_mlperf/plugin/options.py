@@ -15,7 +15,6 @@ from pytest_mlperf.plugin.option_values import (
     file_name,
     mirror,
     name_and_value,
-    path_for,
     positive,
     positive_number,
     precision,
@@ -314,15 +313,6 @@ class Settings:
             timeout=self.timeout,
             backend_options=dict(self.backend_option),
         )
-
-    def named_model(self, benchmark: str) -> Path | str | None:
-        """Return the model that the user named for a benchmark: a path, or an address."""
-        return path_for(benchmark, self.model_path)
-
-    def named_dataset(self, benchmark: str) -> Path | None:
-        """Return the directory of the data set that the user named for a benchmark."""
-        found = path_for(benchmark, self.dataset_path)
-        return Path(found) if found is not None else None
 
 
 def add_options(parser: pytest.Parser) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.benchmarks.base import SCENARIOS
@@ -30,25 +30,9 @@ class Selection:
     scenario: tuple[str, ...] = ()
     mode: tuple[str, ...] = ()
 
-    def of_any_mode(self) -> Selection:
-        """Return the selection without its modes."""
-        return replace(self, mode=())
-
     def __str__(self) -> str:
         """The selection in words."""
         return ", ".join(f"{name} {'/'.join(values)}" for name, values in vars(self).items() if values)
-
-    def keeps(self, case: Case) -> bool:
-        """Say whether a case is selected; what a case that cannot be loaded does not say is not held against it."""
-        chosen = (
-            (self.model, case.benchmark),
-            (self.implementation, case.implementation),
-            (self.backend, case.backend),
-            (self.device, case.device),
-            (self.scenario, case.scenario),
-            (self.mode, case.mode),
-        )
-        return all(not values or not value or value in values for values, value in chosen)
 
     def names(self, case: Case) -> bool:
         """Say whether an option names the case's benchmark or backend."""
@@ -72,11 +56,14 @@ def select(
     OptionError
         A value that does not exist; it names the nearest and all valid ones.
     """
+    installed = registry.installed
+    known = [backend for backend in installed.backends.values() if not isinstance(backend, EntryPointError)]
+    devices = list(dict.fromkeys(device for backend in known for device in backend.devices))
     return Selection(
-        model=_valid("--model", model, list(registry.benchmarks)),
-        implementation=_valid("--implementation", implementation, list(registry.implementations)),
-        backend=_valid("--backend", backend, list(registry.backends)),
-        device=_valid("--device", (DEVICE_ALIASES.get(d.lower(), d) for d in device), _devices(registry)),
+        model=_valid("--model", model, list(installed.benchmarks)),
+        implementation=_valid("--implementation", implementation, list(installed.implementations)),
+        backend=_valid("--backend", backend, list(installed.backends)),
+        device=_valid("--device", (DEVICE_ALIASES.get(d.lower(), d) for d in device), devices),
         scenario=_valid("--scenario", scenario, SCENARIOS),
         mode=_valid("--mode", mode, MODES),
     )
@@ -92,17 +79,6 @@ def check_name(option: str, value: str, valid: Sequence[str]) -> str:
     """
     by_lower = {name.lower(): name for name in valid}
     return by_lower.get(value.lower()) or _unknown(option, value, by_lower)
-
-
-def _devices(registry: Registry) -> tuple[str, ...]:
-    """Return every device that some backend knows."""
-    found: dict[str, None] = {}
-    for name in registry.backends:
-        try:
-            found.update(dict.fromkeys(registry.backend(name).devices))
-        except EntryPointError:  # noqa: PERF203 - it costs its own cases, which say so
-            continue
-    return tuple(found)
 
 
 def _valid(option: str, values: Iterable[str], valid: Sequence[str]) -> tuple[str, ...]:

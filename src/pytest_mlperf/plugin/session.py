@@ -119,7 +119,7 @@ class MLPerfSession:
             No case has all the values.
         """
         selection = self.settings.selection
-        if not any(selection.keeps(case) for mode in MODES for case in self.matrix.cases(mode)):
+        if not any(self.matrix.cases(mode) for mode in selection.mode or MODES):
             raise OptionError(
                 "the options select no case",
                 expected="a benchmark, backend, device, scenario and precision that go together",

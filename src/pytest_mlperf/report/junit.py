@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.result import RunResult
 
 
-def properties(result: RunResult) -> Iterator[tuple[str, object]]:
-    """Yield name and value of everything that a CI system may want to follow."""
+def properties(result: RunResult) -> list[tuple[str, object]]:
+    """Return name and value of everything that a CI system may want to follow."""
+    return list(_properties(result))
+
+
+def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
     yield "mlperf.case", result.case
     yield "mlperf.mode", result.mode
     yield "mlperf.edition", result.edition

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class Case:
     precision: str = FP32
     decided: Plan | MLPerfError | None = field(default=None, compare=False, repr=False)
 
-    @property
+    @cached_property
     def plan(self) -> Plan:
         """What was decided.
 
@@ -53,7 +54,7 @@ class Case:
             raise self.decided
         return self.decided
 
-    @property
+    @cached_property
     def id(self) -> str:
         """What stands between the brackets of the node id; what is usual is left out: python, fp32."""
         parts = (

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.metrics.accuracy_log import read_records
+from pytest_mlperf.metrics.accuracy_log import Answers
 from pytest_mlperf.rules.accuracy import Accuracy, check_limits
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.rules.finding import Finding
@@ -17,11 +17,10 @@ from pytest_mlperf.rules.validity import check_log, check_validity
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.implementations.protocol import RunSpec
-    from pytest_mlperf.metrics.accuracy_log import Record
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished
 
@@ -71,7 +70,7 @@ def score(run: Run, accuracy_log: Path) -> Accuracy:
     """
     plan = run.case.plan
     metric = plan.benchmark.metric
-    answers = _Counted(read_records(accuracy_log))
+    answers = Answers(accuracy_log)
     values = {name: float(value) for name, value in metric.score(answers, Path(run.spec.dataset)).items()}
     return Accuracy(
         metric=metric.name,
@@ -83,19 +82,6 @@ def score(run: Run, accuracy_log: Path) -> Accuracy:
         values=values,
         text=metric.text(values),
     )
-
-
-class _Counted:
-    """Counts the records that pass."""
-
-    def __init__(self, records: Iterable[Record]) -> None:
-        self._records = records
-        self.count = 0
-
-    def __iter__(self) -> Iterator[Record]:
-        for record in self._records:
-            self.count += 1
-            yield record
 
 
 def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
