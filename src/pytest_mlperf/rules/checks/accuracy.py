@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.rules.accuracy import check_limits
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from pytest_mlperf.rules.accuracy import Limit
     from pytest_mlperf.rules.checks.case import ResultCase
     from pytest_mlperf.rules.reading.accuracy_text import Stated
 
@@ -54,32 +56,26 @@ def accuracy_text(case: ResultCase) -> Iterator[Finding]:
 
 
 def accuracy_metric(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when accuracy.txt does not state the benchmark's metric."""
+    """Yield a finding for each of the benchmark's metrics that accuracy.txt does not state."""
     text = case.result.accuracy_text
-    if case.rules is not None and text.fault is None and not _numbers(stated_metrics(case)):
-        yield Finding(
-            rule="accuracy-metric",
-            what="accuracy.txt does not state the benchmark's metric",
-            expected=f"a line of the accuracy script with {case.rules.metric}",
-            found="no such line",
-            fix=_SCORE,
-            file=text.file,
-        )
+    for limit in _limits(case) if text.fault is None else ():
+        if not _numbers(stated_values(case, limit.value)):
+            yield Finding(
+                rule="accuracy-metric",
+                what="accuracy.txt does not state the benchmark's metric",
+                expected=f"a line of the accuracy script with {limit.value}",
+                found="no such line",
+                fix=_SCORE,
+                file=text.file,
+            )
 
 
 def accuracy_target(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the stated metric is below the target; a value that comes later does not make up for it."""
-    rules = case.rules
-    values = _numbers(stated_metrics(case))
-    if rules is not None and values and not min(values) >= rules.target:
-        yield Finding(
-            rule="accuracy-target",
-            what="the accuracy is below the benchmark's target",
-            expected=f"{rules.metric} of at least {rules.target:.10g}",
-            found=f"{min(values):.10g}",
-            fix="check the model, its quantisation and the preprocessing; below the target, open division takes it",
-            file=case.result.accuracy_text.file,
-        )
+    """Yield a finding for each metric with a stated value that misses its target, whatever else is stated of it."""
+    for limit in _limits(case):
+        missed = [number for number in _numbers(stated_values(case, limit.value)) if not limit.allows(number)]
+        if missed:
+            yield from check_limits({limit.value: missed[0]}, (limit,), file=case.result.accuracy_text.file)
 
 
 def accuracy_hash(case: ResultCase) -> Iterator[Finding]:
@@ -169,9 +165,9 @@ def accuracy_errors(case: ResultCase) -> Iterator[Finding]:
 def accuracy_samples(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when the accuracy run did not see the whole data set."""
     log = case.result.accuracy.detail
-    size = case.rules.dataset_size if case.rules is not None else None
-    if log.fault is not None or size is None:
+    if log.fault is not None or case.rules is None:
         return
+    size = case.rules.dataset_size
     key = "effective_accuracy_sample_count" if _loadgen(log.text("loadgen_version")) else "qsl_reported_total_count"
     if key not in log.values:
         key = "qsl_reported_total_count"
@@ -218,11 +214,13 @@ def accuracy_seeds(case: ResultCase) -> Iterator[Finding]:
         )
 
 
-def stated_metrics(case: ResultCase) -> list[Stated]:
-    """Return what accuracy.txt states of the benchmark's metric, as far as the official checkers read."""
-    if case.rules is None:
-        return []
-    return case.result.accuracy_text.metric(case.rules.metric, anywhere=case.round.number >= _MAP_ANYWHERE)
+def stated_values(case: ResultCase, metric: str) -> list[Stated]:
+    """Return what accuracy.txt states of one of the benchmark's metrics, as far as the official checkers read."""
+    return case.result.accuracy_text.metric(metric, anywhere=case.round.number >= _MAP_ANYWHERE)
+
+
+def _limits(case: ResultCase) -> tuple[Limit, ...]:
+    return case.rules.limits if case.rules is not None else ()
 
 
 def _numbers(stated: list[Stated]) -> list[float]:

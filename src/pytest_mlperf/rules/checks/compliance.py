@@ -13,11 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from pytest_mlperf.rules.checks.case import ResultCase
+    from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
     from pytest_mlperf.rules.reading.submission import ComplianceTest
 
 PASS = "TEST PASS"  # noqa: S105 - what the verification scripts print
-#: accuracy-delta-perc: how far TEST01's accuracy may be from the accuracy run's, in per cent.
-_DELTA, _DELTA_999 = 1.0, 0.1
 _COMPARED = (ACCURACY_LOG, "accuracy.txt", "baseline_accuracy.txt", "compliance_accuracy.txt")
 
 
@@ -108,20 +107,23 @@ def _disagreement(case: ResultCase, test: ComplianceTest) -> str | None:
     missing = [name for name in _COMPARED if directory is None or name not in directory.files]
     if missing:
         return f"neither, and no {', '.join(missing)}"
-    metric = case.rules.metric if case.rules is not None else ""
-    values = [
-        next((each.number for each in text.metric(metric, anywhere=True) if each.number is not None), None)
-        for text in (test.baseline, test.compliance)
-    ]
-    baseline, compliance = values
-    if not baseline or not compliance:
-        return "neither, and no accuracy in baseline_accuracy.txt or compliance_accuracy.txt"
-    apart = abs(1 - baseline / compliance) * 100
-    return f"{baseline:g} and {compliance:g}, {apart:.3g} % apart" if not apart <= _delta(case) else None
+    for limit in case.rules.limits if case.rules is not None else ():
+        baseline, compliance = (_first(text, limit.value) for text in (test.baseline, test.compliance))
+        if not baseline or not compliance:
+            return "neither, and no accuracy in baseline_accuracy.txt or compliance_accuracy.txt"
+        apart = abs(1 - baseline / compliance) * 100
+        if not apart <= _delta(case):
+            return f"{baseline:g} and {compliance:g}, {apart:.3g} % apart"
+    return None
+
+
+def _first(text: AccuracyText, metric: str) -> float | None:
+    return next((each.number for each in text.metric(metric, anywhere=True) if each.number is not None), None)
 
 
 def _delta(case: ResultCase) -> float:
-    return _DELTA_999 if (case.benchmark or "").endswith("99.9") else _DELTA
+    """Return how far TEST01's accuracy may be from the accuracy run's, in per cent (accuracy-delta-perc)."""
+    return round((1 - case.rules.tolerance) * 100, 6) if case.rules is not None else 0.0
 
 
 COMPLIANCE_CHECKS: tuple[Callable[[ResultCase], Iterator[Finding]], ...] = (
