@@ -14,6 +14,7 @@ from pytest_mlperf.errors import MLPerfError, OptionError, SubmissionError
 from pytest_mlperf.rules.check import Report, check, verdict
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round
+from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.submission.machine import read_machine
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
@@ -27,10 +28,12 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.rules.round import Round
+    from pytest_mlperf.rules.severity import Level
     from pytest_mlperf.run.case import Registry
     from pytest_mlperf.submission.official_checker import OfficialVerdict
 
 FAILED_SUFFIX = "-failed-checks"
+_LEVELS: tuple[Level, Level] = ("strict", "official")
 NOTHING = (
     "there is nothing to submit\nexpected: cases with a finished accuracy run and a finished performance run; "
     "found: none\nsee what failed or was skipped above"
@@ -142,7 +145,7 @@ def _submit(request: Request) -> Submitted:
         written = write_submission(plan, into, clean=number == 0 and settings.clean)
     assert written is not None  # noqa: S101 - there is at least one case
     submission = read_submission(written.directory, round_.layout)
-    report, as_official = check(submission, round_, "strict"), check(submission, round_, "official")
+    report, as_official = (check(submission, round_, level, ADVICE) for level in _LEVELS)
     outcomes = (*incomplete, *_outcomes(report))
     good = request.healthy and not any(outcome.fault for outcome in outcomes)
     files = write_summary(report, round_, request.directory)
@@ -291,7 +294,7 @@ def _notes(request: Request, report: Report, *, good: bool) -> Iterator[str]:
     if report.verdict == "short" and request.settings.run_length != "official":
         yield f"the official length: {shlex.join(official_command(request.command))}"
     if not good and not request.settings.pack_anyway:
-        yield "nothing was packed: mend what failed, or add --mlperf-pack-anyway"
+        yield "nothing was packed: fix what failed, or add --mlperf-pack-anyway"
 
 
 def official_command(command: Sequence[str]) -> list[str]:

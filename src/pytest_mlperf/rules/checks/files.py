@@ -9,7 +9,7 @@ from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_mlperf.rules.checks.case import ResultCase, SubmissionCase, SubmitterCase
     from pytest_mlperf.rules.reading.submission import Run
@@ -207,15 +207,3 @@ def _many(rule: str, what: str, expected: str, found: list[str], fix: str, withi
     places = [place.removeprefix(f"{within}/") for place in found[:_SHOWN]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return Finding(rule=rule, what=what, expected=expected, found=", ".join(places) + more, fix=fix, file=within)
-
-
-SUBMITTER_FILE_CHECKS: tuple[Callable[[SubmitterCase], Iterator[Finding]], ...] = (
-    hidden_names,
-    spaces_in_names,
-    large_files,
-    python_caches,
-    empty_directories,
-    links,
-    links_outside,
-    links_any,
-)

@@ -8,7 +8,7 @@ from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_mlperf.rules.checks.case import BenchmarkCase, ResultCase, SubmitterCase
     from pytest_mlperf.rules.reading.files import Document
@@ -143,12 +143,3 @@ def calibration(case: SubmitterCase) -> Iterator[Finding]:
             fix="add it; where nothing was quantised, it says so",
             file=case.submitter.path,
         )
-
-
-MEASUREMENTS_CHECKS: tuple[Callable[[ResultCase], Iterator[Finding]], ...] = (
-    measurements_file,
-    measurements_fields,
-    measurements_files,
-    measurements_text,
-    measurements_keys,
-)

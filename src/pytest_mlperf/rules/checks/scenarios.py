@@ -9,7 +9,7 @@ from pytest_mlperf.rules.reading.files import MISSING, state
 from pytest_mlperf.rules.reading.submission import SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_mlperf.rules.checks.case import BenchmarkCase, ResultCase, SubmissionCase, SubmitterCase
 
@@ -139,11 +139,3 @@ def scenario_name(case: ResultCase) -> Iterator[Finding]:
             fix="rename it; what is no result belongs elsewhere",
             file=case.result.path,
         )
-
-
-BENCHMARK_CHECKS: tuple[Callable[[BenchmarkCase], Iterator[Finding]], ...] = (
-    benchmark_known,
-    benchmark_judged,
-    benchmark_for_system,
-    required_scenarios,
-)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.rules.checks.measurements import duplicate_keys
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
 from pytest_mlperf.rules.system_fields import FIELDS, STATUSES, SYSTEM_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_mlperf.rules.checks.case import SystemCase
     from pytest_mlperf.rules.round import Round
@@ -43,7 +44,7 @@ def required_fields(round_: Round) -> tuple[str, ...]:
 def system_file(case: SystemCase) -> Iterator[Finding]:
     """Yield a finding when the description is missing or cannot be read."""
     fault = case.system.description.fault
-    if fault is not None:
+    if fault is not None and case.system.results:
         yield _finding(
             case,
             "system-file",
@@ -52,6 +53,11 @@ def system_file(case: SystemCase) -> Iterator[Finding]:
             state(fault),
             "describe the system in a file that is called as its directory below results/",
         )
+
+
+def system_keys(case: SystemCase) -> Iterator[Finding]:
+    """Yield a finding when the description has a key twice."""
+    yield from duplicate_keys(case.system.description)
 
 
 def system_fields(case: SystemCase) -> Iterator[Finding]:
@@ -228,18 +234,3 @@ def _listed(names: Sequence[str]) -> str:
 def _finding(case: SystemCase, rule: str, what: str, expected: str, found: str, fix: str) -> Finding:
     file = case.system.description.file
     return Finding(rule=rule, what=what, expected=expected, found=found, fix=fix, file=file)
-
-
-#: The rules of a description that can be read.
-SYSTEM_CHECKS: tuple[Callable[[SystemCase], Iterator[Finding]], ...] = (
-    system_fields,
-    system_empty_fields,
-    system_numbers,
-    system_status,
-    system_type,
-    system_submitter,
-    system_division,
-    system_division_case,
-    system_network,
-    system_network_false,
-)
