@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.rules.reading.submission import Result, Submission, Submitter, System
     from pytest_mlperf.rules.round import Round
 
-#: ``short``: the shortness of its runs alone explains every error. ``not judged``: nothing is wrong, and nobody looked.
+#: ``short``: every error is expected of a short run. ``not judged``: nothing is wrong, but not everything was judged.
 Word = Literal["OK", "errors", "short", "not judged"]
 _ENFORCED = ("closed", "network")
 CaseT = TypeVar("CaseT")

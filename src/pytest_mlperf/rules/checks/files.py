@@ -77,7 +77,7 @@ def hidden_names(case: SubmitterCase) -> Iterator[Finding]:
             "names begin with a dot",
             "other names",
             found,
-            "take them out, or rename them",
+            "remove them, or rename them",
             case.submitter.path,
         )
 
@@ -100,7 +100,7 @@ def large_files(case: SubmitterCase) -> Iterator[Finding]:
         if size > _LARGEST_FILE
     ]
     if found:
-        fix = "take them out, and say in a README.md where they can be had"
+        fix = "remove them, and say in a README.md where to get them"
         yield _many(
             "large-files",
             "files are too large",
@@ -192,7 +192,7 @@ def readable(case: SubmissionCase) -> Iterator[Finding]:
             found.append(f"{directory.path} {directory.fault}")
         found += [f"{directory.place(name)} is no file" for name in directory.odd]
     if found:
-        fix = "correct its permission bits, or take it out"
+        fix = "correct its permission bits, or remove it"
         yield _many("readable", "not all of the submission can be read", "files, directories and links", found, fix)
 
 

@@ -54,8 +54,7 @@ def samples_per_query(case: RunCase) -> Iterator[Finding]:
             case.asked.samples_per_query,
             "samples",
             "Offline's query has too few samples",
-            "repeat the run without min_query_count in user.conf, and with a target_qps that the system reaches: "
-            "LoadGen counts the samples from it and the duration",
+            "repeat the run without min_query_count in user.conf; LoadGen counts the samples from target_qps",
         )
 
 

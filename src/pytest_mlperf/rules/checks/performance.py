@@ -72,7 +72,7 @@ def network(case: RunCase) -> Iterator[Finding]:
             what="the system under test was not reached over the network",
             expected=f"a sut_name with {_NETWORK_SUT!r}",
             found=log.text("sut_name"),
-            fix="run through LoadGen's network SUT, or take is_network out of the system's description",
+            fix="run through LoadGen's network SUT, or remove is_network from the system's description",
             file=case.run.detail_file,
         )
 

@@ -48,10 +48,10 @@ def system_file(case: SystemCase) -> Iterator[Finding]:
         yield _finding(
             case,
             "system-file",
-            f"the description of {case.system.name} cannot be judged",
+            f"the description of {case.system.name} cannot be read",
             "a JSON object",
             state(fault),
-            "describe the system in a file that is called as its directory below results/",
+            "describe the system in a file named after its directory below results/",
         )
 
 
@@ -70,12 +70,12 @@ def system_fields(case: SystemCase) -> Iterator[Finding]:
             "the system's description lacks required fields",
             f"all {len(required_fields(case.round))} fields",
             f"no {_listed(missing)}",
-            "add them; where one does not apply, say so in words, as in N/A",
+            "add them; write N/A in one that does not apply",
         )
 
 
 def system_empty_fields(case: SystemCase) -> Iterator[Finding]:
-    """Yield a finding when fields that must say something say nothing; the number 0 counts as nothing."""
+    """Yield a finding when fields that must not be empty are; the number 0 counts as empty."""
     values = case.system.description.values
     asked = required_fields(case.round)
     empty = [name for name in asked if FIELDS[name] and name in values and not values[name]]
@@ -83,10 +83,10 @@ def system_empty_fields(case: SystemCase) -> Iterator[Finding]:
         yield _finding(
             case,
             "system-empty-fields",
-            "fields of the system's description say nothing",
+            "fields of the system's description are empty",
             "text",
             f"nothing in {_listed(empty)}",
-            'fill them in; write 0 as the text "0", and N/A where one does not apply',
+            'fill them in; write 0 as the text "0", and N/A in one that does not apply',
         )
 
 
@@ -106,20 +106,20 @@ def system_numbers(case: SystemCase) -> Iterator[Finding]:
 
 
 def system_status(case: SystemCase) -> Iterator[Finding]:
-    """Yield a finding when the status is none that exists."""
+    """Yield a finding when the status is not a valid one."""
     status = case.system.description.values.get("status")
     if not isinstance(status, str) or status.lower() not in STATUSES:
         yield _finding(
-            case, "system-status", "the system's status is none that exists", *_one_of(STATUSES, status), "choose one"
+            case, "system-status", "the system's status is not a valid one", *_one_of(STATUSES, status), "choose one"
         )
 
 
 def system_type(case: SystemCase) -> Iterator[Finding]:
-    """Yield a finding when the system's type is none that exists."""
+    """Yield a finding when the system's type is not a valid one."""
     if not case.system_type:
         found = case.system.description.values.get("system_type")
         yield _finding(
-            case, "system-type", "the system's type is none that exists", *_one_of(SYSTEM_TYPES, found), "choose one"
+            case, "system-type", "the system's type is not a valid one", *_one_of(SYSTEM_TYPES, found), "choose one"
         )
 
 
@@ -169,7 +169,7 @@ def system_network(case: SystemCase) -> Iterator[Finding]:
     """Yield a finding when a system in the network stands elsewhere, or lacks the network's fields."""
     values, division = case.system.description.values, case.submitter.division
     written = values.get("is_network")
-    fix = "fill the network's fields in, or take is_network out"
+    fix = "fill the network's fields in, or remove is_network"
     if written is not None and not isinstance(written, str):
         what = "is_network is not text"
         yield _finding(case, "system-network", what, 'the text "true", or no is_network', repr(written)[:_SHOWN], fix)
@@ -197,7 +197,7 @@ def system_network_false(case: SystemCase) -> Iterator[Finding]:
                 "is_network says no, and the modular checker takes any text for yes",
                 "no is_network",
                 repr(written)[:_SHOWN],
-                "take is_network out",
+                "remove is_network",
             )
 
 
@@ -210,7 +210,7 @@ def systems_have_results(case: SystemCase) -> Iterator[Finding]:
             f"the system {case.system.name} has no results",
             f"{case.system.path}/<benchmark>/<scenario>",
             "none",
-            "take the description out, or add the system's results",
+            "remove the description, or add the system's results",
         )
 
 
