@@ -189,7 +189,7 @@ def test_test05_has_its_own_seeds(classifier: RunSession, here: Path) -> None:
             assert log.values[f"effective_{name}"] == getattr(seeds, name)
 
 
-def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_mend(classifier: RunSession, here: Path) -> None:
+def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_fix(classifier: RunSession, here: Path) -> None:
     session = classifier(
         *("--backend", "honest", "--scenario", "Server", "--target-latency", "0.001", "-k", "TEST04"),
         *("--test-query-count", "700"),
@@ -198,6 +198,7 @@ def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_mend(clas
     assert "there is no performance run to compare with" in session.output
     assert "found: INVALID, the 99th percentile latency is over the bound" in session.output
     assert results(here)["TEST04"]["verdict"] == "failed"
+    assert [finding["rule"] for finding in results(here)["TEST04"]["findings"]] == ["run-finished"]
     assert len(list(here.glob("mlperf-results/*/*/run.json"))) == 1
 
 

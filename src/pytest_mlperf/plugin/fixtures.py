@@ -149,7 +149,7 @@ def mlperf(
         dataset=dataset,
         notes=_notes(Path(request.config.invocation_params.dir)),
     )
-    runner = Runner(mlperf_session.settings.asked, provided, _surroundings(mlperf_session))
+    runner = Runner(mlperf_session.settings.run_options, provided, _surroundings(mlperf_session))
     return MLPerf(mlperf_case, runner, mlperf_session, request.node)
 
 

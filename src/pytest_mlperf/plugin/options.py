@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     import pytest
 
     from pytest_mlperf.registry import Registry
-    from pytest_mlperf.run.spec import Asked
+    from pytest_mlperf.run.spec import RunOptions
 
 CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
 #: An accelerator is used when it is asked for.
@@ -297,11 +297,11 @@ class Settings:
         return dataset_size if self.run_length == "official" else min(dataset_size, short_samples)
 
     @property
-    def asked(self) -> Asked:
+    def run_options(self) -> RunOptions:
         """What the options ask of every run."""
-        from pytest_mlperf.run.spec import Asked
+        from pytest_mlperf.run.spec import RunOptions
 
-        return Asked(
+        return RunOptions(
             run_length=self.run_length,
             user_conf=self.user_conf,
             test_query_count=self.test_query_count,

@@ -27,7 +27,7 @@ class _Part(NamedTuple):
     findings: tuple[Finding, ...]
 
     def only(self, *, short: bool) -> _Part:
-        """Return the part with those of its findings that shortness alone explains, or with the others."""
+        """Return the part with those of its findings that are expected for a short run, or with the others."""
         return _Part(self.place, tuple(each for each in self.findings if _of_shortness(each) == short))
 
 
@@ -93,7 +93,7 @@ def _findings(parts: Sequence[_Part], width: int) -> Iterator[str]:
 
 def _short(parts: Sequence[_Part], width: int) -> Iterator[str]:
     if any(part.findings for part in parts):
-        yield from _wrap("What the shortness of a run explains. Such a run is no result.", width, "")
+        yield from _wrap("Expected for a short run, which is not a valid result:", width, "")
         yield ""
         yield from _findings(parts, width)
 

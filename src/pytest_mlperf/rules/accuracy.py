@@ -113,3 +113,24 @@ def check_limits(values: Mapping[str, float], limits: Sequence[Limit], *, file: 
             fix="check the model, its quantisation and the preprocessing; open division takes what misses it",
             file=file,
         )
+
+
+def check_accuracy(accuracy: Accuracy) -> Iterator[Finding]:
+    """Yield a finding for each limit that a run misses; it says what the limit is made from."""
+    for limit in accuracy.limits:
+        unit = f" {accuracy.unit}" if limit.value == accuracy.metric and accuracy.unit else ""
+        for finding in check_limits(accuracy.values, (limit,)):
+            yield msgspec.structs.replace(
+                finding,
+                expected=f"{finding.expected}{unit}{_origin(limit, unit)}",
+                found=f"{finding.found}{unit} on {accuracy.samples:,} samples",
+            )
+
+
+def _origin(limit: Limit, unit: str) -> str:
+    """Return what a limit is a part of, in parentheses; nothing where nobody states it."""
+    bound = limit.minimum if limit.minimum is not None else limit.maximum
+    if limit.reference is None or not limit.reference or bound is None:
+        return ""
+    on = f" on {limit.samples:,}" if limit.samples is not None else ""
+    return f" ({bound / limit.reference:.1%} of the reference's {limit.reference:.3f}{unit}{on})"

@@ -12,11 +12,19 @@ from pytest_mlperf.artifacts.remote import place as place_file
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.implementations.protocol import USER_CONF_FILE
 from pytest_mlperf.metrics.accuracy_log import copy_entries
-from pytest_mlperf.rules.agreement import AnswerCounts, accuracy_delta, compare_answers, compare_figures, samples_of
+from pytest_mlperf.rules.agreement import (
+    AnswerAgreement,
+    AnswerCounts,
+    accuracy_delta,
+    compare_answers,
+    compare_figures,
+    samples_of,
+)
 from pytest_mlperf.rules.detail_log import read_detail_log
-from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.judge import judge_agreement
 from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.performance import RESULT_FIELDS
+from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.directories import unwritable
 from pytest_mlperf.run.judge import judge, score
 from pytest_mlperf.run.result import Compliance, RunResult
@@ -33,18 +41,6 @@ if TYPE_CHECKING:
 #: By what part the accuracy may differ for a benchmark in no round.
 TOLERANCE = 0.99
 BASELINE_LOG = "mlperf_log_accuracy_baseline.json"
-#: Two runs of a few seconds differ by more than official ones may, for reasons that have nothing to do with the system
-#: (on a busy machine a factor of two was seen in MultiStream). Below this one a short run's difference is a note.
-SHORT_FACTOR = 3.0
-#: Which way a figure may not be off, and what it means where it is.
-_MEANS = {
-    "TEST01": ("within {:.0%} of", "the system may work differently while its answers are looked at"),
-    "TEST04": (
-        "at most {:.0%} faster than",
-        "the system may keep what it knows of a sample: turn that off",
-    ),
-    "TEST05": ("at most {:.0%} slower than", "the system may be tuned to the round's seeds"),
-}
 
 
 @dataclass(frozen=True)
@@ -68,7 +64,7 @@ class References:
                     f"there is no {result.mode} run to compare with",
                     expected=f"a valid {result.mode} run of {result.case}",
                     found=f"{result.verdict}, " + "; ".join(error.what for error in result.errors),
-                    fix=f"mend that run first; its files: {result.output}",
+                    fix=f"fix that run first; its files: {result.output}",
                 )
 
 
@@ -113,8 +109,13 @@ def judge_compliance(run: Run, finished: Finished, references: References) -> Ru
         raise unwritable(Path(run.spec.output), "--mlperf-output", error) from error
     findings = (
         *result.findings,
-        *_check_figures(test, figures, short=result.run_length == "short"),
-        *(_check_answers(answers) if answers is not None else ()),
+        *judge_agreement(
+            test,
+            figures,
+            answers.agreement if answers is not None else None,
+            short=result.run_length == "short",
+            advice=ADVICE,
+        ),
     )
     judged = structs.replace(
         result,
@@ -141,15 +142,13 @@ class _Answers:
         return accuracy_delta(self.baseline.value, self.compliance.value) if self.baseline is not None else 0.0
 
     @property
-    def agree(self) -> bool:
-        """Whether the answers are the same, or as good."""
-        if self.counts.missing or not self.counts.matched:
-            return False
-        return self.counts.agree or self.delta <= self.allowed
+    def agreement(self) -> AnswerAgreement:
+        """What the rules judge."""
+        return AnswerAgreement(self.counts, self.delta, self.allowed)
 
     def notes(self, run: Run) -> Iterator[str]:
         """Yield what the user should know of a test that passes by its accuracy."""
-        if self.baseline is not None and self.agree:
+        if self.baseline is not None and self.agreement.agree:
             yield (
                 f"{run.case.id}: {self.counts.different:,} of {self.counts.matched:,} answers are not those of the "
                 f"accuracy run, and their accuracy is: {self.compliance.value:.3f}, of theirs {self.baseline.value:.3f}"
@@ -167,41 +166,6 @@ def _compared_answers(run: Run, accuracy: RunResult) -> _Answers:
     compliance = score(run, output / ACCURACY_LOG)
     return _Answers(
         counts, compliance, baseline, 1 - (rules.tolerance if (rules := run.case.plan.rules) is not None else TOLERANCE)
-    )
-
-
-def _check_answers(answers: _Answers) -> Iterator[Finding]:
-    counts = answers.counts
-    if answers.agree:
-        return
-    if counts.missing or not counts.matched:
-        found = f"{counts.missing:,} of {counts.performance_entries:,} answers are to other samples"
-    else:
-        found = f"{counts.different:,} of {counts.matched:,} differ, and the accuracy by {answers.delta:.2%}"
-    yield Finding(
-        rule="compliance-accuracy",
-        severity="error",
-        what="answers in performance mode are not those of the accuracy run",
-        expected=f"the same bytes, or an accuracy within {answers.allowed:.2g} of the accuracy run's on these samples",
-        found=found,
-        fix="find out what the system does otherwise in performance mode; both logs are in the runs' directories",
-        file=ACCURACY_LOG,
-    )
-
-
-def _check_figures(test: str, figures: FigureAgreement, *, short: bool) -> Iterator[Finding]:
-    if figures.agree:
-        return
-    expected, meaning = _MEANS[test]
-    noise = short and 1 / SHORT_FACTOR < figures.ratio < SHORT_FACTOR
-    yield Finding(
-        rule="compliance-performance",
-        severity="note" if noise else "error",
-        what=f"{test} does not agree with the performance run",
-        expected=expected.format(figures.tolerance) + " the performance run",
-        found=figures.refusal or f"{figures.worst:.0%} off",
-        fix="--run-length official" if noise else f"run both on a machine that does nothing else; {meaning}",
-        file="verify_performance.txt",
     )
 
 

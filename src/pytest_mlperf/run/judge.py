@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from msgspec import structs
+
 from pytest_mlperf.metrics.accuracy_log import Answers
-from pytest_mlperf.rules.accuracy import Accuracy, check_limits
-from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
+from pytest_mlperf.rules.accuracy import Accuracy
+from pytest_mlperf.rules.asked import Asked, asked_by_round
 from pytest_mlperf.rules.finding import Finding
-from pytest_mlperf.rules.length import Needed, check_accuracy_length, check_performance_length
-from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG
+from pytest_mlperf.rules.judge import is_short, judge_accuracy_run, judge_performance_run
+from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.performance import Performance, performance_of
-from pytest_mlperf.rules.validity import check_log, check_validity
+from pytest_mlperf.rules.reading.read import read_run
+from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from pytest_mlperf.errors import MLPerfError
-    from pytest_mlperf.implementations.protocol import RunSpec
+    from pytest_mlperf.implementations.protocol import OfficialLength, RunSpec
+    from pytest_mlperf.rules.reading.submission import Run as LoadGenRun
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished
 
@@ -43,15 +45,14 @@ def judge(run: Run, finished: Finished) -> RunResult:
     AccuracyLogError, DatasetError
         The accuracy log cannot be scored.
     """
-    log = read_detail_log(Path(run.spec.output) / DETAIL_LOG)
-    return _accuracy(run, finished, log) if run.case.mode == "accuracy" else _performance(run, finished, log)
+    left = read_run(Path(run.spec.output))
+    return _accuracy(run, finished, left) if run.case.mode == "accuracy" else _performance(run, finished, left)
 
 
 def failed(run: Run, error: MLPerfError) -> RunResult:
     """Return the result of a run that has none, for the summary."""
     finding = Finding(
-        rule="run",
-        severity="error",
+        rule="run-finished",
         what=error.what,
         expected=error.expected or "a finished run",
         found=error.found,
@@ -84,52 +85,56 @@ def score(run: Run, accuracy_log: Path) -> Accuracy:
     )
 
 
-def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
+def _asked(run: Run, official: OfficialLength | None) -> Asked:
+    """Return what the round asks, or LoadGen's built-in configuration where there is none; the whole data set is ours.
+
+    A tiny edition's data set is another than the round's.
+    """
+    plan = run.case.plan
+    if plan.round is not None:
+        by_round = asked_by_round(plan.round, plan.rules, run.case.test)
+        return structs.replace(by_round, dataset_size=plan.dataset_size)
+    if official is None:
+        return Asked(dataset_size=plan.dataset_size)
+    offline = run.case.scenario == "Offline"
+    return Asked(
+        min_duration_ms=official.min_duration_ms,
+        min_queries={} if offline else {run.case.scenario: official.min_query_count},
+        samples_per_query=official.min_query_count if offline else None,
+        performance_sample_count=official.performance_sample_count,
+        dataset_size=plan.dataset_size,
+    )
+
+
+def _accuracy(run: Run, finished: Finished, left: LoadGenRun) -> RunResult:
     accuracy = score(run, Path(run.spec.output) / ACCURACY_LOG)
-    broken = (*check_log(log), *_check_samples(run, accuracy.samples))
-    missed = tuple(check_limits(accuracy.values, accuracy.limits))
-    lacks = tuple(check_accuracy_length(accuracy))
+    asked = _asked(run, finished.result.official)
+    findings = judge_accuracy_run(
+        left, run.case.scenario, asked, accuracy, samples=run.spec.sample_count, advice=ADVICE
+    )
+    broken = {finding.rule for finding in findings if finding.severity == "error"}
     reached = "reached" if accuracy.comparable else "not comparable"
     return _result(
         run,
-        verdict="failed" if broken else "below target" if missed else reached,
+        verdict="below target" if broken == {"accuracy-target"} else "failed" if broken else reached,
         accuracy=accuracy,
-        findings=(*broken, *missed, *lacks),
-        run_length="short" if lacks else run.spec.run_length,
+        findings=findings,
+        run_length="short" if is_short(findings) else run.spec.run_length,
         finished=finished,
     )
 
 
-def _check_samples(run: Run, scored: int) -> Iterator[Finding]:
-    if scored != run.spec.sample_count:
-        yield Finding(
-            rule="accuracy-samples",
-            severity="error",
-            what=f"{ACCURACY_LOG} does not have every sample",
-            expected=f"{run.spec.sample_count:,} samples",
-            found=f"{scored:,}",
-            fix="run again; look at worker.log for what went wrong",
-        )
-
-
-def _performance(run: Run, finished: Finished, log: DetailLog) -> RunResult:
-    figures = performance_of(run.case.scenario, log)
-    errors = (*check_log(log), *check_validity(run.case.scenario, log))
-    official = finished.result.official
-    lacks: tuple[Finding, ...] = ()
-    if official is not None:
-        needed = Needed(
-            min_duration_ms=official.min_duration_ms,
-            min_query_count=official.min_query_count,
-            performance_sample_count=official.performance_sample_count,
-        )
-        lacks = tuple(check_performance_length(run.case.scenario, log, needed))
+def _performance(run: Run, finished: Finished, left: LoadGenRun) -> RunResult:
+    figures = performance_of(run.case.scenario, left.detail)
+    asked = _asked(run, finished.result.official)
+    findings = judge_performance_run(left, run.case.scenario, asked, test=run.case.test, advice=ADVICE)
+    broken = any(finding.severity == "error" for finding in findings)
     return _result(
         run,
-        verdict="VALID" if figures.valid and not errors else "INVALID",
+        verdict="VALID" if figures.valid and not broken else "INVALID",
         performance=figures,
-        findings=(*errors, *lacks),
-        run_length="short" if lacks else run.spec.run_length,
+        findings=findings,
+        run_length="short" if is_short(findings) else run.spec.run_length,
         finished=finished,
     )
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished, OnProgress
     from pytest_mlperf.run.result import RunResult
-    from pytest_mlperf.run.spec import Asked
+    from pytest_mlperf.run.spec import RunOptions
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Outcome(NamedTuple):
 class Runner:
     """Runs a case, and the runs that its compliance test is about."""
 
-    asked: Asked
+    options: RunOptions
     provided: Provided
     around: Surroundings
 
@@ -125,7 +125,7 @@ class Runner:
     def _prepare(self, case: Case) -> Run:
         provided = self.provided
         output = run_directory(self.around.directory, case.id, case.mode)
-        spec = spec_of(case, self.asked, provided.model, provided.dataset, output, provided.program.loadgen_built)
+        spec = spec_of(case, self.options, provided.model, provided.dataset, output, provided.program.loadgen_built)
         return Run(case=case, spec=spec, model_sha256=provided.model_sha256, notes=provided.notes)
 
     def _comply(self, case: Case) -> Outcome:

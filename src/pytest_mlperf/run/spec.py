@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RunOptions:
     """What the user's options ask of every run; see `RunSpec` for each."""
 
     run_length: str
@@ -30,12 +30,12 @@ class Asked:
     backend_options: Mapping[str, str] | None = None
 
 
-def spec_of(case: Case, asked: Asked, model: str, dataset: Path, output: Path, loadgen_built: str) -> RunSpec:
+def spec_of(case: Case, options: RunOptions, model: str, dataset: Path, output: Path, loadgen_built: str) -> RunSpec:
     """Return the run.json of a case.
 
     Parameters
     ----------
-    case, asked
+    case, options
         What is run, and what the options say.
     model
         The model's path or address.
@@ -51,7 +51,7 @@ def spec_of(case: Case, asked: Asked, model: str, dataset: Path, output: Path, l
         device=case.device,
         scenario=case.scenario,
         mode=case.mode,
-        run_length=asked.run_length,
+        run_length=options.run_length,
         model=model,
         model_format=plan.model.format,
         precision=plan.model.precision,
@@ -59,16 +59,16 @@ def spec_of(case: Case, asked: Asked, model: str, dataset: Path, output: Path, l
         dataset=str(dataset.absolute()),
         output=str(output.absolute()),
         sample_count=plan.sample_count,
-        backend_options=dict(asked.backend_options or {}),
+        backend_options=dict(options.backend_options or {}),
         round=_round_settings(plan),
-        user_conf=str(asked.user_conf) if asked.user_conf else None,
-        test_query_count=asked.test_query_count,
-        min_duration=asked.min_duration,
-        target_qps=asked.target_qps,
-        target_latency=asked.target_latency,
-        num_threads=asked.num_threads,
-        max_batchsize=asked.max_batchsize,
-        timeout=asked.timeout,
+        user_conf=str(options.user_conf) if options.user_conf else None,
+        test_query_count=options.test_query_count,
+        min_duration=options.min_duration,
+        target_qps=options.target_qps,
+        target_latency=options.target_latency,
+        num_threads=options.num_threads,
+        max_batchsize=options.max_batchsize,
+        timeout=options.timeout,
         loadgen_built=loadgen_built,
     )
 

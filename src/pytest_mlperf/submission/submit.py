@@ -14,6 +14,7 @@ from pytest_mlperf.errors import MLPerfError, OptionError, SubmissionError
 from pytest_mlperf.rules.check import Report, check, verdict
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round
+from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.submission.machine import read_machine
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
@@ -26,9 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from pytest_mlperf.rules.round import Round
+    from pytest_mlperf.rules.severity import Level
     from pytest_mlperf.submission.official_checker import OfficialVerdict
 
 FAILED_SUFFIX = "-failed-checks"
+_LEVELS: tuple[Level, Level] = ("strict", "official")
 NOTHING = (
     "there is nothing to submit\nexpected: cases with a finished accuracy run and a finished performance run; "
     "found: none\nsee what failed or was skipped above"
@@ -157,7 +160,7 @@ def _submit(request: Request) -> Submitted:
         written = write_submission(plan, into, clean=number == 0 and request.clean)
     assert written is not None  # noqa: S101 - there is at least one case
     submission = read_submission(written.directory, round_.layout)
-    report, as_official = check(submission, round_, "strict"), check(submission, round_, "official")
+    report, as_official = (check(submission, round_, level, ADVICE) for level in _LEVELS)
     outcomes = (*incomplete, *_outcomes(report))
     good = request.healthy and not any(outcome.fault for outcome in outcomes)
     files = write_summary(report, round_, request.directory)
