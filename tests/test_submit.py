@@ -49,7 +49,7 @@ def test_a_short_session_leaves_three_files_and_says_that_it_is_short(submit: Ru
     assert {name.split("/")[0] for name in names(here / "open.tar.gz")} == {"open"}
     assert "short (1 result" in session.output
     assert "--run-length official" in session.output
-    assert "not one to send" in session.output
+    assert "for testing only; do not submit" in session.output
     assert ": OK" not in session.output
     [record] = json.loads((here / "summary.json").read_text())
     assert (record["Model"], record["MlperfModel"], record["version"]) == ("retinanet-tiny", "retinanet", "v5.1")

@@ -84,7 +84,7 @@ def zipped(content: dict[str, Any] | bytes) -> bytes:
 
 def model() -> bytes:
     """Return a model of the official contract that finds the one box of the annotations in every image."""
-    [images] = OFFICIAL.contract.inputs
+    [images] = OFFICIAL.models[0].graph.inputs
     side = OFFICIAL.size
     nodes = [
         helper.make_node("ReduceMin", ["images"], ["least"], keepdims=0),

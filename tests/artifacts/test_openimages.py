@@ -10,15 +10,16 @@ import pytest
 
 from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.artifacts.store import Store
-from pytest_mlperf.benchmarks.retinanet import PUBLISHED
+from pytest_mlperf.benchmarks.retinanet import OFFICIAL, PUBLISHED
 from pytest_mlperf.datasets import openimages_recipe
+from pytest_mlperf.datasets.detection import OpenImages
 from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
 from pytest_mlperf.datasets.openimages import OpenImagesSamples
 from pytest_mlperf.datasets.openimages_recipe import LIST, AnnotationsRecipe, CalibrationRecipe, OpenImagesRecipe
 from pytest_mlperf.errors import CacheError, DatasetError, FetchError, MLPerfError
 from tests.artifacts import standins
 from tests.artifacts.web import QUICK, Web, status
-from tests.standins.mlperf_test_standins import files_as_in
+from tests.standins.mlperf_test_standins import images_as_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def stand_ins() -> dict[str, bytes]:
 def files(stand_ins: dict[str, bytes], web: Web, tmp_path: Path) -> OpenImagesFiles:
     """The official table with the checksums of the stand-ins, which the server has."""
     web.files.update(stand_ins)
-    return files_as_in(standins.write(stand_ins, tmp_path / "mirror")).openimages
+    return images_as_in(standins.write(stand_ins, tmp_path / "mirror"))
 
 
 @pytest.fixture
@@ -212,7 +213,8 @@ def test_the_official_table_is_that_of_the_publishers() -> None:
     assert [url.split("/")[2] for url in onnx.urls] == ["zenodo.org", "storage.googleapis.com", "armi.in"]
     assert {url.rpartition("/")[2] for url in onnx.urls} == {"resnext50_32x4d_fpn.onnx"}
     assert pytorch.md5 == "a55f6bec3464f605ce8d686da8ac1533"
-    assert OFFICIAL_FILES.openimages is openimages_recipe.OFFICIAL
+    assert isinstance(OFFICIAL.dataset, OpenImages)
+    assert OFFICIAL.dataset.files is openimages_recipe.OFFICIAL
     assert all(url.startswith("https://") for file in (onnx, pytorch) for url in file.urls)
 
 

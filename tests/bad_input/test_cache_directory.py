@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Session
 
-RECIPE = ScenesRecipe(TINY.dataset_size)
+RECIPE = ScenesRecipe(TINY.dataset.size or 0)
 ADVICE = "--mlperf-cache DIR or PYTEST_MLPERF_CACHE"
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.rules.accuracy import Accuracy
+from pytest_mlperf.rules.accuracy import Accuracy, Limit
 from pytest_mlperf.rules.agreement import AnswerAgreement, AnswerCounts, FigureAgreement
 from pytest_mlperf.rules.asked import Asked, asked_by_round
 from pytest_mlperf.rules.check import check
@@ -186,11 +186,11 @@ def scored(value: float, samples: int = 500, reference_samples: int = 24_781) ->
         metric="mAP",
         unit="%",
         value=value,
-        target=37.1745,
-        reference=37.55,
-        reference_samples=reference_samples,
+        limits=(Limit("mAP", minimum=37.1745, reference=37.55, samples=reference_samples),),
         samples=samples,
         dataset_size=24_781,
+        values={"mAP": value},
+        text=f"mAP={value:.3f}%\n",
     )
 
 
@@ -290,7 +290,16 @@ def runs(it: Submission) -> Iterator[tuple[str, str, Path]]:
 
 
 #: A score that meets its target: the parity below is about logs.
-PLAIN = Accuracy(metric="m", unit="", value=1, target=1, reference=1, reference_samples=1, samples=1, dataset_size=1)
+PLAIN = Accuracy(
+    metric="m",
+    unit="",
+    value=1,
+    limits=(Limit("m", minimum=1),),
+    samples=1,
+    dataset_size=1,
+    values={"m": 1},
+    text="m=1",
+)
 
 
 @pytest.mark.parametrize(

@@ -10,22 +10,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_mlperf.backends.base import Inputs, Outputs
 from pytest_mlperf.benchmarks.base import Benchmark, Graph, ModelFile, Tensor
 from pytest_mlperf.metrics.accuracy_log import float32_rows
 from pytest_mlperf.rules.accuracy import Limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_mlperf.artifacts.recipe import LocalRecipe
+    from pytest_mlperf.backends.base import Inputs, Outputs
     from pytest_mlperf.metrics.accuracy_log import Record
 
 GRAPH = Graph((Tensor("x", "float32", (None, 1)),), (Tensor("y", "float32", (None, 1)),))

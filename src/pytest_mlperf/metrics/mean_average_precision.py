@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from pytest_mlperf.datasets.coco import Annotations
     from pytest_mlperf.metrics.accuracy_log import Record
 
 Scorer = Literal["hotcoco", "pycocotools"]
@@ -72,9 +73,13 @@ class MeanAveragePrecision:
             The annotation file cannot be trusted.
         """
         from pytest_mlperf.datasets.coco import read_annotations
+
+        return self.score_against(answers, read_annotations(dataset / ANNOTATIONS))
+
+    def score_against(self, answers: Iterable[Record], truth: Annotations) -> Mapping[str, float]:
+        """Score answers against annotations that were read already; see `score`."""
         from pytest_mlperf.metrics.coco_evaluation import coco_stats, read_detections
 
-        truth = read_annotations(dataset / ANNOTATIONS)
         image_ids, detections = read_detections(answers, truth)
         scorer = self.scorer or ("hotcoco" if find_spec("hotcoco") else "pycocotools")
         stats = coco_stats(truth, image_ids, detections, scorer)

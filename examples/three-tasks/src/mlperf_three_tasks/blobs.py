@@ -1,4 +1,4 @@
-"""Noisy volumes of different shapes with a blob in each: a window slides over each volume, and its answers are averaged."""
+"""Noisy volumes of different shapes, each with a blob: a window slides over each, and its answers are averaged."""
 
 from __future__ import annotations
 
