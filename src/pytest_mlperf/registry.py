@@ -7,13 +7,13 @@ from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-from pytest_mlperf.benchmarks.base import Benchmark
 from pytest_mlperf.errors import EntryPointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from pytest_mlperf.backends.base import Backend
+    from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.implementations.base import Implementation
 
 T = TypeVar("T")
@@ -134,6 +134,8 @@ def _load(point: EntryPoint, is_right: Callable[[Any], bool], expected: str) -> 
 
 
 def _is_benchmark(found: Any) -> bool:
+    from pytest_mlperf.benchmarks.base import Benchmark
+
     return isinstance(found, Benchmark)
 
 

@@ -222,7 +222,7 @@ def test_planning_the_official_edition_imports_no_numpy() -> None:
     code = (
         "import sys; from pytest_mlperf.benchmarks.retinanet import OFFICIAL as o; from pathlib import Path\n"
         "from pytest_mlperf.artifacts.store import Store\n"
-        "o.find_model('onnx', None), Store(Path('none')).find(o.find_dataset(None, 500).recipe)\n"
+        "o.model_file('onnx', 'fp32', ''), Store(Path('none')).find(o.dataset.source(500).recipe)\n"
         "assert 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

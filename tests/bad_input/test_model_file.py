@@ -121,7 +121,7 @@ def nothing(path: Path) -> None:
 def test_a_file_that_is_no_whole_model_is_a_failed_item(tiny: Tiny, tmp_path: Path, make: Any, says: str) -> None:
     path = tmp_path / "broken.onnx"
     make(path)
-    tiny.refuses(tiny.run("--model-path", str(path)), str(path), says, "expected: an ")
+    tiny.refuses(tiny.run("--model-path", str(path)), str(path), says, "expected: a")
     assert tiny.logs() == []
 
 

@@ -115,7 +115,7 @@ def test_a_log_without_any_row_is_an_empty_array(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [1, 4, 27, 29, 36])
 def test_a_response_that_is_not_whole_rows_is_refused(tmp_path: Path, length: int) -> None:
     path = write(tmp_path / "log.json", [entry(0, bytes(28)), entry(5, bytes(length))])
-    with pytest.raises(AccuracyLogError, match=f"sample 5 with {length} bytes"):
+    with pytest.raises(AccuracyLogError, match=f"sample 5 is answered with {length} bytes"):
         float32_rows(read_records(path), 7)
 
 

@@ -50,7 +50,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     ``round`` is None where the benchmark is in no round: LoadGen's built-in settings stay.
     ``loadgen_built`` says of what and by which compiler LoadGen was built here; empty for a released wheel.
     ``model_format``, ``precision`` and ``variant`` name the row of the benchmark's model files that ``model`` is.
-    ``backend_options`` are the user's, by name.
+    ``backend_name`` is what users call the backend; ``backend_options`` are theirs, by name.
     ``audit`` is the text of a compliance test's audit.config; empty for any other run. ``layout`` is used as it is;
     None leaves it to the warm-up.
     """
@@ -68,6 +68,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     dataset: str
     output: str
     sample_count: int
+    backend_name: str = ""
     backend_options: dict[str, str] = {}
     round: RoundSettings | None = None
     user_conf: str | None = None

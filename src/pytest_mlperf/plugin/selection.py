@@ -6,7 +6,6 @@ import difflib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.benchmarks.base import SCENARIOS
 from pytest_mlperf.errors import EntryPointError, OptionError
 from pytest_mlperf.run.case import MODES
 
@@ -56,6 +55,8 @@ def select(
     OptionError
         A value that does not exist; it names the nearest and all valid ones.
     """
+    from pytest_mlperf.benchmarks.base import SCENARIOS
+
     installed = registry.installed
     known = [backend for backend in installed.backends.values() if not isinstance(backend, EntryPointError)]
     devices = list(dict.fromkeys(device for backend in known for device in backend.devices))

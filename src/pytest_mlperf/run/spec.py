@@ -59,6 +59,7 @@ def spec_of(case: Case, options: RunOptions, model: str, dataset: Path, output: 
         dataset=str(dataset.absolute()),
         output=str(output.absolute()),
         sample_count=plan.sample_count,
+        backend_name=case.backend,
         backend_options=dict(options.backend_options or {}),
         round=_round_settings(plan),
         user_conf=str(options.user_conf) if options.user_conf else None,

@@ -113,7 +113,7 @@ def _bench(
     spec: RunSpec, benchmark: Benchmark, backend: Backend, library: SampleLibrary, reporter: Reporter, guard: Guard
 ) -> Bench:
     file = benchmark.model_file(spec.model_format, spec.precision, spec.variant)
-    name = spec.backend.partition(":")[2]
+    name = spec.backend_name or spec.backend.partition(":")[2]
 
     def load(threads: int) -> Model:
         place = spec.model if file.format == ENDPOINT else Path(spec.model)
