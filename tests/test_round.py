@@ -154,7 +154,7 @@ def test_loadgen_is_told_the_rounds_figures_of_the_benchmark() -> None:
         found = find_round(name)
         plan = replace(plan_of("retinanet-tiny"), round=found, rules=found.benchmarks[benchmark])
         case = Case("b", "python", "onnxruntime", "cpu", "Offline", "performance", decided=plan)
-        spec = spec_of(case, RunOptions("short"), "model", Path("data"), Path("out"), "")
+        spec = spec_of(case, RunOptions("short"), plan.model, place="model", dataset=Path("data"), output=Path("out"))
         assert spec.round is not None
         return spec.round
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_mlperf.artifacts.recipe import Recipe, RemoteRecipe
+    from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe, RemoteRecipe
     from pytest_mlperf.backends.base import Inputs, Model, Outputs
     from pytest_mlperf.metrics.accuracy_log import Record
     from pytest_mlperf.rules.accuracy import Limit
@@ -58,6 +58,22 @@ class Url:
     """The address of an endpoint that serves the model."""
 
     address: str
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A file that is made once from another one.
+
+    Attributes
+    ----------
+    source
+        Where the other one is.
+    recipe
+        Returns how it is made, from the other's path and SHA-256.
+    """
+
+    source: Path | Recipe | Remote | MissingFile
+    recipe: Callable[[Path, str], LocalRecipe]
 
 
 @dataclass(frozen=True)
@@ -112,7 +128,7 @@ class ModelFile:
     precision
         ``fp32``, ``bf16``, ``fp16``, ``int8``.
     source
-        Where it is: a path, a recipe, a download, an address.
+        Where it is: a path, a recipe, a download, an address, or what it is made from.
     graphs
         What it takes and returns. None are checked where it is empty.
     variant
@@ -120,14 +136,31 @@ class ModelFile:
         ``heads``, ``NHWC``. Empty for the plain one.
     directory
         Whether it is a directory and not a single file.
+    instead
+        What is run, with a note, where a derived file cannot be made of the file that there is.
     """
 
     format: str
     precision: str
-    source: Path | Recipe | Remote | MissingFile | Url
+    source: Path | Recipe | Remote | MissingFile | Url | Derived
     graphs: tuple[Graph, ...] = ()
     variant: str = ""
     directory: bool = False
+    instead: ModelFile | None = None
+
+    @property
+    def origin(self) -> Path | Recipe | Remote | MissingFile | Url:
+        """Where it is, or where that is which it is made from."""
+        return self.source.source if isinstance(self.source, Derived) else self.source
+
+    def at(self, place: Path | Url) -> ModelFile:
+        """Return the file as made from, or found at, a place that the user named."""
+        if isinstance(self.source, Derived):
+            if isinstance(place, Url):
+                return self.instead.at(place) if self.instead is not None else self
+            instead = self.instead.at(place) if self.instead is not None else None
+            return replace(self, source=replace(self.source, source=place), instead=instead)
+        return replace(self, source=place)
 
     @property
     def graph(self) -> Graph:

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.artifacts.sources import RemoteFile
-from pytest_mlperf.benchmarks.base import Benchmark, Graph, ModelFile, Records, Remote, Tensor
+from pytest_mlperf.benchmarks.base import Benchmark, Derived, Graph, ModelFile, Records, Remote, Tensor, Url
+from pytest_mlperf.benchmarks.retinanet_heads import HeadsRecipe
 from pytest_mlperf.datasets.detection import DigitScenes, OpenImages
 from pytest_mlperf.metrics.mean_average_precision import MeanAveragePrecision
 from pytest_mlperf.rules.accuracy import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
     from pytest_mlperf.backends.base import Outputs
 
@@ -39,6 +44,35 @@ def whole_graph(size: int) -> Graph:
     )
 
 
+HEADS, BATCHED_HEADS = "heads", "batched-heads"
+
+
+def heads_graph(size: int, batch: int | None) -> Graph:
+    """Return the graph of a detector that ends at its heads, of all levels together."""
+    return Graph(
+        inputs=(Tensor("images", "float32", (batch, 3, size, size)),),
+        outputs=(
+            Tensor("logits", "float32", (batch, None, None)),
+            Tensor("deltas", "float32", (batch, None, 4)),
+        ),
+    )
+
+
+def with_heads(whole: ModelFile, size: int) -> tuple[ModelFile, ...]:
+    """Return a whole file's row, and those of the same file cut at its heads, for one image and for batches."""
+
+    def cut(variant: str, batch: int | None) -> ModelFile:
+        def recipe(model: Path, sha256: str) -> HeadsRecipe:
+            return HeadsRecipe(model, sha256, size, open_batch=batch is None)
+
+        origin = whole.origin
+        assert not isinstance(origin, Url)  # noqa: S101 - a file is a file
+        graphs = (heads_graph(size, batch),)
+        return ModelFile("onnx", whole.precision, Derived(origin, recipe), graphs, variant, instead=whole)
+
+    return (whole, cut(HEADS, 1), cut(BATCHED_HEADS, None))
+
+
 @dataclass(frozen=True, kw_only=True)
 class RetinaNet(Benchmark):
     """Detection of objects in images stretched to a square, scored as mAP over IoU 0.50:0.95."""
@@ -46,23 +80,31 @@ class RetinaNet(Benchmark):
     size: int
 
     def encode(self, outputs: Outputs, samples: Sequence[Any], indices: Sequence[int]) -> Records:
-        """Return 7 float32 a detection: sample index, ymin, xmin, ymax, xmax over the size, score, label.
+        """Return 7 float32 a detection: sample index, ymin, xmin, ymax, xmax over the size, score, label."""
+        del samples
+        if self.variant in (HEADS, BATCHED_HEADS):
+            from pytest_mlperf.benchmarks.retinanet_decoder import decoder_for
 
-        The reference walks the scores in order and stops at the first below the threshold.
-        """
+            found = decoder_for(self.size).decode(*outputs)
+            return Records.ragged([self._record(*each, index) for each, index in zip(found, indices, strict=True)])
+        boxes, labels, scores = outputs
+        return Records.ragged([self._record(boxes, labels, scores, indices[0])])
+
+    def _record(
+        self, boxes: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any], index: int
+    ) -> NDArray[np.float32]:
+        """Return an image's detections; the reference walks the scores and stops at the first below the threshold."""
         import numpy as np
 
-        del samples
-        boxes, labels, scores = outputs
         low = scores < SCORE_THRESHOLD
         count = int(low.argmax()) if low.any() else len(scores)
         record = np.empty((count, 7), np.float32)
-        record[:, 0] = indices[0]
+        record[:, 0] = index
         record[:, 1:5] = boxes[:count, [1, 0, 3, 2]]
         record[:, 1:5] /= self.size
         record[:, 5] = scores[:count]
         record[:, 6] = labels[:count]
-        return Records.ragged([record])
+        return record
 
 
 #: The published files of the official model, by format.
@@ -92,7 +134,7 @@ PUBLISHED: Mapping[str, RemoteFile] = {
 
 def official_models(published: Mapping[str, RemoteFile]) -> tuple[ModelFile, ...]:
     """Return the rows of the published files, by format."""
-    return tuple(
+    rows = [
         ModelFile(
             form,
             "fp32",
@@ -106,7 +148,8 @@ def official_models(published: Mapping[str, RemoteFile]) -> tuple[ModelFile, ...
             (whole_graph(800),),
         )
         for form, file in published.items()
-    )
+    ]
+    return tuple(row for each in rows for row in (with_heads(each, 800) if each.format == "onnx" else (each,)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +199,6 @@ TINY = TinyRetinaNet(
     loadgen_model="retinanet",
     dataset=DigitScenes("digit scenes", 192, size=500),
     metric=MeanAveragePrecision(),
-    models=(_tiny_model(),),
+    models=with_heads(_tiny_model(), 192),
     size=192,
 )

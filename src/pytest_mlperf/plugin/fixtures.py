@@ -15,6 +15,7 @@ from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSI
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from pytest_mlperf.benchmarks.base import ModelFile
     from pytest_mlperf.environments.installed import LoadGen, Python
     from pytest_mlperf.implementations.base import Program
     from pytest_mlperf.run.case import Case
@@ -24,10 +25,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """A model's file, directory or address, and its SHA-256, which the results record; an address has none."""
+    """A model's file, directory or address, and its SHA-256, which the results record; an address has none.
+
+    ``file`` is its row among the benchmark's files.
+    """
 
     path: Path | str
     sha256: str
+    file: ModelFile
+    notes: tuple[str, ...] = ()
 
 
 @pytest.fixture(scope="session")
@@ -84,8 +90,8 @@ def mlperf_program(
 @pytest.fixture(scope="session")
 def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
     """The case's model."""
-    path = mlperf_session.provider.model(mlperf_case)
-    return Model(path, "" if isinstance(path, str) else _sha256(path))
+    path, file, notes = mlperf_session.provider.model(mlperf_case)
+    return Model(path, "" if isinstance(path, str) else _sha256(path), file, notes)
 
 
 @pytest.fixture(scope="session")
@@ -146,8 +152,9 @@ def mlperf(
         program=mlperf_program,
         model=model.path if isinstance(model.path, str) else str(model.path.absolute()),
         model_sha256=model.sha256,
+        model_file=model.file,
         dataset=dataset,
-        notes=_notes(Path(request.config.invocation_params.dir)),
+        notes=model.notes + _notes(Path(request.config.invocation_params.dir)),
     )
     runner = Runner(mlperf_session.settings.run_options, provided, _surroundings(mlperf_session))
     return MLPerf(mlperf_case, runner, mlperf_session, request.node)

@@ -118,7 +118,7 @@ class Matrix:
         named = _named(settings.model_path, name)
         directory = _named(settings.dataset_path, name)
         if named is not None:
-            file = replace(file, source=named if isinstance(named, Path) else Url(named))
+            file = file.at(named if isinstance(named, Path) else Url(named))
         if settings.scorer is not None and hasattr(benchmark.metric, "with_scorer"):
             benchmark = replace(benchmark, metric=benchmark.metric.with_scorer(settings.scorer))
         return Plan(

@@ -34,7 +34,7 @@ def needs_of(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
     if not isinstance(case.decided, Plan):
         return (Need(case.id, str(case.decided).partition("\n")[0]),)
     environment = _environment(session, case)
-    model, dataset = case.decided.model.source, case.decided.dataset
+    model, dataset = case.decided.model.origin, case.decided.dataset
     return (*environment, _need(session, "model", model), _need(session, "data set", dataset))
 
 

@@ -6,11 +6,11 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_mlperf.benchmarks.base import MissingFile, Remote, Url
+from pytest_mlperf.benchmarks.base import Derived, MissingFile, Remote, Url
 from pytest_mlperf.errors import (
     CacheError,
     EntryPointError,
@@ -30,11 +30,20 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe
     from pytest_mlperf.artifacts.store import Artifact, Store
+    from pytest_mlperf.benchmarks.base import ModelFile
     from pytest_mlperf.environments.installed import Python
     from pytest_mlperf.environments.provide import Needs
     from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.run.case import Case
+
+
+class FoundModel(NamedTuple):
+    """A model's place, which row of the benchmark's files it is, and what the user should know of it."""
+
+    path: Path | str
+    file: ModelFile
+    notes: tuple[str, ...] = ()
 
 
 class Provider:
@@ -79,13 +88,32 @@ class Provider:
             raise decided
         pytest.skip(str(decided))
 
-    def model(self, case: Case) -> Path | str:
-        """Return the place of a case's model: a file, a directory, or an address."""
+    def model(self, case: Case) -> FoundModel:
+        """Return a case's model: a file, a directory, or an address."""
         file = case.plan.model
+        if isinstance(file.source, Derived):
+            return self._derived(file, file.source, case)
         if isinstance(file.source, Url):
-            return file.source.address
-        path = self._obtain(file.source, case)
-        if not file.directory and not isinstance(file.source, Path):
+            return FoundModel(file.source.address, file)
+        return FoundModel(self._model_path(file.source, file, case), file)
+
+    def _derived(self, file: ModelFile, derived: Derived, case: Case) -> FoundModel:
+        """Return a file that is made from another one; where it cannot be made, what is to be run instead."""
+        from pytest_mlperf.artifacts.digest import file_sha256
+
+        original = self._model_path(derived.source, file, case)
+        try:
+            path = self.get(derived.recipe(original, file_sha256(original)), case)
+        except ModelError as error:
+            if file.instead is None:
+                raise
+            return FoundModel(original, file.instead, (f"{case.benchmark} runs as {file.instead}: {error.what}",))
+        [made] = path.iterdir()
+        return FoundModel(made, file, (f"{made.name} was made from {original}",))
+
+    def _model_path(self, source: Path | Recipe | Remote | MissingFile, file: ModelFile, case: Case) -> Path:
+        path = self._obtain(source, case)
+        if not file.directory and not isinstance(source, Path):
             [path] = path.iterdir()
         if path.is_dir() if file.directory else path.is_file():
             return path
@@ -165,7 +193,7 @@ class Provider:
         """Return the official files that a case needs and that are neither given, nor here, nor to be fetched."""
         return [
             source
-            for source in (case.plan.model.source, case.plan.dataset)
+            for source in (case.plan.model.origin, case.plan.dataset)
             if isinstance(source, MissingFile)
             or (isinstance(source, Remote) and not self._settings.fetch and not self._is_cached(source.recipe))
         ]

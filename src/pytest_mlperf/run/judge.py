@@ -20,6 +20,7 @@ from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
+    from pytest_mlperf.benchmarks.base import ModelFile
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.implementations.protocol import OfficialLength, RunSpec
     from pytest_mlperf.rules.reading.submission import Run as LoadGenRun
@@ -33,6 +34,7 @@ class Run:
 
     case: Case
     spec: RunSpec
+    model: ModelFile
     model_sha256: str
     notes: tuple[str, ...]
 
@@ -155,9 +157,9 @@ def _result(
         benchmark=case.benchmark,
         edition=plan.benchmark.edition,
         official_name=plan.benchmark.official_name,
-        precision=case.precision,
-        variant=plan.model.variant,
-        input_types=tuple(dict.fromkeys(t.dtype for graph in plan.model.graphs for t in graph.inputs)),
+        precision=run.model.precision,
+        variant=run.model.variant,
+        input_types=tuple(dict.fromkeys(t.dtype for graph in run.model.graphs for t in graph.inputs)),
         weight_types=worker.weight_types if worker else (),
         implementation=case.implementation,
         backend=case.backend,

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.artifacts.locks import Holder
+    from pytest_mlperf.benchmarks.base import ModelFile
     from pytest_mlperf.implementations.base import Program
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished, OnProgress
@@ -39,6 +40,8 @@ class Provided:
         What runs it.
     model, model_sha256
         The model's path or address, and its digest; empty for an address.
+    model_file
+        Its row among the benchmark's files.
     dataset
         The data set's directory.
     notes
@@ -48,6 +51,7 @@ class Provided:
     program: Program
     model: str
     model_sha256: str
+    model_file: ModelFile
     dataset: Path
     notes: tuple[str, ...] = ()
 
@@ -125,8 +129,16 @@ class Runner:
     def _prepare(self, case: Case) -> Run:
         provided = self.provided
         output = run_directory(self.around.directory, case.id, case.mode)
-        spec = spec_of(case, self.options, provided.model, provided.dataset, output, provided.program.loadgen_built)
-        return Run(case=case, spec=spec, model_sha256=provided.model_sha256, notes=provided.notes)
+        spec = spec_of(
+            case,
+            self.options,
+            provided.model_file,
+            place=provided.model,
+            dataset=provided.dataset,
+            output=output,
+            loadgen_built=provided.program.loadgen_built,
+        )
+        return Run(case, spec, provided.model_file, provided.model_sha256, provided.notes)
 
     def _comply(self, case: Case) -> Outcome:
         """Run a compliance test, after the runs that it is about."""

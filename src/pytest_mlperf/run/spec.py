@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_mlperf.benchmarks.base import ModelFile
     from pytest_mlperf.run.case import Case, Plan
 
 
@@ -30,15 +31,24 @@ class RunOptions:
     backend_options: Mapping[str, str] | None = None
 
 
-def spec_of(case: Case, options: RunOptions, model: str, dataset: Path, output: Path, loadgen_built: str) -> RunSpec:
+def spec_of(
+    case: Case,
+    options: RunOptions,
+    model: ModelFile,
+    *,
+    place: str,
+    dataset: Path,
+    output: Path,
+    loadgen_built: str = "",
+) -> RunSpec:
     """Return the run.json of a case.
 
     Parameters
     ----------
     case, options
         What is run, and what the options say.
-    model
-        The model's path or address.
+    model, place
+        The model, and its path or address.
     dataset, output
         The directories of the data set and of the run.
     loadgen_built
@@ -52,10 +62,10 @@ def spec_of(case: Case, options: RunOptions, model: str, dataset: Path, output: 
         scenario=case.scenario,
         mode=case.mode,
         run_length=options.run_length,
-        model=model,
-        model_format=plan.model.format,
-        precision=plan.model.precision,
-        variant=plan.model.variant,
+        model=place,
+        model_format=model.format,
+        precision=model.precision,
+        variant=model.variant,
         dataset=str(dataset.absolute()),
         output=str(output.absolute()),
         sample_count=plan.sample_count,
