@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--images", type=int)
     options = parser.parse_args()
     decoder = TINY_DECODER if options.model is None else STAND_IN
-    model = options.model or TINY.model_file("onnx", "fp32", "").source
+    model: object = options.model or TINY.model_file("onnx", "fp32", "").source
     if not isinstance(model, Path):
         raise TypeError("the tiny model ships with the package")
     count, size = options.images or (300 if options.model is None else 8), decoder.input_size
