@@ -85,6 +85,7 @@ def test_a_benchmark_without_compliance_tests_is_refused_before_anything_runs(be
     assert "the options select no case" in session.output
 
 
+@pytest.mark.slow
 def test_the_tiny_edition_passes_test01_and_leaves_the_official_files(
     benchmarks: RunSession, here: Path, shared_cache: Path
 ) -> None:
@@ -214,6 +215,7 @@ def test_a_run_that_a_compliance_test_made_is_reported_by_its_own_item(classifie
     assert len(list(here.glob("mlperf-results/*/*/run.json"))) == 4
 
 
+@pytest.mark.slow
 def test_workers_share_the_runs_that_compliance_tests_are_about(classifier: RunSession, here: Path) -> None:
     pytest.importorskip("xdist")
     session = classifier(

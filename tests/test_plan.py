@@ -39,6 +39,7 @@ def test_a_plan_of_the_official_edition_counts_what_is_to_be_fetched(benchmarks:
     assert "time: about 0 s for the 0 of 8 runs" in output
 
 
+@pytest.mark.slow
 def test_a_plan_tells_of_an_environment_that_is_not_the_sessions_own(benchmarks: RunSession, tmp_path: Path) -> None:
     options = ("--scenario=Offline", f"--mlperf-cache={tmp_path / 'cache'}", "--mlperf-plan")
     unnamed = benchmarks(*options, "-k", "null-needssix or null-null").output

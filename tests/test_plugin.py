@@ -134,6 +134,7 @@ def test_missing_official_files_are_a_skip_beside_others_and_an_error_alone(benc
     assert "148,688,824 bytes" in alone.output
 
 
+@pytest.mark.slow
 def test_last_failed_runs_what_failed(benchmarks: RunSession, tmp_path: Path) -> None:
     options = (
         *NULL,

@@ -42,9 +42,9 @@ def seeds(result: dict[str, Any]) -> list[int]:
 @pytest.mark.parametrize(
     ("options", "ini", "expected"),
     [
-        (("--mode=performance",), "", "v5.1"),
+        pytest.param(("--mode=performance",), "", "v5.1", marks=pytest.mark.slow),
         (("--mode=accuracy", "--dataset-size=20"), "", "v5.1"),
-        (("--mode=performance", "--round=v5.1"), "mlperf_round = v4.0", "v5.1"),
+        pytest.param(("--mode=performance", "--round=v5.1"), "mlperf_round = v4.0", "v5.1", marks=pytest.mark.slow),
         (("--mode=performance", "--round=4.0"), "", "v4.0"),
         (("--mode=accuracy", "--dataset-size=20"), "mlperf_round = v4.0", "v4.0"),
     ],

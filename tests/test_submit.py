@@ -56,7 +56,26 @@ def test_a_short_session_leaves_three_files_and_says_that_it_is_short(submit: Ru
     assert "/retinanet-tiny/Offline" in (here / "junit.xml").read_text()
 
 
-@pytest.mark.parametrize("round_name", ["v5.1", "v6.0"])
+def test_the_code_of_another_packages_benchmark_and_backend_is_packed(benchmarks: RunSession, here: Path) -> None:
+    options = ("--model=classifier-tiny", "--backend=honest", "--scenario=Offline", "--dataset-size=20", *SUBMIT)
+    benchmarks(*options, "--test-query-count=20", "--mlperf-pack-anyway")
+    [tarball] = here.glob("open*.tar.gz")
+    code = {name.rpartition("/")[2] for name in names(tarball) if "/classifier-tiny/" in name and "results" not in name}
+    assert {"mlperf_test_runtimes.py", "test_mlperf.py"} <= code
+
+
+def test_benchmarks_of_several_rounds_are_refused_with_the_round_that_has_them_all(benchmarks: RunSession) -> None:
+    selected = ("-k", "retinanet-tiny-onnxruntime or classifier-tiny-honest", "--scenario=Offline", *SUBMIT)
+    session = benchmarks(*selected)
+    assert session.code == pytest.ExitCode.USAGE_ERROR, session.output
+    assert "found: classifier-tiny: v6.1, retinanet-tiny: v5.1" in session.output
+    assert "add --round v5.1" in session.output
+    spread = benchmarks(*selected, "-n2")
+    assert "add --round v5.1" in spread.output
+    assert " passed" not in spread.outcomes()
+
+
+@pytest.mark.parametrize("round_name", ["v5.1", pytest.param("v6.0", marks=pytest.mark.slow)])
 def test_the_same_tree_comes_out_under_xdist_in_each_layout(submit: RunSession, here: Path, round_name: str) -> None:
     session = submit(f"--round={round_name}", "-n2")
     assert session.code == 0, session.output
@@ -110,6 +129,7 @@ def test_a_submission_without_a_submitter_is_refused(benchmarks: RunSession) -> 
     assert "needs a submitter" in session.output
 
 
+@pytest.mark.slow
 def test_results_are_added_to_a_directory_and_clean_begins_anew(submit: RunSession, here: Path) -> None:
     results = here / "tree" / "open" / "Community" / "results"
 
@@ -141,6 +161,7 @@ def test_the_official_checker_is_shown_beside_ours(submit: RunSession, here: Pat
     assert "only this checker: min-duration" in session.output
 
 
+@pytest.mark.slow
 def test_the_official_checker_is_fetched_where_that_is_allowed(submit: RunSession, here: Path, tmp_path: Path) -> None:
     packed = here / "mirror" / "mlcommons" / "inference" / "archive" / "refs" / "tags" / "v5.1.1.tar.gz"
     packed.parent.mkdir(parents=True)

@@ -37,6 +37,7 @@ def versions(report: Path) -> list[dict[str, Any]]:
     return [result["versions"] for result in json.loads(report.read_text())["results"]]
 
 
+@pytest.mark.slow
 def test_a_case_runs_on_another_python_without_this_package_installed(
     benchmarks: RunSession, tmp_path: Path, another: Interpreter
 ) -> None:
