@@ -43,7 +43,7 @@ class Walk:
             self._go(frame.f_back)
 
     def _go(self, frame: FrameType) -> None:
-        if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:  # a module's or a class's body
+        if _is_import(frame):
             return
         path = frame.f_code.co_filename
         name = self._names.get(path)
@@ -54,6 +54,15 @@ class Walk:
             self.moves += 1
             self.entered[name] += 1
             self._at = name
+
+
+def _is_import(frame: FrameType | None) -> bool:
+    """Say whether a frame is the body of a module or of a class, or was called by one."""
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def main(arguments: list[str]) -> int:
