@@ -8,7 +8,7 @@ It runs as it is, on the benchmark of benchmark.py. pyproject.toml of your packa
 Then: pytest benchmarks --backend myruntime
 """
 
-# The runtime is imported inside of functions: pytest reads this file at each start.
+# The runtime is imported inside of functions: pytest imports this file, where the runtime need not be installed.
 
 from __future__ import annotations
 
