@@ -8,7 +8,8 @@ It runs as it is, on the benchmark of benchmark.py. pyproject.toml of your packa
 Then: pytest benchmarks --backend myruntime
 """
 
-# The runtime is imported inside of functions: pytest imports this file, where the runtime need not be installed.
+# The runtime is imported inside of functions: pytest imports this file to collect the cases, whether or not the runtime
+# is installed there.
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ It runs as it is, on the backend of backend.py. pyproject.toml of your package n
 Then: pytest benchmarks --model mytask-tiny
 """
 
-# numpy and other large packages are imported inside of functions: every session that collects benchmarks imports this file.
+# numpy and other large packages are imported inside of functions: pytest imports this file to collect the cases.
 
 from __future__ import annotations
 
