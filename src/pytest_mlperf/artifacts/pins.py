@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_mlperf.artifacts.atomic import write_atomic
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
@@ -40,26 +40,10 @@ def read_pins(path: Path) -> dict[str, Pin]:
             "cannot read which content was trusted before",
             expected=f"checksums in {path}",
             found=str(error),
-            fix="Make it readable; or delete it, and the next content that comes is trusted.",
+            fix="make it readable; or delete it, and the next content that comes is trusted",
         ) from error
 
 
 def write_pins(path: Path, pins: Mapping[str, Pin], mode: int) -> None:
-    """Replace the pins of an artifact's files at once.
-
-    Parameters
-    ----------
-    path
-        The file; its directory exists.
-    pins
-        By the files' names.
-    mode
-        Permission bits of the cache.
-    """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with beside.open("wb") as file:
-        file.write(msgspec.json.encode(dict(pins)))
-        file.flush()
-        os.fsync(file.fileno())
-        os.fchmod(file.fileno(), 0o600 | mode & 0o666)
-    beside.rename(path)
+    """Replace the pins of an artifact's files, by name, at once; `mode` has the permission bits of the cache."""
+    write_atomic(path, msgspec.json.encode(dict(pins)), mode=0o600 | mode & 0o666, sync=True)

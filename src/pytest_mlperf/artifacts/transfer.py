@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_mlperf.artifacts.atomic import write_atomic
 from pytest_mlperf.artifacts.connections import AddressFault, RangeFault
 from pytest_mlperf.errors import CacheError
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.connections import Body, Client
     from pytest_mlperf.artifacts.sources import RemoteFile
+
+    #: Told the bytes that are here and the whole's size, where known, at each piece.
+    OnSize = Callable[[int, int | None], None]
 
 _CHUNK = 1 << 20
 #: Below this size a file is fetched again rather than continued: a note beside it would cost as much.
@@ -43,13 +47,39 @@ class Note(msgspec.Struct, frozen=True):
     total: int | None
 
 
-@dataclass(frozen=True)
-class Received:
-    """What has come: size in bytes, and hexadecimal digests; MD5 only where asked for."""
+class Digests:
+    """Size and digests of what has come so far; MD5 only where nothing better is known of the file."""
 
-    size: int
-    sha256: str
-    md5: str | None
+    def __init__(self, file: RemoteFile) -> None:
+        self.size = 0
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False) if file.md5 and not file.sha256 else None
+
+    def update(self, chunk: bytes) -> None:
+        """Add the next bytes."""
+        self.size += len(chunk)
+        self._sha256.update(chunk)
+        if self._md5 is not None:
+            self._md5.update(chunk)
+
+    def read(self, source: Any, size: int, client: Client) -> None:
+        """Add bytes from a file until there are `size`."""
+        while self.size < size:
+            client.check()
+            chunk = source.read(min(_CHUNK, size - self.size))
+            if not chunk:
+                raise AddressFault("the file became shorter while it was read", passing=True)
+            self.update(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """In hexadecimal."""
+        return self._sha256.hexdigest()
+
+    @property
+    def md5(self) -> str | None:
+        """In hexadecimal; None where it was not computed."""
+        return self._md5.hexdigest() if self._md5 else None
 
 
 @dataclass(frozen=True)
@@ -78,7 +108,7 @@ class Partial:
     def note(self) -> Note | None:
         """Return what the file is a part of; None where there is nothing to go on with."""
         try:
-            # In a shared cache: what another user began cannot be sealed by this one.
+            # In a shared cache: this user cannot change the permission bits of what another one began.
             mine = self.path.stat().st_uid == os.geteuid()
         except OSError:
             return None
@@ -95,9 +125,7 @@ class Partial:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.always_noted or note.total is None or note.total >= _WORTH_CONTINUING:
             # Before the first byte, so that no byte is ever taken for another version's.
-            beside = self._note.with_name(f"{self._note.name}.new")
-            beside.write_bytes(msgspec.json.encode(note))
-            beside.rename(self._note)
+            write_atomic(self._note, msgspec.json.encode(note))
         self.path.touch()
 
     def discard(self) -> None:
@@ -122,23 +150,10 @@ class Partial:
         return self.path.with_name(f"{self.path.name}.json")
 
 
-def receive(
-    file: RemoteFile, address: str, partial: Partial, client: Client, on_size: Callable[[int, int | None], None]
-) -> Received:
+def receive(file: RemoteFile, address: str, partial: Partial, client: Client, on_size: OnSize) -> Digests:
     """Bring `partial` to the whole content that `address` has, and hash it in the same pass.
 
-    Parameters
-    ----------
-    file
-        What is known of it.
-    address
-        One of its addresses.
-    partial
-        Where it grows. What is there of the same version at the same address is kept and hashed.
-    client
-        Opens the address.
-    on_size
-        Told the bytes that are here and the whole's size, where known, at each piece.
+    What is there of the same version at the same address is kept and hashed.
 
     Raises
     ------
@@ -150,30 +165,29 @@ def receive(
         The client was stopped.
     """
     note, here = partial.note(), partial.size
-    if note is None or note.address != address or here > (note.total if note.total is not None else here):
-        note, here = None, 0
-    # Without a validator only a checksum could tell a mixture.
-    if note and not note.validator and file.checksum is None and here != note.total:
-        note, here = None, 0
-    if note and here == note.total:
-        return _rehash(file, partial, client, on_size)
+    if note is not None and not _is_usable(note, here, file, address):
+        note = None
+    if note is not None and here == note.total:
+        digests = measure(partial.path, file, client)
+        on_size(digests.size, digests.size)
+        return digests
     try:
-        body = client.open(address, here, note.validator if note else "")
+        body = client.open(address, here, note.validator) if note else client.open(address)
     except RangeFault:
         partial.discard()
         raise
     try:
-        if body.offset:
-            _check_same(note, body, partial)
-        _check_size(file, body.total)
-        total = file.size if body.total is None else body.total
-        if total is not None:
-            check_room(file.name, total - body.offset, partial.path.parent)
-        if not body.offset:
-            partial.begin(Note(address, body.validator, total))
-        return _append(file, body, total, partial, client, on_size)
+        return _append(file, address, note, body, partial, client, on_size)
     finally:
         body.close()
+
+
+def measure(path: Path, file: RemoteFile, client: Client) -> Digests:
+    """Return size and digests of a file that is here."""
+    digests = Digests(file)
+    with path.open("rb", buffering=0) as source:
+        digests.read(source, os.fstat(source.fileno()).st_size, client)
+    return digests
 
 
 def check_room(name: str, needed: int, directory: Path) -> None:
@@ -191,94 +205,50 @@ def check_room(name: str, needed: int, directory: Path) -> None:
             f"no room for {name}",
             expected=f"{needed:,} bytes free",
             found=f"{free:,} bytes free in {directory}",
-            fix="Free some space there, or choose another cache directory.",
+            fix="free some space there, or choose another cache directory",
         )
 
 
+def _is_usable(note: Note, here: int, file: RemoteFile, address: str) -> bool:
+    """Say whether the part that is here can be gone on with."""
+    if note.address != address or (note.total is not None and here > note.total):
+        return False
+    # Without a validator only a checksum could tell a mixture of two versions.
+    return bool(note.validator or file.sha256 or file.md5) or here == note.total
+
+
 def _append(
-    file: RemoteFile,
-    body: Body,
-    total: int | None,
-    partial: Partial,
-    client: Client,
-    on_size: Callable[[int, int | None], None],
-) -> Received:
-    hashes = _Hashes(file)
+    file: RemoteFile, address: str, note: Note | None, body: Body, partial: Partial, client: Client, on_size: OnSize
+) -> Digests:
+    # Compared here, too: a server need not heed If-Range.
+    if body.offset and note and (body.validator != note.validator or body.total not in (None, note.total)):
+        partial.discard()
+        raise RangeFault("the file changed there between two parts of it")
+    total = file.size if body.total is None else body.total
+    if file.size is not None and total != file.size:
+        raise AddressFault(f"has {total:,} bytes, not {file.size:,}")
+    if total is not None:
+        check_room(file.name, total - body.offset, partial.path.parent)
+    if not body.offset:
+        partial.begin(Note(address, body.validator, total))
+    digests = Digests(file)
     with partial.path.open("r+b", buffering=0) as target:
-        _hash_start(target, body.offset, hashes, client)
+        digests.read(target, body.offset, client)
         target.truncate(body.offset)
-        for chunk in body:
+        for chunk in body.chunks:
             client.check()
-            if total is not None and hashes.size + len(chunk) > total:
+            if total is not None and digests.size + len(chunk) > total:
                 raise AddressFault(f"sends more than the {total:,} bytes that it should have")
             _write(target, chunk)
-            hashes.update(chunk)
-            on_size(hashes.size, total)
+            digests.update(chunk)
+            on_size(digests.size, total)
     client.check()
-    if total is not None and hashes.size < total:
-        raise AddressFault(f"ended after {hashes.size:,} of {total:,} bytes", passing=True)
-    return hashes.received()
-
-
-def _rehash(file: RemoteFile, partial: Partial, client: Client, on_size: Callable[[int, int | None], None]) -> Received:
-    hashes = _Hashes(file)
-    with partial.path.open("rb", buffering=0) as source:
-        _hash_start(source, partial.size, hashes, client)
-    on_size(hashes.size, hashes.size)
-    return hashes.received()
-
-
-def measure(path: Path, file: RemoteFile) -> Received:
-    """Return size and digests of a file that is here."""
-    hashes = _Hashes(file)
-    with path.open("rb", buffering=0) as source:
-        while chunk := source.read(_CHUNK):
-            hashes.update(chunk)
-    return hashes.received()
-
-
-class _Hashes:
-    """Size and digests of what has come so far."""
-
-    def __init__(self, file: RemoteFile) -> None:
-        self.size = 0
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if file.md5 and not file.sha256 else None
-
-    def update(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        self._sha256.update(chunk)
-        if self._md5 is not None:
-            self._md5.update(chunk)
-
-    def received(self) -> Received:
-        return Received(self.size, self._sha256.hexdigest(), self._md5.hexdigest() if self._md5 else None)
-
-
-def _hash_start(source: Any, size: int, hashes: _Hashes, client: Client) -> None:
-    """Hash the first `size` bytes and stop behind them."""
-    while hashes.size < size:
-        client.check()
-        chunk = source.read(min(_CHUNK, size - hashes.size))
-        if not chunk:
-            raise AddressFault("the partial file became shorter while it was read", passing=True)
-        hashes.update(chunk)
+    if total is not None and digests.size < total:
+        raise AddressFault(f"ended after {digests.size:,} of {total:,} bytes", passing=True)
+    return digests
 
 
 def _write(target: Any, chunk: bytes) -> None:
     view = memoryview(chunk)
     while view:
         view = view[target.write(view) :]
-
-
-def _check_same(note: Note | None, body: Body, partial: Partial) -> None:
-    """Refuse to go on with a part of another version, also where the server did not heed If-Range."""
-    assert note is not None  # noqa: S101 - no range is asked for without one
-    if body.validator != note.validator or (body.total is not None and body.total != note.total):
-        partial.discard()
-        raise RangeFault("the file changed there between two parts of it")
-
-
-def _check_size(file: RemoteFile, total: int | None) -> None:
-    if file.size is not None and total is not None and total != file.size:
-        raise AddressFault(f"has {total:,} bytes, not {file.size:,}")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import IO, TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.artifacts.archives import Limits, unpack, unpack_stream
-from pytest_mlperf.artifacts.download import Custody, Fetched, fetch, partial_path
+from pytest_mlperf.artifacts.download import Fetched, FetchOptions, fetch, partial_path
 from pytest_mlperf.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -15,13 +16,16 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.sources import Network, RemoteFile
 
+#: What a format is told from must come in one piece.
+_LEAST = 512
+
 
 def fetch_and_unpack(
     file: RemoteFile,
     directory: Path,
     into: Path,
     network: Network,
-    custody: Custody | None = None,
+    options: FetchOptions | None = None,
     limits: Limits | None = None,
 ) -> Fetched:
     """Fetch an archive to ``directory/<file.name>`` and unpack it to `into`, where its format allows in one pass.
@@ -30,7 +34,7 @@ def fetch_and_unpack(
 
     Parameters
     ----------
-    file, directory, network, custody
+    file, directory, network, options
         See `pytest_mlperf.artifacts.download.fetch`.
     into, limits
         See `pytest_mlperf.artifacts.archives.unpack`.
@@ -42,18 +46,17 @@ def fetch_and_unpack(
     ArchiveError
         See there; the archive is deleted.
     """
-    archive = _Growing(partial_path(file, directory))
-    with ThreadPoolExecutor(1, "unpack") as pool:
-        unpacking = pool.submit(unpack_stream, cast("IO[bytes]", archive), into, file.name, limits)
+    growing = _GrowingFile(partial_path(file, directory))
+    with io.BufferedReader(growing) as archive, ThreadPoolExecutor(1, "unpack") as pool:
+        unpacking = pool.submit(unpack_stream, archive, into, file.name, limits)
         try:
-            fetched = fetch(file, directory, network, custody, on_size=archive.grown)
+            fetched = fetch(file, directory, network, options, on_size=growing.grown)
         except BaseException:
-            archive.abandon()
+            growing.abandon()
             raise
-        archive.finish(fetched.path, fetched.size)
-        early = unpacking.exception() is None
-    archive.close()
-    if not early:
+        growing.finish(fetched.path, fetched.size)
+        fault = unpacking.exception()
+    if fault is not None:
         # A zip, whose table is at its end; a file that came from several addresses; or an archive that is damaged
         # indeed, and the error that says so.
         try:
@@ -65,32 +68,36 @@ def fetch_and_unpack(
     return fetched
 
 
-class _Growing:
+class _GrowingFile(io.RawIOBase):
     """A file that another thread writes, as a stream that waits for its bytes."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._size = path, 0
+        self._path, self._size, self._position = path, 0, 0
         self._whole = self._abandoned = False
         self._changed = threading.Condition()
-        self._file: IO[bytes] | None = None
-        self._position = 0
+        self._file: io.FileIO | None = None
 
-    def read(self, size: int) -> bytes:
-        """Return up to `size` bytes as soon as there are some; none at the end of the whole file."""
+    def readable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
         with self._changed:
-            self._changed.wait_for(lambda: self._position < self._size or self._whole or self._abandoned)
+            self._changed.wait_for(lambda: self._position + _LEAST <= self._size or self._whole or self._abandoned)
             available = self._size - self._position
         if self._abandoned:
             raise EOFError("the archive does not come")
         if available <= 0:
-            return b""
+            return 0
         # Opened once: a file that is begun anew is another one, and this one ends then.
-        self._file = self._file or self._path.open("rb", buffering=0)
-        data = self._file.read(min(size, available))
-        if not data:
+        self._file = self._file or io.FileIO(self._path)
+        count = self._file.readinto(memoryview(buffer)[:available])
+        if not count:
             raise EOFError("the archive was begun anew")
-        self._position += len(data)
-        return data
+        self._position += count
+        return count
 
     def grown(self, size: int) -> None:
         """Take note that the first `size` bytes are on the disk."""
@@ -111,6 +118,6 @@ class _Growing:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Close the file."""
         if self._file is not None:
             self._file.close()
+        super().close()
