@@ -20,7 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from pytest_mlperf.errors import ArchiveError, CacheError
+from pytest_mlperf.artifacts.room import check_room
+from pytest_mlperf.errors import ArchiveError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,14 +41,7 @@ _DAMAGE = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZi
 class Limits:
     """How much an archive may become.
 
-    Attributes
-    ----------
-    size
-        Of all its files, in bytes.
-    ratio
-        Of that to the archive's own size, beyond 64 MiB.
-    members
-        Files, directories and links.
+    `size` bytes in all its files; `ratio` times the archive's own size, beyond 64 MiB; so many `members`.
     """
 
     size: int = 256 << 30
@@ -58,16 +52,8 @@ class Limits:
 def unpack(archive: Path, directory: Path, limits: Limits | None = None) -> None:
     """Unpack a zip, a tar (also gzip, xz, bzip2), or a single compressed file; all of it or nothing.
 
-    The format is read from the content, not from the name. A single file ``a.json.gz`` becomes ``a.json``.
-
-    Parameters
-    ----------
-    archive
-        The file.
-    directory
-        Empty or not there.
-    limits
-        How much it may become.
+    The format is read from the content, not from the name. A single file ``a.json.gz`` becomes ``a.json``. The
+    `directory` is empty or not there.
 
     Raises
     ------
@@ -88,18 +74,9 @@ def unpack(archive: Path, directory: Path, limits: Limits | None = None) -> None
 
 
 def unpack_stream(source: io.BufferedReader[Any], directory: Path, name: str, limits: Limits | None = None) -> None:
-    """Unpack a tar or a single compressed file in one pass, without seeking; see `unpack`.
+    """Unpack a tar or a single compressed file in one pass, without seeking, and read it to its end; see `unpack`.
 
-    Parameters
-    ----------
-    source
-        The archive; read to its end.
-    directory
-        Empty or not there.
-    name
-        The archive's file name, for messages and for a single compressed file.
-    limits
-        How much it may become.
+    `name` is the archive's file name, for messages and for a single compressed file.
     """
     with _whole_or_nothing(directory, name) as into:
         target = _Target(into, name, limits or Limits(), source.tell)
@@ -138,13 +115,7 @@ class _Target:
 
     @contextmanager
     def place(self, member: str) -> Iterator[Path]:
-        """Yield where a member belongs; its directory exists then, and the block makes it.
-
-        Raises
-        ------
-        ArchiveError
-            That is outside or taken, or there are too many members.
-        """
+        """Yield where a member belongs, for the block to make it; its directory exists then."""
         self.members += 1
         if self.members > self.limits.members:
             raise self.refusal(f"more than {self.limits.members:,} members")
@@ -210,14 +181,8 @@ class _Target:
         self.size += size
         if self.size > self.limits.size:
             raise self.refusal(f"more than {self.limits.size:,} bytes")
-        free = shutil.disk_usage(self.directory).free if size > _CHUNK else size
-        if size > free:
-            raise CacheError(
-                f"no room to unpack {self.name}",
-                expected=f"room for the next file of {size:,} bytes",
-                found=f"{free:,} bytes free in {self.directory.parent}",
-                fix="free some space there, or choose another cache directory",
-            )
+        if size > _CHUNK:
+            check_room(f"to unpack {self.name}", size, self.directory.parent)
 
     def check_ratio(self, size: int) -> None:
         """Refuse what has become `size` bytes from too few."""

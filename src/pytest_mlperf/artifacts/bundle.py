@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import stat
 import tarfile
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING
 from pytest_mlperf.artifacts.archives import unpack
 from pytest_mlperf.artifacts.atomic import replacing
 from pytest_mlperf.artifacts.layout import CONTENT, MANIFEST
+from pytest_mlperf.artifacts.room import unwritten
 from pytest_mlperf.errors import ArchiveError, CacheError, OutputError
 
 if TYPE_CHECKING:
@@ -83,11 +83,7 @@ def import_bundle(store: Store, file: Path, on_wait: OnWait | None = None) -> Im
             fix = "copy the bundle again from where it was made, or export it again"
             raise ArchiveError(error.what, expected=error.expected, found=error.found, fix=fix) from error
         except OSError as error:
-            raise CacheError(
-                f"cannot unpack the bundle {file} into the cache",
-                found=f"{error.strerror or error}, {shutil.disk_usage(store.root).free:,} bytes free in {store.root}",
-                fix="free some space there, or choose another cache directory",
-            ) from error
+            raise unwritten(f"cannot unpack the bundle {file} into the cache", error, store.root) from error
         # All of them first: a bundle with one bad artifact leaves nothing.
         staged = [store.examine(entry) for entry in _entries(unpacked, file)]
         adopted = [store.adopt(artifact, on_wait) for artifact in staged]

@@ -49,16 +49,9 @@ _CA_FILES = (
 
 
 class AddressFault(Exception):  # noqa: N818 - it becomes a line of an error
-    """An address does not give the file.
+    """An address does not give the file, for a `reason` in words.
 
-    Parameters
-    ----------
-    reason
-        In words.
-    passing
-        True where another attempt may help.
-    wait_s
-        How long the server asks to wait before that.
+    Another attempt may help where that is `passing`, after `wait_s` where the server asks for it.
     """
 
     def __init__(self, reason: str, *, passing: bool = False, wait_s: float | None = None) -> None:
@@ -79,20 +72,10 @@ class Stopped(Exception):  # noqa: N818 - no fault
 
 @dataclass(frozen=True, eq=False)
 class Body:
-    """An opened file.
+    """An opened file: its `chunks` from an `offset` on, which raise AddressFault or Stopped.
 
-    Attributes
-    ----------
-    offset
-        Of the first byte that comes.
-    total
-        Size of the whole file in bytes, None where the server does not say.
-    validator
-        What names this version of the file, "" where nothing does.
-    chunks
-        The bytes from there on; raises AddressFault or Stopped.
-    close
-        Gives the connection back or up.
+    `total` is the size of the whole file in bytes, None where the server does not say. `validator` names this version
+    of the file, "" where nothing does.
     """
 
     offset: int
@@ -123,12 +106,7 @@ class Client:
     def open(self, address: str, offset: int = 0, validator: str = "") -> Body:
         """Open a file, if possible at `offset`, if it is still the version that `validator` names.
 
-        Raises
-        ------
-        AddressFault
-            It cannot be had from there, or not now.
-        FetchError
-            The settings of the network itself are wrong.
+        Raises AddressFault where it cannot be had, and FetchError where the settings of the network itself are wrong.
         """
         self.check()
         if is_local(address):

@@ -8,16 +8,17 @@ import random
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts.connections import AddressFault, Client, Stopped
+from pytest_mlperf.artifacts.room import check_room, unwritten
 from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile, addresses, is_local, without_secrets
-from pytest_mlperf.artifacts.transfer import Digests, Partial, check_room, measure, receive
-from pytest_mlperf.errors import CacheError, FetchError, OfflineError
+from pytest_mlperf.artifacts.transfer import Digests, Partial, measure, receive
+from pytest_mlperf.errors import FetchError, OfflineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,20 +35,9 @@ _HTML_STARTS = (b"<!doctype html", b"<html")
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is here, whole and with the right checksum.
+    """A file that is here, whole: the remote file's `name`, its `path`, its size in bytes, its computed SHA-256.
 
-    Attributes
-    ----------
-    name
-        The remote file's.
-    path
-        Where it is.
-    url
-        The address that gave it, without credentials; "" where it was here already and nobody noted whence.
-    size
-        In bytes.
-    sha256
-        Of its content; computed, whatever was known before.
+    `url` is the address that gave it, without credentials; "" where it was here already and nobody noted whence.
     """
 
     name: str
@@ -61,16 +51,9 @@ class Fetched:
 class FetchOptions:
     """What a fetch checks besides the published checksums, and what it leaves besides the files.
 
-    Attributes
-    ----------
-    pins
-        Checksums of earlier fetches, by the files' names, for those whose publisher states no SHA-256.
-    pinned_in
-        The file that holds them, for messages.
-    evidence
-        Where files with a wrong checksum are kept; beside the wanted file where None.
-    keep_notes
-        Leave notes of where files came from beside them, for whoever goes on after a kill.
+    `pins` are checksums of earlier fetches, by the files' names, for those whose publisher states no SHA-256; messages
+    name the file `pinned_in`. Files with a wrong checksum are kept in `evidence`, or beside the wanted file where None.
+    `keep_notes` leaves notes of where files came from beside them, for whoever goes on after a kill.
     """
 
     pins: Mapping[str, Pin] = field(default_factory=dict)
@@ -97,10 +80,7 @@ def fetch(
     A fetch that was cut off leaves ``<file.name>.part`` and a note beside it, and the next one goes on there.
     One process at a time may fetch to a directory, which is made where missing.
 
-    Parameters
-    ----------
-    on_size
-        Told how many bytes are in `partial_path`, at each piece; fewer than before where it begins anew.
+    `on_size` is told how many bytes are in `partial_path`, at each piece; fewer than before where it begins anew.
 
     Raises
     ------
@@ -128,17 +108,9 @@ def fetch_many(
 ) -> list[Fetched]:
     """Return all `files` in `directory`, up to ``network.parallel`` of them fetched at once; see `fetch`.
 
-    Files that are there are kept. The first that cannot be had ends the others; what is there by then stays.
-
-    Parameters
-    ----------
-    files
-        With different names; two of one name are a ValueError.
-    name
-        Of the set, for the progress.
-    typical_size
-        Bytes of a file whose size nobody states. Where it is given, a disk that plainly has no room for what
-        is not here yet is an error before the first byte.
+    Files that are there are kept. The first that cannot be had ends the others; what is there by then stays. Two of
+    one name are a ValueError. The progress is told under the `name` of the set. Where `typical_size` is given, bytes of
+    a file whose size nobody states, a disk that plainly has no room for the rest is an error before the first byte.
     """
     if len({file.name for file in files}) != len(files):
         raise ValueError("two of the files have the same name")
@@ -146,7 +118,7 @@ def fetch_many(
     with Client(network) as client, _disk_faults(name or str(directory), directory):
         if typical_size is not None:
             missing = (file for file in files if not (directory / file.name).exists())
-            check_room(name, round(_SURELY * sum(file.size or typical_size for file in missing)), directory)
+            check_room(f"for {name}", round(_SURELY * sum(file.size or typical_size for file in missing)), directory)
         jobs = [_Fetch(file, directory, network, options, client, meter) for file in files]
         with ThreadPoolExecutor(network.parallel, "fetch") as pool:
             futures = [pool.submit(job.run) for job in jobs]
@@ -199,24 +171,22 @@ class _Fetch:
         if status.st_uid != os.geteuid() or not status.st_size or self._wrong(digests):
             target.unlink()
             return None
-        origin = partial.origin()
+        note = partial.note()
         if not self.options.keep_notes:
             partial.discard()
         self.meter.at(self.file, digests.size, digests.size)
-        return self._fetched(target, origin, digests)
+        return self._fetched(target, note.address if note else "", digests)
 
     def _from_any(self, target: Path, partial: Partial) -> Fetched:
         reasons: list[str] = []
-        refused = False
-        for address in addresses(self.file, self.network):
-            if self.network.offline and not is_local(address):
-                refused = True
-                continue
+        known = addresses(self.file, self.network)
+        allowed = [address for address in known if is_local(address) or not self.network.offline]
+        for address in allowed:
             try:
                 return self._from(address, target, partial)
-            except AddressFault as fault:
+            except AddressFault as fault:  # noqa: PERF203 - the next address is for that
                 reasons.append(f"{without_secrets(address)}: {fault.reason}")
-        raise self._offline(reasons) if refused else self._nowhere(reasons)
+        raise self._unavailable(reasons, offline=len(allowed) < len(known))
 
     def _from(self, address: str, target: Path, partial: Partial) -> Fetched:
         """Get the file from one address, in as many attempts as make sense."""
@@ -307,27 +277,20 @@ class _Fetch:
     def _fetched(self, path: Path, address: str, digests: Digests) -> Fetched:
         return Fetched(self.file.name, path, without_secrets(address), digests.size, digests.sha256)
 
-    def _nowhere(self, reasons: list[str]) -> FetchError:
+    def _unavailable(self, reasons: list[str], *, offline: bool) -> FetchError:
+        size = f"{self.file.size:,} bytes" if self.file.size is not None else "of unknown size"
+        file, found = f"{self.file.name} ({size})", [f"- {reason}" for reason in reasons]
+        if offline:
+            wanted = f"wanted from {without_secrets(self.file.urls[0])}, but the network must not be used"
+            return OfflineError(
+                f"offline, and {file} is not here",
+                found="\n".join([wanted, *found]),
+                fix="allow the network, name a directory that mirrors the address, or bring it from another machine",
+            )
         fix = "correct the network or the proxy, or have a mirror serve the file, and try again: what has come is kept"
         if self._pin() is not None and self.options.pinned_in is not None:
             fix += f"; if the publisher has replaced it for good, delete {self.options.pinned_in}"
-        return FetchError(f"cannot fetch {self._described()}", found=_listed(reasons), fix=fix)
-
-    def _offline(self, reasons: list[str]) -> OfflineError:
-        wanted = f"wanted from {without_secrets(self.file.urls[0])}, but the network must not be used"
-        return OfflineError(
-            f"offline, and {self._described()} is not here",
-            found="\n".join((wanted, _listed(reasons))).strip(),
-            fix="allow the network, name a directory that mirrors the address, or bring it from another machine",
-        )
-
-    def _described(self) -> str:
-        size = f"{self.file.size:,} bytes" if self.file.size is not None else "of unknown size"
-        return f"{self.file.name} ({size})"
-
-
-def _listed(reasons: Sequence[str]) -> str:
-    return "\n".join(f"- {reason}" for reason in reasons)
+        return FetchError(f"cannot fetch {file}", found="\n".join(found), fix=fix)
 
 
 class _Meter:
@@ -343,7 +306,6 @@ class _Meter:
         self._lock = threading.Lock()
 
     def at(self, file: RemoteFile, size: int, total: int | None) -> None:
-        """Note that `size` bytes of a file are here; the first time, that they were here before."""
         with self._lock:
             self._before.setdefault(file.name, size)
             self._sizes[file.name] = size
@@ -353,22 +315,19 @@ class _Meter:
                 self._tell()
 
     def done(self) -> None:
-        """Note that one more file is here whole."""
         with self._lock:
             self._done += 1
 
     def finish(self) -> None:
-        """Report the end."""
         with self._lock:
             self._tell()
 
     def _tell(self) -> None:
-        if self._report is None:
-            return
-        self._last = time.monotonic()
-        total = sum(self._totals.values()) if len(self._totals) == self._count else None
-        here, before = sum(self._sizes.values()), sum(self._before.values())
-        self._report(Progress(self._name, here, total, before, self._done, self._count))
+        if self._report is not None:
+            self._last = time.monotonic()
+            total = sum(self._totals.values()) if len(self._totals) == self._count else None
+            here, before = sum(self._sizes.values()), sum(self._before.values())
+            self._report(Progress(self._name, here, total, before, self._done, self._count))
 
 
 @contextmanager
@@ -377,11 +336,4 @@ def _disk_faults(name: str, directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        free = "?"
-        with suppress(OSError):
-            free = f"{os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize:,}"
-        raise CacheError(
-            f"cannot write {name}",
-            found=f"{error}; {free} bytes are free in {directory}",
-            fix="free some space or raise the limit there, or choose another cache directory",
-        ) from error
+        raise unwritten(f"cannot write {name}", error, directory) from error

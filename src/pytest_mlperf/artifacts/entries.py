@@ -28,27 +28,13 @@ UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionErr
 
 @dataclass(frozen=True)
 class Artifact:
-    """Something in the cache.
-
-    Attributes
-    ----------
-    path
-        The directory with its content; not to be changed.
-    manifest
-        What it is, where it came from, and its files.
-    """
+    """Something in the cache: the directory with its content, not to be changed, and the manifest of that."""
 
     path: Path
     manifest: Manifest
 
     def verify(self) -> None:
-        """Hash every file again.
-
-        Raises
-        ------
-        CacheError
-            A file is missing, added, or has another content than when it was made.
-        """
+        """Hash every file again; raise CacheError where one is missing, added, or has another content."""
         if (fault := self.fault()) is not None:
             raise self.damaged(fault)
 

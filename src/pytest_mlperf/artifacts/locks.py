@@ -29,17 +29,7 @@ _LONGEST_NAME = 4096
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """The process that holds a lease.
-
-    Attributes
-    ----------
-    pid
-        Its process number on `host`.
-    host
-        The machine's name, for a lock file on a shared disk.
-    since
-        When it got the lease, UTC, ISO 8601.
-    """
+    """The process that holds a lease: its number, its machine, for a lock file on a shared disk, and since when, UTC."""
 
     pid: int
     host: str

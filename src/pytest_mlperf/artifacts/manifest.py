@@ -46,16 +46,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         `pytest_mlperf.artifacts.recipe.FORMAT` of the version that wrote it.
     kind, name, key, source
         The recipe's.
-    files, links
-        The content, sorted by path.
-    size
-        Sum of the files' sizes, in bytes.
-    created
-        When it was finished, UTC, ISO 8601.
-    made_by
-        Versions of the package and of the Python that made it.
-    seconds
-        How long that took.
+    files, links, size
+        The content, sorted by path, and the sum of its sizes in bytes.
+    created, made_by, seconds
+        When it was finished, UTC, ISO 8601; by which versions of the package and of Python; how long that took.
     """
 
     format: int
@@ -86,14 +80,8 @@ def walk(directory: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
 def seal(directory: Path, mode: int) -> tuple[tuple[File, ...], tuple[Link, ...]]:
     """Hash all content, bring it to the disk, and take away the right to write to its files.
 
-    Directories stay writable: without that their owner could not delete them.
-
-    Parameters
-    ----------
-    directory
-        The finished content.
-    mode
-        Permission bits of the cache; who may read and enter it may read and enter the content.
+    Directories stay writable: without that their owner could not delete them. Who may read and enter the cache, by its
+    permission bits `mode`, may read and enter the content.
 
     Raises
     ------
@@ -128,12 +116,7 @@ def seal(directory: Path, mode: int) -> tuple[tuple[File, ...], tuple[Link, ...]
 def difference(directory: Path, manifest: Manifest) -> str | None:
     """Say how the names, sizes or link targets in `directory` differ from `manifest`; None where they agree.
 
-    One scan, no content is read.
-
-    Raises
-    ------
-    OSError
-        The directory cannot be read.
+    One scan, no content is read. Raises OSError where the directory cannot be read.
     """
     sizes = {file.path: file.size for file in manifest.files}
     targets = {link.path: link.target for link in manifest.links}

@@ -24,13 +24,7 @@ class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 def read_pins(path: Path) -> dict[str, Pin]:
-    """Return the pins of an artifact's files by name; none where nothing was pinned.
-
-    Raises
-    ------
-    CacheError
-        They cannot be read. Without them a changed file would pass.
-    """
+    """Return the pins of an artifact's files by name; CacheError where they cannot be read, lest a changed file pass."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Pin])
     except FileNotFoundError:

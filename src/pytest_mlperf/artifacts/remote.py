@@ -24,14 +24,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where an artifact's content came from.
+    """Where an artifact's content came from: the `source` for its manifest, and all `files` that were fetched.
 
-    Attributes
-    ----------
-    source
-        For the manifest.
-    files
-        Everything that was fetched; their checksums are remembered where no publisher states a SHA-256.
+    Their checksums are remembered where no publisher states a SHA-256.
     """
 
     source: str
@@ -42,18 +37,8 @@ class Provenance:
 class Downloads:
     """Where one artifact's files are fetched to and checked, before they become its content.
 
-    Used by the one process that holds the artifact's lock.
-
-    Parameters
-    ----------
-    root
-        The cache's directory.
-    entry
-        The artifact's name among all of the cache.
-    network
-        How to fetch.
-    mode
-        Permission bits of the cache.
+    Used by the one process that holds the artifact's lock; `entry` is its name among all of the cache `root`, whose
+    permission bits are `mode`.
     """
 
     root: Path
@@ -120,17 +105,7 @@ class Downloads:
 
 @dataclass(frozen=True)
 class FileRecipe:
-    """One remote file as an artifact.
-
-    Attributes
-    ----------
-    file
-        The file; its name is the content's.
-    name
-        What a person calls the artifact.
-    kind
-        See `pytest_mlperf.artifacts.recipe.Identity`.
-    """
+    """One remote file, whose name is the content's, as an artifact; see `pytest_mlperf.artifacts.recipe.Identity`."""
 
     file: RemoteFile
     name: str

@@ -25,6 +25,7 @@ from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.manifest import Manifest, seal
 from pytest_mlperf.artifacts.recipe import FORMAT, PartRecipe, RemoteRecipe, canonical_key, entry_name
 from pytest_mlperf.artifacts.remote import Downloads
+from pytest_mlperf.artifacts.room import unwritten
 from pytest_mlperf.artifacts.sources import Network
 from pytest_mlperf.errors import CacheError
 
@@ -49,14 +50,7 @@ class Store:
     hidden directory beside it, under a lock, and renamed when it is whole. The permission bits of `root` are
     those of all that is made in it, so a directory that a group or everyone may write to is a shared cache.
 
-    Parameters
-    ----------
-    root
-        The cache's directory; made when something is first built.
-    version
-        The package's version, for the manifests.
-    network
-        How to fetch what is fetched.
+    `root` is made when something is first built. `version` is the package's, for the manifests.
     """
 
     root: Path
@@ -82,10 +76,8 @@ class Store:
         ----------
         recipe
             How to build it.
-        timeout
-            Seconds to wait at most while another process builds it; None waits as long as it takes.
-        on_wait
-            Called once with that process, or None where it is not known, before waiting for it.
+        timeout, on_wait
+            While another process builds it; see `pytest_mlperf.artifacts.locks.lease`.
 
         Raises
         ------
@@ -112,12 +104,8 @@ class Store:
     def use(self, artifact: Artifact) -> Iterator[bool]:
         """Hold an artifact against its removal until the block ends, and mark it as used now.
 
-        Where the cache may only be read, an artifact is not marked, and held only if someone else ever was.
-
-        Yields
-        ------
-        bool
-            Whether it is still there: a removal may have come first.
+        Where the cache may only be read, an artifact is not marked, and held only if someone else ever was. Yields
+        whether it is still there: a removal may have come first.
         """
         entry = artifact.path.parent
         with ExitStack() as stack:
@@ -131,66 +119,46 @@ class Store:
 
     @contextmanager
     def staging(self, on_wait: OnWait | None = None) -> Iterator[Path]:
-        """Yield an empty directory in the cache, which nobody sees, for entries to `adopt`; one process at a time.
-
-        Raises
-        ------
-        CacheError
-            The cache cannot be written.
-        """
+        """Yield an empty directory in the cache, which nobody sees, for entries to `adopt`; one process at a time."""
         parent = self.root / IMPORTS
-        mode = self._prepare(parent)
-        with lease(import_lock(self.root), on_wait=on_wait, mode=0o600 | mode & 0o666):
+        with self._locked(parent, import_lock(self.root), on_wait) as mode:
             on_disk.remove_tree(parent)  # left by a killed process
-            try:
+            with _writing(parent):
                 parent.mkdir()
                 parent.chmod(0o700 | mode & 0o2777)
-            except OSError as error:
-                raise _unwritable(parent, error) from error
             try:
                 yield parent
             finally:
                 on_disk.remove_tree(parent)
 
     def examine(self, staged: Path) -> Artifact:
-        """Hash and seal a whole entry, ``<kind>/<slug>-<digest>`` below `staging`; nobody sees it yet.
-
-        Raises
-        ------
-        CacheError
-            It is not what its manifest says.
-        """
-        try:
+        """Hash and seal a whole entry below `staging`; raise CacheError where it is not what its manifest says."""
+        with _writing(staged):
+            kinds = {path.name: path.is_symlink() or path.is_dir() for path in staged.iterdir()}
+            if kinds != {MANIFEST: False, CONTENT: True} or (staged / CONTENT).is_symlink():
+                raise _not_whole(staged, f"{', '.join(sorted(kinds)) or 'nothing'} in it")
+            try:
+                manifest = on_disk.read_manifest(staged)
+            except UNREADABLE as error:
+                raise _not_whole(staged, str(error)) from error
             mode = self.root.stat().st_mode
-            manifest = _read_staged(staged)
             files, links = seal(staged / CONTENT, mode)
-            listed = (manifest.files, manifest.links, manifest.size)
-            if listed != (files, links, sum(file.size for file in files)):
+            if (files, links, sum(file.size for file in files)) != (manifest.files, manifest.links, manifest.size):
                 paths = {item.path for item in ({*files} ^ {*manifest.files}) | ({*links} ^ {*manifest.links})}
                 raise _not_whole(staged, f"{min(paths, default=MANIFEST)} is another, is missing, or is not listed")
             on_disk.close(staged, mode)
-        except OSError as error:
-            raise _unwritable(staged, error) from error
         return Artifact(staged / CONTENT, manifest)
 
     def adopt(self, staged: Artifact, on_wait: OnWait | None = None) -> tuple[Artifact, bool]:
-        """Publish what `examine` returned; return the artifact, and whether it is new here.
-
-        Raises
-        ------
-        CacheError
-            The cache cannot be written.
-        """
+        """Publish what `examine` returned; return the artifact, and whether it is new here."""
         source = staged.path.parent
         entry = self.root / source.parent.name / source.name
         with self._making(entry, on_wait) as mode:
             if (artifact := on_disk.find_artifact(entry)) is not None:
                 return artifact, False
-            try:
+            with _writing(entry):
                 on_disk.clear(entry)
                 other = on_disk.publish(source, entry)
-            except OSError as error:
-                raise _unwritable(entry, error) from error
             self._make_use_lock(entry, mode)
         return other or Artifact(entry / CONTENT, staged.manifest), other is None
 
@@ -204,10 +172,8 @@ class Store:
             return None
         for entry in on_disk.visible(self.root / recipe.kind):
             with suppress(*UNREADABLE):
-                if (
-                    recipe.served_by(on_disk.read_manifest(entry).key)
-                    and (artifact := on_disk.find_artifact(entry)) is not None
-                ):
+                served = recipe.served_by(on_disk.read_manifest(entry).key)
+                if artifact := on_disk.find_artifact(entry) if served else None:
                     return artifact
         return None
 
@@ -222,17 +188,13 @@ class Store:
     def _entry(self, recipe: Recipe) -> Path:
         return self.root / recipe.kind / entry_name(recipe.kind, recipe.name, recipe.key())
 
-    @contextmanager
-    def _making(self, entry: Path, on_wait: OnWait | None, timeout: float | None = None) -> Iterator[int]:
-        """Hold the lock of whoever makes `entry`; yield the permission bits of the cache."""
-        mode = self._prepare(entry)
-        lock = build_lock(self.root, entry.parent.name, entry.name)
-        with lease(lock, timeout=timeout, on_wait=on_wait, mode=0o600 | mode & 0o666):
-            yield mode
+    def _making(self, entry: Path, on_wait: OnWait | None, timeout: float | None = None) -> AbstractContextManager[int]:
+        return self._locked(entry, build_lock(self.root, entry.parent.name, entry.name), on_wait, timeout)
 
-    def _prepare(self, entry: Path) -> int:
-        """Make the directories around `entry`; return the permission bits of the cache."""
-        try:
+    @contextmanager
+    def _locked(self, entry: Path, lock: Path, on_wait: OnWait | None, timeout: float | None = None) -> Iterator[int]:
+        """Make the directories around `entry`, and hold `lock`; yield the permission bits of the cache."""
+        with _writing(self.root):
             self.root.mkdir(parents=True, exist_ok=True)
             mode = self.root.stat().st_mode & 0o3777
             # No sticky bit on the locks' directory: users could not lock each other's files, see `lease`.
@@ -240,16 +202,13 @@ class Store:
                 with suppress(FileExistsError):
                     directory.mkdir()
                     directory.chmod(0o700 | bits)
-        except OSError as error:
-            raise _unwritable(self.root, error) from error
-        return mode
+        with lease(lock, timeout=timeout, on_wait=on_wait, mode=0o600 | mode & 0o666):
+            yield mode
 
     def _build(self, recipe: Recipe, entry: Path, mode: int) -> Artifact:
-        try:
+        with _writing(entry):
             on_disk.clear(entry)
             temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
-        except OSError as error:
-            raise _unwritable(entry, error) from error
         try:
             with _faults_of(recipe, temporary):
                 downloads = Downloads(self.root, f"{recipe.kind}-{entry.name}", self.network, mode)
@@ -264,10 +223,8 @@ class Store:
             raise
 
     def _fill(self, recipe: Recipe, directory: Path, mode: int, downloads: Downloads) -> Manifest:
-        content = directory / CONTENT
+        content, started, provenance = directory / CONTENT, time.monotonic(), None
         content.mkdir()
-        started = time.monotonic()
-        provenance = None
         if isinstance(recipe, RemoteRecipe):
             provenance = recipe.fetch(content, downloads)
         else:
@@ -294,17 +251,6 @@ class Store:
         return manifest
 
 
-def _read_staged(staged: Path) -> Manifest:
-    """Return the manifest of an entry that came from elsewhere."""
-    kinds = {path.name: path.is_symlink() or path.is_dir() for path in staged.iterdir()}
-    if kinds != {MANIFEST: False, CONTENT: True} or (staged / CONTENT).is_symlink():
-        raise _not_whole(staged, f"{', '.join(sorted(kinds)) or 'nothing'} in it")
-    try:
-        return on_disk.read_manifest(staged)
-    except UNREADABLE as error:
-        raise _not_whole(staged, str(error)) from error
-
-
 def _not_whole(staged: Path, found: str) -> CacheError:
     return CacheError(
         f"{staged.parent.name}/{staged.name} is no whole artifact",
@@ -320,28 +266,26 @@ def _faults_of(recipe: Recipe, directory: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _NO_ROOM or _is_full(error, directory):
-            free = shutil.disk_usage(directory).free
-            raise CacheError(
-                f"no room in the cache to make {recipe.name}",
-                found=f"{error}; {free:,} bytes are free in {directory.parent}",
-                fix="free some space or raise the limit there, or choose another cache directory",
-            ) from error
-        if error.filename is not None and Path(os.fsdecode(error.filename)).is_relative_to(directory):
-            raise _unwritable(directory.parent, error) from error
-        raise
+        # numpy reports a full disk ("8192 requested and 4096 written") without an error number.
+        is_full = error.errno is None and shutil.disk_usage(directory).free < 1 << 20
+        if is_full or error.errno in _NO_ROOM:
+            raise unwritten(f"no room in the cache to make {recipe.name}", error, directory.parent) from error
+        if error.filename is None or not Path(os.fsdecode(error.filename)).is_relative_to(directory):
+            raise
+        with _writing(directory.parent):
+            raise
 
 
-def _is_full(error: OSError, directory: Path) -> bool:
-    # numpy reports a full disk ("8192 requested and 4096 written") without an error number.
-    return error.errno is None and shutil.disk_usage(directory).free < 1 << 20
-
-
-def _unwritable(path: Path, error: OSError) -> CacheError:
-    obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
-    return CacheError(
-        f"cannot write to the cache {path}",
-        expected="a directory in which you may write",
-        found=f"{obstacle} is not a directory" if obstacle else str(error),
-        fix="make it one, or choose another cache directory",
-    )
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    """Turn an OSError into the one CacheError for a cache that cannot be written."""
+    try:
+        yield
+    except OSError as error:
+        obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
+        raise CacheError(
+            f"cannot write to the cache {path}",
+            expected="a directory in which you may write",
+            found=f"{obstacle} is not a directory" if obstacle else str(error),
+            fix="make it one, or choose another cache directory",
+        ) from error

@@ -30,31 +30,19 @@ def fetch_and_unpack(
 ) -> Fetched:
     """Fetch an archive to ``directory/<file.name>`` and unpack it to `into`, where its format allows in one pass.
 
-    `into` is filled only once the archive's checksum is known to be right.
-
-    Parameters
-    ----------
-    file, directory, network, options
-        See `pytest_mlperf.artifacts.download.fetch`.
-    into, limits
-        See `pytest_mlperf.artifacts.archives.unpack`.
-
-    Raises
-    ------
-    FetchError, OfflineError, CacheError
-        See there.
-    ArchiveError
-        See there; the archive is deleted.
+    `into` is filled only once the archive's checksum is known to be right. An archive that cannot be unpacked is
+    deleted. For the parameters and what is raised see `pytest_mlperf.artifacts.download.fetch` and
+    `pytest_mlperf.artifacts.archives.unpack`.
     """
     growing = _GrowingFile(partial_path(file, directory))
     with io.BufferedReader(growing) as archive, ThreadPoolExecutor(1, "unpack") as pool:
         unpacking = pool.submit(unpack_stream, archive, into, file.name, limits)
         try:
-            fetched = fetch(file, directory, network, options, on_size=growing.grown)
+            fetched = fetch(file, directory, network, options, on_size=growing.set)
         except BaseException:
-            growing.abandon()
+            growing.set(-1)
             raise
-        growing.finish(fetched.path, fetched.size)
+        growing.set(fetched.size, fetched.path)
         fault = unpacking.exception()
     if fault is not None:
         # A zip, whose table is at its end; a file that came from several addresses; or an archive that is damaged
@@ -72,10 +60,16 @@ class _GrowingFile(io.RawIOBase):
     """A file that another thread writes, as a stream that waits for its bytes."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._size, self._position = path, 0, 0
-        self._whole = self._abandoned = False
+        self._path, self._size, self._position, self._ended = path, 0, 0, False
         self._changed = threading.Condition()
         self._file: io.FileIO | None = None
+
+    def set(self, size: int, path: Path | None = None) -> None:
+        """Take note that `size` bytes are here; all, and at `path`, where that is given; a negative one ends it."""
+        with self._changed:
+            self._size, self._path = size, path or self._path
+            self._ended = size < 0 or path is not None
+            self._changed.notify_all()
 
     def readable(self) -> bool:
         return True
@@ -85,37 +79,19 @@ class _GrowingFile(io.RawIOBase):
 
     def readinto(self, buffer: Any) -> int:
         with self._changed:
-            self._changed.wait_for(lambda: self._position + _LEAST <= self._size or self._whole or self._abandoned)
-            available = self._size - self._position
-        if self._abandoned:
+            self._changed.wait_for(lambda: self._ended or self._position + _LEAST <= self._size)
+            size, path = self._size, self._path
+        if size < 0:
             raise EOFError("the archive does not come")
-        if available <= 0:
+        if size <= self._position:
             return 0
         # Opened once: a file that is begun anew is another one, and this one ends then.
-        self._file = self._file or io.FileIO(self._path)
-        count = self._file.readinto(memoryview(buffer)[:available])
+        self._file = self._file or io.FileIO(path)
+        count = self._file.readinto(memoryview(buffer)[: size - self._position])
         if not count:
             raise EOFError("the archive was begun anew")
         self._position += count
         return count
-
-    def grown(self, size: int) -> None:
-        """Take note that the first `size` bytes are on the disk."""
-        with self._changed:
-            self._size = size
-            self._changed.notify_all()
-
-    def finish(self, path: Path, size: int) -> None:
-        """Take note that the file is whole, right, and at another path now."""
-        with self._changed:
-            self._path, self._size, self._whole = path, size, True
-            self._changed.notify_all()
-
-    def abandon(self) -> None:
-        """Make the reader give up."""
-        with self._changed:
-            self._abandoned = True
-            self._changed.notify_all()
 
     def close(self) -> None:
         if self._file is not None:

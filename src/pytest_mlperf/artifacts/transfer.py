@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ import msgspec
 
 from pytest_mlperf.artifacts.atomic import write_atomic
 from pytest_mlperf.artifacts.connections import AddressFault, RangeFault
-from pytest_mlperf.errors import CacheError
+from pytest_mlperf.artifacts.room import check_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,17 +30,7 @@ _WORTH_CONTINUING = 1 << 20
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What a partial file is a part of; lies beside it.
-
-    Attributes
-    ----------
-    address
-        That it comes from.
-    validator
-        The version there, see `pytest_mlperf.artifacts.connections.Body`.
-    total
-        Size of the whole in bytes, where known.
-    """
+    """What a partial file is a part of: its address, the version there (see `Body`), the whole's size where known."""
 
     address: str
     validator: str
@@ -48,7 +38,7 @@ class Note(msgspec.Struct, frozen=True):
 
 
 class Digests:
-    """Size and digests of what has come so far; MD5 only where nothing better is known of the file."""
+    """Size and hexadecimal digests of what has come so far; MD5 only where nothing better is known of the file."""
 
     def __init__(self, file: RemoteFile) -> None:
         self.size = 0
@@ -63,7 +53,7 @@ class Digests:
             self._md5.update(chunk)
 
     def read(self, source: Any, size: int, client: Client) -> None:
-        """Add bytes from a file until there are `size`."""
+        """Add bytes of a file until there are `size`."""
         while self.size < size:
             client.check()
             chunk = source.read(min(_CHUNK, size - self.size))
@@ -73,56 +63,40 @@ class Digests:
 
     @property
     def sha256(self) -> str:
-        """In hexadecimal."""
+        """Always computed."""
         return self._sha256.hexdigest()
 
     @property
     def md5(self) -> str | None:
-        """In hexadecimal; None where it was not computed."""
+        """None where it was not computed."""
         return self._md5.hexdigest() if self._md5 else None
 
 
 @dataclass(frozen=True)
 class Partial:
-    """A file that grows, and the note beside it.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-    always_noted
-        Keep the note for small files, too, and until `discard`.
-    """
+    """A file that grows, and the note beside it; `always_noted` has that for small files, too, and until `discard`."""
 
     path: Path
     always_noted: bool = False
 
     @property
     def size(self) -> int:
-        """Bytes that are here."""
-        try:
-            return self.path.stat().st_size
-        except OSError:
-            return 0
+        """Bytes that are here; none of another user of the cache, whose permission bits this one could not change."""
+        with suppress(OSError):
+            status = self.path.stat()
+            return status.st_size if status.st_uid == os.geteuid() else 0
+        return 0
 
     def note(self) -> Note | None:
-        """Return what the file is a part of; None where there is nothing to go on with."""
+        """Return what the file is, or once it has been published was, a part of; None where nobody knows."""
         try:
-            # In a shared cache: this user cannot change the permission bits of what another one began.
-            mine = self.path.stat().st_uid == os.geteuid()
-        except OSError:
+            return msgspec.json.decode(self._note.read_bytes(), type=Note)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        return self._read_note() if mine else None
-
-    def origin(self) -> str:
-        """Return the address in the note, also once the file has been published; "" where there is none."""
-        note = self._read_note()
-        return note.address if note else ""
 
     def begin(self, note: Note) -> None:
         """Empty the file, and write down what it will be a part of."""
         self.discard()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.always_noted or note.total is None or note.total >= _WORTH_CONTINUING:
             # Before the first byte, so that no byte is ever taken for another version's.
             write_atomic(self._note, msgspec.json.encode(note))
@@ -138,12 +112,6 @@ class Partial:
         self.path.replace(target)
         if not self.always_noted:
             self._note.unlink(missing_ok=True)
-
-    def _read_note(self) -> Note | None:
-        try:
-            return msgspec.json.decode(self._note.read_bytes(), type=Note)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            return None
 
     @property
     def _note(self) -> Path:
@@ -164,22 +132,21 @@ def receive(file: RemoteFile, address: str, partial: Partial, client: Client, on
     Stopped
         The client was stopped.
     """
-    note, here = partial.note(), partial.size
-    if note is not None and not _is_usable(note, here, file, address):
-        note = None
-    if note is not None and here == note.total:
+    here = partial.size
+    note = partial.note() if here else None
+    if note is None or not _can_go_on(note, here, file, address):
+        note, here = None, 0
+    elif here == note.total:
         digests = measure(partial.path, file, client)
         on_size(digests.size, digests.size)
         return digests
     try:
-        body = client.open(address, here, note.validator) if note else client.open(address)
+        body = client.open(address, here, note.validator if note else "")
     except RangeFault:
         partial.discard()
         raise
-    try:
+    with closing(body):
         return _append(file, address, note, body, partial, client, on_size)
-    finally:
-        body.close()
 
 
 def measure(path: Path, file: RemoteFile, client: Client) -> Digests:
@@ -190,27 +157,7 @@ def measure(path: Path, file: RemoteFile, client: Client) -> Digests:
     return digests
 
 
-def check_room(name: str, needed: int, directory: Path) -> None:
-    """Refuse to begin what the disk has no room for.
-
-    Raises
-    ------
-    CacheError
-        Fewer than `needed` bytes are free in `directory`, which is made where missing.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(directory).free
-    if needed > free:
-        raise CacheError(
-            f"no room for {name}",
-            expected=f"{needed:,} bytes free",
-            found=f"{free:,} bytes free in {directory}",
-            fix="free some space there, or choose another cache directory",
-        )
-
-
-def _is_usable(note: Note, here: int, file: RemoteFile, address: str) -> bool:
-    """Say whether the part that is here can be gone on with."""
+def _can_go_on(note: Note, here: int, file: RemoteFile, address: str) -> bool:
     if note.address != address or (note.total is not None and here > note.total):
         return False
     # Without a validator only a checksum could tell a mixture of two versions.
@@ -225,10 +172,11 @@ def _append(
         partial.discard()
         raise RangeFault("the file changed there between two parts of it")
     total = file.size if body.total is None else body.total
-    if file.size is not None and total != file.size:
-        raise AddressFault(f"has {total:,} bytes, not {file.size:,}")
     if total is not None:
-        check_room(file.name, total - body.offset, partial.path.parent)
+        if file.size not in (None, total):
+            raise AddressFault(f"has {total:,} bytes, not {file.size:,}")
+        partial.path.parent.mkdir(parents=True, exist_ok=True)
+        check_room(f"for {file.name}", total - body.offset, partial.path.parent)
     if not body.offset:
         partial.begin(Note(address, body.validator, total))
     digests = Digests(file)
@@ -239,16 +187,12 @@ def _append(
             client.check()
             if total is not None and digests.size + len(chunk) > total:
                 raise AddressFault(f"sends more than the {total:,} bytes that it should have")
-            _write(target, chunk)
+            view = memoryview(chunk)
+            while view:
+                view = view[target.write(view) :]
             digests.update(chunk)
             on_size(digests.size, total)
     client.check()
     if total is not None and digests.size < total:
         raise AddressFault(f"ended after {digests.size:,} of {total:,} bytes", passing=True)
     return digests
-
-
-def _write(target: Any, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[target.write(view) :]
