@@ -20,7 +20,7 @@ NOBODY = 65534
 
 #: Children come from a clean server that has the package loaded: real processes, a few milliseconds each.
 processes = multiprocessing.get_context("forkserver")
-processes.set_forkserver_preload(["pytest_mlperf.artifacts.store", "pytest_mlperf.artifacts.following"])
+processes.set_forkserver_preload(["pytest_mlperf.artifacts.store", "pytest_mlperf.artifacts.streaming"])
 
 
 @dataclass(frozen=True)

@@ -182,7 +182,7 @@ def test_links_that_lead_out_only_together_are_refused(tmp_path: Path) -> None:
         (entry("a/b/up", kind=tarfile.SYMTYPE, target="../.."), b""),
         (entry("out", kind=tarfile.SYMTYPE, target="a/b/up/../in"), b""),
     ]
-    refused(tar(*members), tmp_path, "leads outside")
+    refused(tar(*members), tmp_path, "which lies outside")
 
 
 def test_nothing_is_written_through_a_link(tmp_path: Path) -> None:
@@ -272,8 +272,6 @@ def test_a_member_larger_than_the_disk_is_told_before_it_is_written(tmp_path: Pa
     info.size = BEYOND
     data = info.tobuf() + bytes(512)
     (tmp_path / "t").write_bytes(data)
-    with pytest.raises(
-        CacheError, match=r"no room to unpack t\nexpected: room for the next file of 1,099,511,627,776 b"
-    ):
+    with pytest.raises(CacheError, match=r"no room to unpack t\nexpected: 1,099,511,627,776 bytes free"):
         unpack(tmp_path / "t", tmp_path / "content", Limits(size=2 * BEYOND))
     assert [path.name for path in tmp_path.iterdir()] == ["t"]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.artifacts.download import Custody, fetch, fetch_many
+from pytest_mlperf.artifacts.download import FetchOptions, fetch, fetch_many
 from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile
 from pytest_mlperf.errors import CacheError, FetchError, OfflineError
 from tests.artifacts.web import (
@@ -55,9 +55,9 @@ def names(directory: Path) -> list[str]:
     return sorted(path.name for path in directory.iterdir())
 
 
-def failure(file: RemoteFile, directory: Path, network: Network = QUICK, custody: Custody | None = None) -> str:
+def failure(file: RemoteFile, directory: Path, network: Network = QUICK, options: FetchOptions | None = None) -> str:
     with pytest.raises(FetchError) as caught:
-        fetch(file, directory, network, custody)
+        fetch(file, directory, network, options)
     assert caught.value.what
     assert caught.value.fix
     assert not (directory / file.name).exists(), "published although it is not right"
@@ -296,7 +296,7 @@ def test_a_wrong_checksum_is_kept_as_evidence_and_never_published(web: Web, tmp_
     right = hashlib.new(digest, LARGE, usedforsecurity=False).hexdigest()
     web.files["/f"] = wrong = LARGE[:-1] + b"!"
     file = RemoteFile("f", (f"{web.url}/f",), **{digest: right})  # type: ignore[arg-type]
-    text = failure(file, tmp_path / "d", custody=Custody(evidence=tmp_path / "evidence"))
+    text = failure(file, tmp_path / "d", options=FetchOptions(evidence=tmp_path / "evidence"))
     assert right in text
     assert names(tmp_path / "d") == []
     assert len(web.requests) == 1
@@ -428,7 +428,7 @@ def test_pinned_content_must_not_change(web: Web, tmp_path: Path) -> None:
 
     file = remote(web, known=False)
     pins = {"f": Pin(sha256(SMALL), len(SMALL), "somewhere", "2026-01-02")}
-    text = failure(file, tmp_path, custody=Custody(pins, tmp_path / "pins.json"))
+    text = failure(file, tmp_path, options=FetchOptions(pins, tmp_path / "pins.json"))
     assert f"has SHA-256 {sha256(LARGE)}; it had {sha256(SMALL)} when it was fetched on 2026-01-02" in text
     assert f"delete {tmp_path / 'pins.json'}" in text
 
@@ -491,7 +491,7 @@ INTERRUPTED = """
 import sys
 from pathlib import Path
 from pytest_mlperf.artifacts.download import fetch_many
-from pytest_mlperf.artifacts.following import fetch_and_unpack
+from pytest_mlperf.artifacts.streaming import fetch_and_unpack
 from pytest_mlperf.artifacts.sources import Network, RemoteFile
 files = [RemoteFile(f"{n}.tar.gz", (f"{sys.argv[1]}/{n}",)) for n in range(8)]
 here = Path(sys.argv[2])

@@ -152,13 +152,13 @@ def test_the_name_of_a_dead_holder_is_not_told(tmp_path: Path) -> None:
     path = tmp_path / "cpu.lock"
     with held(path) as pid:
         assert holder(path) is not None
-    assert f'"pid":{pid}' in (tmp_path / "cpu.lock.holder").read_text()
+    assert f'"pid":{pid}' in path.read_text()
     assert holder(path) is None
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff", b'{"pid": "x"}'])
 def test_a_broken_holder_file_is_no_holder(tmp_path: Path, text: bytes) -> None:
-    (tmp_path / "cpu.lock.holder").write_bytes(text)
+    (tmp_path / "cpu.lock").write_bytes(text)
     assert holder(tmp_path / "cpu.lock") is None
 
 

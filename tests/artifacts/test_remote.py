@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.artifacts.remote import ArchiveRecipe, Delivery, Depot, FileRecipe, place
+from pytest_mlperf.artifacts.remote import ArchiveRecipe, Downloads, FileRecipe, Provenance, place
 from pytest_mlperf.artifacts.sources import Network, RemoteFile
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import ArchiveError, CacheError, FetchError, OfflineError
@@ -144,12 +144,12 @@ def test_an_artifact_that_came_in_parts_over_two_sessions_has_its_source(web: We
 class Checked(FileRecipe):
     """A file whose content is looked at."""
 
-    def fetch(self, directory: Path, depot: Depot) -> Delivery:
-        fetched = depot.fetch(self.file)
+    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
+        fetched = downloads.fetch(self.file)
         if fetched.path.read_bytes() != CONTENT:
-            depot.reject(fetched)
+            downloads.reject(fetched)
             raise CacheError("not what it should be")
-        return super().fetch(directory, depot)
+        return super().fetch(directory, downloads)
 
 
 def test_a_file_that_its_recipe_rejects_is_fetched_again(web: Web, tmp_path: Path) -> None:
@@ -173,11 +173,11 @@ class Images:
     def key(self) -> Mapping[str, KeyValue]:
         return {"count": len(self.files)}
 
-    def fetch(self, directory: Path, depot: Depot) -> Delivery:
-        found = depot.fetch_many(self.files, self.name)
+    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
+        found = downloads.fetch_many(self.files, self.name)
         for one in found:
             place(one.path, directory / one.name)
-        return Delivery(self.source, tuple(found))
+        return Provenance(self.source, tuple(found))
 
 
 def images(web: Web, count: int) -> Images:

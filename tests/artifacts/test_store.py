@@ -191,9 +191,9 @@ def test_a_file_changed_in_place_is_found_by_verify(root: Path, scenes: Scenes) 
     overwrite(made.path / "part 1" / "scène 1.bin", b"#" * 1000)
     found = Store(root).find(scenes)
     assert found is not None, "a lookup reads no content"
-    with pytest.raises(CacheError, match=r"damaged\n.*part 1/scène 1.bin has SHA-256 .*\nDelete ") as error:
+    with pytest.raises(CacheError, match=r"damaged\n.*part 1/scène 1.bin has SHA-256 .*\ndelete ") as error:
         found.verify()
-    shutil.rmtree(error.value.fix.removeprefix("Delete ").split(";")[0])
+    shutil.rmtree(error.value.fix.removeprefix("delete ").split(";")[0])
     assert scenes.is_whole(Store(root).get(scenes)), "the advice helps"
 
 

@@ -55,8 +55,8 @@ def rebuilt(tmp_path_factory: pytest.TempPathFactory) -> Rebuilt:
     image.chmod(0o644)
     os.truncate(image, 100)
     [lock] = (root / "cache" / ".locks").glob("*.lock")
-    lock.write_text("4194305")  # above the largest process number that Linux gives by default
-    lock.with_name(f"{lock.name}.holder").write_text('{"pid": 4194305, "host": "elsewhere", "since": "2001-01-01"}')
+    # The process number is above the largest that Linux gives by default.
+    lock.write_text('{"pid": 4194305, "host": "elsewhere", "since": "2001-01-01"}')
     tiny = Tiny(partial(run_benchmarks, directory=root), root, root / "cache", root / "results", root / "report.json")
     return Rebuilt(tiny.made(), tiny)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import errno
 import gzip
+import io
 import lzma
 import os
 import shutil
@@ -19,10 +20,11 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from pytest_mlperf.errors import ArchiveError, CacheError
+from pytest_mlperf.artifacts.room import check_room
+from pytest_mlperf.errors import ArchiveError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 _CHUNK = 1 << 20
 _BLOCK = 512
@@ -31,26 +33,15 @@ _TAR_BUFFER = 128 * _BLOCK
 _HARMLESS = 64 << 20
 _LONGEST_LINK = 4096
 _ENCRYPTED = 0x1
-_DECOMPRESSORS: dict[bytes, Any] = {
-    b"\x1f\x8b": gzip.open,
-    b"\xfd7zXZ\x00": lzma.open,
-    b"BZh": bz2.open,
-}
-_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, gzip.BadGzipFile, tarfile.TarError, zipfile.BadZipFile, struct.error)
+_DECOMPRESSORS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\x00": lzma.open, b"BZh": bz2.open}
+_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, struct.error)
 
 
 @dataclass(frozen=True)
 class Limits:
     """How much an archive may become.
 
-    Attributes
-    ----------
-    size
-        Of all its files, in bytes.
-    ratio
-        Of that to the archive's own size, beyond 64 MiB.
-    members
-        Files, directories and links.
+    `size` bytes in all its files; `ratio` times the archive's own size, beyond 64 MiB; so many `members`.
     """
 
     size: int = 256 << 30
@@ -61,16 +52,8 @@ class Limits:
 def unpack(archive: Path, directory: Path, limits: Limits | None = None) -> None:
     """Unpack a zip, a tar (also gzip, xz, bzip2), or a single compressed file; all of it or nothing.
 
-    The format is read from the content, not from the name. A single file ``a.json.gz`` becomes ``a.json``.
-
-    Parameters
-    ----------
-    archive
-        The file.
-    directory
-        Empty or not there.
-    limits
-        How much it may become.
+    The format is read from the content, not from the name. A single file ``a.json.gz`` becomes ``a.json``. The
+    `directory` is empty or not there.
 
     Raises
     ------
@@ -80,164 +63,130 @@ def unpack(archive: Path, directory: Path, limits: Limits | None = None) -> None
         The disk has no room.
     """
     with archive.open("rb") as file:
-        if zipfile.is_zipfile(file):
-            file.seek(0)
-            with _whole_or_nothing(directory, archive.name) as into:
-                _unpack_zip(file, _Target(into, archive.name, limits or Limits(), archive.stat().st_size))
-            return
+        is_zip = zipfile.is_zipfile(file)
         file.seek(0)
-        unpack_stream(file, directory, archive.name, limits)
+        if not is_zip:
+            unpack_stream(file, directory, archive.name, limits)
+            return
+        size = archive.stat().st_size
+        with _whole_or_nothing(directory, archive.name) as into:
+            _unpack_zip(file, _Target(into, archive.name, limits or Limits(), lambda: size))
 
 
-def unpack_stream(source: IO[bytes], directory: Path, name: str, limits: Limits | None = None) -> None:
-    """Unpack a tar or a single compressed file in one pass, without seeking; see `unpack`.
+def unpack_stream(source: io.BufferedReader[Any], directory: Path, name: str, limits: Limits | None = None) -> None:
+    """Unpack a tar or a single compressed file in one pass, without seeking, and read it to its end; see `unpack`.
 
-    Parameters
-    ----------
-    source
-        The archive; read to its end.
-    directory
-        Empty or not there.
-    name
-        The archive's file name, for messages and for a single compressed file.
-    limits
-        How much it may become.
+    `name` is the archive's file name, for messages and for a single compressed file.
     """
     with _whole_or_nothing(directory, name) as into:
-        target = _Target(into, name, limits or Limits(), None)
-        target.packed = packed = _Packed(source)
-        stream, compressed = _decompressed(packed)
-        plain = _Plain(stream, target)
-        head = plain.peek(_BLOCK)
+        target = _Target(into, name, limits or Limits(), source.tell)
+        start = source.peek(_BLOCK)
+        opener = next((opener for magic, opener in _DECOMPRESSORS.items() if start.startswith(magic)), None)
+        plain = io.BufferedReader(_Bounded(opener(source) if opener else source, target), _TAR_BUFFER)
+        head = plain.peek(_BLOCK)[:_BLOCK]
         if _is_tar(head):
             _unpack_tar(plain, target)
-        elif compressed:
-            _unpack_single(plain, target, name)
+        elif opener:
+            _unpack_single(plain, target)
         else:
             raise ArchiveError(
                 f"cannot unpack {name}",
                 expected="a zip, tar, gzip, xz or bzip2 file",
                 found=f"one that starts with {head[:8]!r}",
-                fix="Check that the address still gives the archive and no web page.",
+                fix="check that the address still gives the archive and no web page",
             )
 
 
 @dataclass
 class _Target:
-    """The directory that is filled, with the bounds of what may get there."""
+    """The directory that is filled, with the bounds of what may get there.
+
+    It serves zip and tar alike. tarfile's own filter "data" would strip a leading slash rather than refuse it, writes
+    through links that point inside, and is not in each Python 3.10; here links are made when all else is written.
+    """
 
     directory: Path
     name: str
     limits: Limits
-    packed_size: int | None
-    packed: _Packed | None = None
+    packed_size: Callable[[], int]
     members: int = 0
     size: int = 0
-    links: dict[PurePosixPath, str] = field(default_factory=dict)
+    links: dict[Path, str] = field(default_factory=dict)
 
-    def place(self, member: str) -> Path:
-        """Return where a member belongs; its directory exists then.
-
-        Raises
-        ------
-        ArchiveError
-            That is outside, or there are too many members.
-        """
+    @contextmanager
+    def place(self, member: str) -> Iterator[Path]:
+        """Yield where a member belongs, for the block to make it; its directory exists then."""
         self.members += 1
         if self.members > self.limits.members:
             raise self.refusal(f"more than {self.limits.members:,} members")
-        path = self.directory / self.inside(member)
+        path = self.inside(member)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError):
-            raise self.refusal(f"{member!r} below something that is no directory") from None
-        return path
+            yield path
+        except (FileExistsError, IsADirectoryError, NotADirectoryError):
+            raise self.refusal(f"{member!r} twice, or below a file") from None
 
-    def inside(self, member: str) -> PurePosixPath:
+    def inside(self, member: str) -> Path:
         """Return a member's path; refuse one that is absolute, goes up, or is no name of a file."""
         path = PurePosixPath(member)
         if path.is_absolute() or ".." in path.parts or "\0" in member:
             raise self.refusal(f"the member {member!r}, which lies outside")
-        return path
+        return self.directory / path
 
     def add_directory(self, member: str) -> None:
         """Make a directory."""
-        place = self.place(member)
-        try:
+        with self.place(member) as place:
             place.mkdir(exist_ok=True)
-        except FileExistsError:
-            raise self.refusal(f"{member!r} twice") from None
 
     def add_file(self, member: str, content: IO[bytes], size: int, *, executable: bool) -> None:
-        """Write a file of exactly `size` bytes; links are made at the end, so nothing is written through one."""
-        place = self.place(member)
-        self.grow(size)
-        try:
-            file = place.open("xb")
-        except (FileExistsError, IsADirectoryError):
-            raise self.refusal(f"{member!r} twice") from None
-        with file:
-            shutil.copyfileobj(content, file, _CHUNK)
-            if file.tell() != size:
-                raise EOFError(f"{member} ends after {file.tell():,} of {size:,} bytes")
-            os.fchmod(file.fileno(), 0o755 if executable else 0o644)
+        """Write a file of exactly `size` bytes."""
+        with self.place(member) as place:
+            self.grow(size)
+            with place.open("xb") as file:
+                shutil.copyfileobj(content, file, _CHUNK)
+                if file.tell() != size:
+                    raise EOFError(f"{member} ends after {file.tell():,} of {size:,} bytes")
+                os.fchmod(file.fileno(), 0o755 if executable else 0o644)
 
     def add_hard_link(self, member: str, target: str) -> None:
         """Make another name for a file that is there already."""
-        place, first = self.place(member), self.directory / self.inside(target)
-        if not first.is_file():
-            raise self.refusal(f"{member!r}, a link to {target!r}, which is not in it")
-        try:
+        with self.place(member) as place:
+            first = self.inside(target)
+            if not first.is_file():
+                raise self.refusal(f"{member!r}, a link to {target!r}, which is not in it")
             os.link(first, place)
-        except FileExistsError:
-            raise self.refusal(f"{member!r} twice") from None
 
     def add_symbolic_link(self, member: str, target: str) -> None:
         """Remember a link."""
-        place = self.place(member)
-        path = PurePosixPath(place.relative_to(self.directory))
-        up = 0
-        for part in (*path.parent.parts, *PurePosixPath(target).parts):
-            up += -1 if part == ".." else 1
-            if up < 0:
-                break
-        if PurePosixPath(target).is_absolute() or up < 0 or not target or "\0" in target:
-            raise self.refusal(f"{member!r}, a link to {target!r}, which lies outside")
-        if path in self.links or os.path.lexists(place):
-            raise self.refusal(f"{member!r} twice")
-        self.links[path] = target
+        with self.place(member) as place:
+            if not target or target.startswith("/") or "\0" in target:
+                raise self.refusal(f"{member!r}, a link to {target!r}, which lies outside")
+            if place in self.links or os.path.lexists(place):
+                raise FileExistsError
+            self.links[place] = target
 
     def make_links(self) -> None:
-        """Make the links, now that all else is there; refuse those that lead out by way of others."""
-        for path, target in self.links.items():
-            place = self.directory / path
+        """Make the links, now that nothing is written through them; refuse those that lead outside, also together."""
+        for place, target in self.links.items():
             if os.path.lexists(place):
-                raise self.refusal(f"{str(path)!r} twice")
+                raise self.refusal(f"{place.name!r} twice")
             place.symlink_to(target)
         root = os.path.realpath(self.directory)
-        for path, target in self.links.items():
-            end = os.path.realpath(self.directory / path)
-            if not Path(end).is_relative_to(root):
-                raise self.refusal(f"{str(path)!r}, a link to {target!r}, which leads outside")
+        for place, target in self.links.items():
+            if not Path(os.path.realpath(place)).is_relative_to(root):
+                raise self.refusal(f"{place.name!r}, a link to {target!r}, which lies outside")
 
     def grow(self, size: int) -> None:
         """Refuse what would become too much, before it is written."""
         self.size += size
         if self.size > self.limits.size:
             raise self.refusal(f"more than {self.limits.size:,} bytes")
-        free = shutil.disk_usage(self.directory).free if size > _CHUNK else size
-        if size > free:
-            raise CacheError(
-                f"no room to unpack {self.name}",
-                expected=f"room for the next file of {size:,} bytes",
-                found=f"{free:,} bytes free in {self.directory.parent}",
-                fix="Free some space there, or choose another cache directory.",
-            )
+        if size > _CHUNK:
+            check_room(f"to unpack {self.name}", size, self.directory.parent)
 
     def check_ratio(self, size: int) -> None:
         """Refuse what has become `size` bytes from too few."""
-        packed = self.packed_size if self.packed is None else self.packed.position
-        if packed is not None and size > _HARMLESS and size > self.limits.ratio * packed:
+        if size > _HARMLESS and size > self.limits.ratio * (packed := self.packed_size()):
             raise self.refusal(f"{size:,} bytes packed into {packed:,}: a bomb")
 
     def refusal(self, found: str) -> ArchiveError:
@@ -246,97 +195,53 @@ class _Target:
             f"refused to unpack {self.name}",
             expected="files and links that stay in their directory and have a sane size",
             found=found,
-            fix="Do not use this file; get it from the publisher's own address.",
+            fix="do not use this file; get it from the publisher's own address",
         )
 
 
-class _Packed:
-    """The archive's own bytes, counted."""
+class _Bounded(io.RawIOBase):
+    """What an archive unpacks to, counted, and never too much of it."""
 
-    def __init__(self, source: IO[bytes]) -> None:
-        self.position = 0
-        self._source, self._ahead = source, b""
+    def __init__(self, source: IO[bytes], target: _Target) -> None:
+        self._source, self._target, self._size = source, target, 0
 
-    def peek(self, size: int) -> bytes:
-        """Return the next bytes, at most `size`, without taking them."""
-        while len(self._ahead) < size and (more := self._source.read(size - len(self._ahead))):
-            self._ahead += more
-        return self._ahead[:size]
+    def readable(self) -> bool:
+        return True
 
-    def read(self, size: int = _CHUNK) -> bytes:
-        """Return the next bytes; none at the end."""
-        if size < 0:
-            size = _CHUNK
-        if self._ahead:
-            data, self._ahead = self._ahead[:size], self._ahead[size:]
-        else:
-            data = self._source.read(size)
-        self.position += len(data)
-        return data
+    def readinto(self, buffer: Any) -> int:
+        count: int = self._source.readinto(buffer)  # type: ignore[attr-defined]
+        self._size += count
+        self._target.check_ratio(self._size)
+        return count
 
 
-class _Plain:
-    """What the archive unpacks to, never too much of it, with a look back at the last piece."""
+class _Member(tarfile.TarInfo):
+    """A member whose header must be sound: tarfile takes a damaged or a missing one for the archive's end."""
 
-    def __init__(self, source: IO[bytes] | _Packed, target: _Target) -> None:
-        self._source, self._target = source, target
-        self._start, self._piece, self._ahead = 0, b"", b""
-
-    def peek(self, size: int) -> bytes:
-        """Return the next bytes, fewer than `size` only at the end, without taking them."""
-        if not self._ahead:
-            self._ahead = self._fill(size)
-        return self._ahead
-
-    def read(self, size: int = _CHUNK) -> bytes:
-        """Return the next bytes, fewer than `size` only at the end."""
-        self._start += len(self._piece)
-        self._piece = self._ahead + self._fill(size - len(self._ahead))
-        self._ahead = b""
-        self._target.check_ratio(self._start + len(self._piece))
-        return self._piece
-
-    def block_at(self, position: int) -> bytes:
-        """Return the block at a position that is in the last piece or behind it."""
-        while position >= self._start + len(self._piece) and self.read():
-            pass
-        at = position - self._start
-        return self._piece[at : at + _BLOCK] if at >= 0 else b""
-
-    def _fill(self, size: int) -> bytes:
-        pieces, missing = [], size
-        while missing > 0 and (piece := self._source.read(missing)):
-            pieces.append(piece)
-            missing -= len(piece)
-        return b"".join(pieces)
-
-
-def _decompressed(packed: _Packed) -> tuple[IO[bytes] | _Packed, bool]:
-    for magic, opener in _DECOMPRESSORS.items():
-        if packed.peek(len(magic)) == magic:
-            return opener(packed, "rb"), True
-    return packed, False
+    @classmethod
+    def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _Member:
+        try:
+            return super().fromtarfile(tarfile_)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise EOFError(f"the mark at the end is missing: {error}") from error
 
 
 def _is_tar(head: bytes) -> bool:
-    if head == bytes(_BLOCK):
-        return True
     try:
         tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
     except tarfile.HeaderError:
-        return False
+        return head == bytes(_BLOCK)
     return True
 
 
-def _unpack_tar(plain: _Plain, target: _Target) -> None:
-    with tarfile.open(fileobj=plain, mode="r|", bufsize=_TAR_BUFFER) as archive:  # type: ignore[call-overload]
-        for member in archive:
+def _unpack_tar(plain: io.BufferedReader[Any], target: _Target) -> None:
+    with tarfile.open(fileobj=plain, mode="r|", bufsize=_TAR_BUFFER, tarinfo=_Member) as archive:
+        while member := archive.next():
             _add_tar_member(archive, member, target)
-            archive.members.clear()  # it would keep them all
-        # tarfile takes damage between two members, and an early end there, for the end of the archive.
-        if plain.block_at(archive.offset) != bytes(_BLOCK):
-            raise EOFError("the mark at the end is missing")
-    while plain.read():  # as far as the checksum at the end
+            archive.members.clear()  # type: ignore[attr-defined] # it would keep them all
+    while plain.read(_CHUNK):  # as far as the checksum at the end
         pass
     target.make_links()
 
@@ -348,18 +253,15 @@ def _add_tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: _
         target.add_symbolic_link(member.name, member.linkname)
     elif member.islnk():
         target.add_hard_link(member.name, member.linkname)
-    elif member.isreg():
-        content = archive.extractfile(member)
-        assert content is not None  # noqa: S101 - it has content, being a regular file
+    elif content := archive.extractfile(member) if member.isreg() else None:
         target.add_file(member.name, content, member.size, executable=bool(member.mode & stat.S_IXUSR))
     else:
         raise target.refusal(f"{member.name!r}, which is a device or a pipe")
 
 
-def _unpack_single(plain: _Plain, target: _Target, name: str) -> None:
-    place = target.place(PurePosixPath(name).stem)
-    with place.open("xb") as file:
-        while data := plain.read():
+def _unpack_single(plain: io.BufferedReader[Any], target: _Target) -> None:
+    with target.place(PurePosixPath(target.name).stem) as place, place.open("xb") as file:
+        while data := plain.read(_CHUNK):
             target.grow(len(data))
             file.write(data)
 
@@ -374,59 +276,47 @@ def _unpack_zip(file: IO[bytes], target: _Target) -> None:
 
 
 def _add_zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: _Target) -> None:
-    mode = member.external_attr >> 16
+    name, mode = member.filename, member.external_attr >> 16
     if member.flag_bits & _ENCRYPTED:
-        raise target.refusal(f"{member.filename!r}, which is encrypted")
+        raise target.refusal(f"{name!r}, which is encrypted")
     if member.is_dir():
-        target.add_directory(member.filename)
+        target.add_directory(name)
         return
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFLNK):
-        raise target.refusal(f"{member.filename!r}, which is a device or a pipe")
+        raise target.refusal(f"{name!r}, which is a device or a pipe")
     with archive.open(member) as content:
         if stat.S_ISLNK(mode):
-            target.add_symbolic_link(member.filename, os.fsdecode(content.read(_LONGEST_LINK)))
+            target.add_symbolic_link(name, os.fsdecode(content.read(_LONGEST_LINK)))
         else:
-            target.add_file(member.filename, content, member.file_size, executable=bool(mode & stat.S_IXUSR))
+            target.add_file(name, content, member.file_size, executable=bool(mode & stat.S_IXUSR))
 
 
 @contextmanager
 def _whole_or_nothing(directory: Path, name: str) -> Iterator[Path]:
-    """Yield a directory beside `directory` that becomes it at the end."""
+    """Yield a directory beside `directory` that becomes it at the end, with the permission bits that it would have."""
     directory.parent.mkdir(parents=True, exist_ok=True)
     into = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
         with _damage_of(name):
             yield into
-        into.chmod(0o777 & ~_umask_of(directory))
+        into.chmod(stat.S_IMODE((directory if directory.is_dir() else directory.parent).stat().st_mode) & 0o777)
         into.rename(directory)  # also onto an empty one
     except BaseException:
         shutil.rmtree(into, ignore_errors=True)
         raise
 
 
-def _umask_of(directory: Path) -> int:
-    """Return the bits that a directory made here must not have: those of the one it replaces, or of its parent."""
-    like = directory if directory.is_dir() else directory.parent
-    return ~stat.S_IMODE(like.stat().st_mode)
-
-
 @contextmanager
 def _damage_of(name: str) -> Iterator[None]:
     try:
         yield
-    except (*_DAMAGE, NotImplementedError, ValueError, OverflowError) as error:
-        raise _damaged(name, error) from error
-    except OSError as error:
-        # bz2 knows no other error; zipfile seeks wherever a damaged table says.
-        if error.errno not in (None, errno.EINVAL):
+    except (*_DAMAGE, NotImplementedError, ValueError, OverflowError, OSError) as error:
+        # gzip and bz2 raise an OSError without a number; zipfile seeks wherever a damaged table says.
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise _damaged(name, error) from error
-
-
-def _damaged(name: str, error: Exception) -> ArchiveError:
-    return ArchiveError(
-        f"cannot unpack {name}",
-        expected="a whole archive",
-        found=f"{error or type(error).__name__}",
-        fix="It is cut off or damaged: fetch it again.",
-    )
+        raise ArchiveError(
+            f"cannot unpack {name}",
+            expected="a whole archive",
+            found=f"{error or type(error).__name__}",
+            fix="it is cut off or damaged: fetch it again",
+        ) from error

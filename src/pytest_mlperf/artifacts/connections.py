@@ -14,13 +14,12 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
 import urllib3
-from urllib3.exceptions import HTTPError, IncompleteRead, LocationParseError, ProxyError, ReadTimeoutError
-from urllib3.exceptions import SSLError as Urllib3SSLError
+from urllib3.exceptions import HTTPError, IncompleteRead, LocationParseError, ProxyError, ReadTimeoutError, SSLError
 
 from pytest_mlperf.artifacts.sources import is_local, local_path, without_secrets
 from pytest_mlperf.errors import FetchError
@@ -34,11 +33,14 @@ _Error = TypeVar("_Error", bound=BaseException)
 
 _CHUNK = 1 << 18
 _REDIRECTS = 10
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": "pytest-mlperf"}
 #: Answers that may be others in a moment: RFC 9110, section 15, and 429 of RFC 6585.
 _PASSING = {408, 425, 429, 500, 502, 503, 504}
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+|\*)")
-#: Where distributions keep their authorities; a Python that was built elsewhere may look in vain at its own place.
-_BUNDLES = (
+#: What urllib3 raises for an address or a connection; a part of it is not wrapped.
+_FAULTS = (HTTPError, HTTPException, OSError, ValueError)
+#: Where distributions keep CA certificates; a Python that was built elsewhere may look in vain at its own place.
+_CA_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",
     "/etc/pki/tls/certs/ca-bundle.crt",
     "/etc/ssl/ca-bundle.pem",
@@ -47,16 +49,9 @@ _BUNDLES = (
 
 
 class AddressFault(Exception):  # noqa: N818 - it becomes a line of an error
-    """An address does not give the file.
+    """An address does not give the file, for a `reason` in words.
 
-    Parameters
-    ----------
-    reason
-        In words.
-    passing
-        True where another attempt may help.
-    wait_s
-        How long the server asks to wait before that.
+    Another attempt may help where that is `passing`, after `wait_s` where the server asks for it.
     """
 
     def __init__(self, reason: str, *, passing: bool = False, wait_s: float | None = None) -> None:
@@ -75,45 +70,29 @@ class Stopped(Exception):  # noqa: N818 - no fault
     """The transfer was ended because another one failed or the user has interrupted."""
 
 
-class Body(Protocol):
-    """An opened file.
+@dataclass(frozen=True, eq=False)
+class Body:
+    """An opened file: its `chunks` from an `offset` on, which raise AddressFault or Stopped.
 
-    Attributes
-    ----------
-    offset
-        Of the first byte that comes.
-    total
-        Size of the whole file in bytes, None where the server does not say.
-    validator
-        What names this version of the file, "" where nothing does.
+    `total` is the size of the whole file in bytes, None where the server does not say. `validator` names this version
+    of the file, "" where nothing does.
     """
 
     offset: int
     total: int | None
     validator: str
-
-    def __iter__(self) -> Iterator[bytes]: ...
-
-    def close(self) -> None:
-        """Give the connection back or up."""
-        ...
+    chunks: Iterator[bytes]
+    close: Callable[[], None]
 
 
 class Client:
-    """Opens addresses, from any thread, until it is stopped or closed.
-
-    Parameters
-    ----------
-    network
-        Time-outs and bounds.
-    """
+    """Opens addresses, from any thread, until it is stopped or closed."""
 
     def __init__(self, network: Network) -> None:
         self._network = network
         self._lock = threading.Lock()
         self._pools: dict[str, urllib3.PoolManager] = {}
-        self._trust: ssl.SSLContext | None = None
-        self._open: set[HttpBody] = set()
+        self._open: set[urllib3.BaseHTTPResponse] = set()
         self._stopped = threading.Event()
 
     def __enter__(self) -> Client:
@@ -127,25 +106,21 @@ class Client:
     def open(self, address: str, offset: int = 0, validator: str = "") -> Body:
         """Open a file, if possible at `offset`, if it is still the version that `validator` names.
 
-        Raises
-        ------
-        AddressFault
-            It cannot be had from there, or not now.
-        FetchError
-            The settings of the network itself are wrong.
+        Raises AddressFault where it cannot be had, and FetchError where the settings of the network itself are wrong.
         """
         self.check()
         if is_local(address):
-            return FileBody.open(local_path(address), offset)
+            return _open_file(local_path(address), offset)
         response = self._follow(address, offset, validator)
         try:
-            body = _body_of(response, offset, self._network, self._forget)
+            first, total = _extent(response, offset)
         except BaseException:
             response.close()
             raise
         with self._lock:
-            self._open.add(body)
-        return body
+            self._open.add(response)
+        chunks = self._read(response, total)
+        return Body(first, total, _validator(response.headers), chunks, lambda: self._close(response))
 
     def wait(self, seconds: float) -> None:
         """Wait; raise Stopped as soon as the client is."""
@@ -161,182 +136,129 @@ class Client:
         """End all transfers, also those that wait for the next byte."""
         self._stopped.set()
         with self._lock:
-            bodies = list(self._open)
-        for body in bodies:
-            body.interrupt()
-
-    def _forget(self, body: HttpBody) -> None:
-        with self._lock:
-            self._open.discard(body)
+            responses = list(self._open)
+        for response in responses:
+            with suppress(Exception):  # between two reads there is nothing to end
+                response.shutdown()
 
     def _follow(self, address: str, offset: int, validator: str) -> urllib3.BaseHTTPResponse:
-        headers = {"Accept-Encoding": "identity", "User-Agent": "pytest-mlperf"}
-        if offset:
-            headers["Range"] = f"bytes={offset}-"
-            if validator:
-                headers["If-Range"] = validator
-        seen, url = [address], address
-        while True:
-            response = self._request(url, headers | _credentials(url))
-            target = response.get_redirect_location()
-            if not target:
-                return response
-            response.close()  # its body may have no end
-            url = _redirected(url, target, seen)
+        """Follow redirects: urllib3 would go from https to http, and to the next host by the first one's proxy."""
+        ranges = {"Range": f"bytes={offset}-"} if offset else {}
+        if offset and validator:
+            ranges["If-Range"] = validator
+        seen = [address]
+        try:
+            while True:
+                response = self._request(seen[-1], _HEADERS | ranges)
+                target = response.get_redirect_location()
+                if not target:
+                    return response
+                response.close()  # its body may have no end
+                seen.append(_redirected(seen, target))
+        except _FAULTS as error:
+            self.check()
+            raise _fault_of(error, self._network) from error
 
     def _request(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        network = self._network
-        timeout = urllib3.Timeout(connect=network.connect_timeout_s, read=network.read_timeout_s)
-        try:
-            return self._pool(url).request(
-                "GET", url, headers=headers, timeout=timeout, retries=False, redirect=False, preload_content=False
-            )
-        except (HTTPError, HTTPException, OSError, ValueError) as error:
-            self.check()
-            raise _fault_of(error, network) from error
+        return self._pool(url).request(
+            "GET",
+            url,
+            headers=headers | urllib3.make_headers(basic_auth=_login(url)),
+            timeout=urllib3.Timeout(connect=self._network.connect_timeout_s, read=self._network.read_timeout_s),
+            retries=False,
+            redirect=False,
+            preload_content=False,
+        )
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        proxy = _proxy_for(url)
+        parts, proxies = urlsplit(url), getproxies_environment()
+        # proxy_bypass has the usual rule for NO_PROXY: names, their endings, and "*".
+        direct = proxy_bypass(parts.netloc.rpartition("@")[2])
+        proxy = "" if direct else proxies.get(parts.scheme) or proxies.get("all") or ""
         with self._lock:
             if proxy not in self._pools:
-                self._trust = self._trust or trusted_authorities()
-                self._pools[proxy] = _make_pool(proxy, self._trust, self._network.parallel)
+                self._pools[proxy] = _make_pool(proxy, self._network.parallel)
             return self._pools[proxy]
 
-
-@dataclass(eq=False)
-class HttpBody:
-    """A response's body."""
-
-    offset: int
-    total: int | None
-    validator: str
-    _response: urllib3.BaseHTTPResponse
-    _network: Network
-    _on_close: Callable[[HttpBody], None]
-    _interrupted: bool = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        since, received = time.monotonic(), 0
-        while chunk := self._read():
+    def _read(self, response: urllib3.BaseHTTPResponse, total: int | None) -> Iterator[bytes]:
+        network, since, received = self._network, time.monotonic(), 0
+        while chunk := self._read_chunk(response, total):
             yield chunk
             received += len(chunk)
             seconds = time.monotonic() - since
-            if seconds > self._network.read_timeout_s:
-                if received < self._network.slowest_bytes_s * seconds:
+            if seconds > network.read_timeout_s:
+                if received < network.slowest_bytes_s * seconds:
                     raise AddressFault(f"stalled: {received:,} bytes came in {seconds:.0f} s", passing=True)
                 since, received = time.monotonic(), 0
 
-    def _read(self) -> bytes:
+    def _read_chunk(self, response: urllib3.BaseHTTPResponse, total: int | None) -> bytes:
         try:
-            chunk: bytes = self._response.read1(_CHUNK)
-        except (HTTPError, HTTPException, OSError, ValueError) as error:
-            if self._interrupted:
-                raise Stopped from None
-            if self.total is not None and _cause(error, IncompleteRead):
+            chunk: bytes = response.read1(_CHUNK)
+        except _FAULTS as error:
+            self.check()
+            if total is not None and _cause(error, IncompleteRead):
                 return b""  # whoever counts the bytes can say it better
             raise _fault_of(error, self._network) from error
-        if self._interrupted:
-            raise Stopped
+        self.check()
         return chunk
 
-    def interrupt(self) -> None:
-        """Make a read that waits for the next byte end at once; from another thread."""
-        self._interrupted = True
-        with suppress(Exception):  # between two reads there is nothing to end
-            self._response.shutdown()
-
-    def close(self) -> None:
+    def _close(self, response: urllib3.BaseHTTPResponse) -> None:
         """Keep the connection for the next file if this one was read to its end."""
-        left = self._response.length_remaining
-        if left == 0:
-            self._response.release_conn()
+        if response.length_remaining == 0:
+            response.release_conn()
         else:
-            self._response.close()
-        self._on_close(self)
+            response.close()
+        with self._lock:
+            self._open.discard(response)
 
 
-@dataclass(eq=False)
-class FileBody:
-    """A file of this machine."""
-
-    offset: int
-    total: int | None
-    validator: str
-    _descriptor: int
-
-    @classmethod
-    def open(cls, path: Path, offset: int) -> FileBody:
-        """Open `path` at `offset`, or at its start where it is shorter."""
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            status = os.fstat(descriptor)
-            offset = os.lseek(descriptor, offset if offset <= status.st_size else 0, os.SEEK_SET)
-        except OSError as error:
-            raise AddressFault(error.strerror or str(error)) from error
-        return cls(offset, status.st_size, f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}", descriptor)
-
-    def __iter__(self) -> Iterator[bytes]:
-        while chunk := self._read():
-            yield chunk
-
-    def _read(self) -> bytes:
-        try:
-            return os.read(self._descriptor, _CHUNK)
-        except OSError as error:
-            raise AddressFault(error.strerror or str(error)) from error
-
-    def close(self) -> None:
-        """Close the file."""
-        os.close(self._descriptor)
+def _redirected(seen: list[str], target: str) -> str:
+    url = urljoin(seen[-1], target)
+    schemes = (urlsplit(seen[-1]).scheme, urlsplit(url).scheme)
+    if url in seen or len(seen) > _REDIRECTS:
+        raise AddressFault(f"redirects in a loop: {' → '.join(map(without_secrets, [*seen[-3:], url]))}")
+    if schemes not in (("http", "http"), ("http", "https"), ("https", "https")):
+        raise AddressFault(f"redirects to {without_secrets(url)}, which is not https")
+    return url
 
 
-def trusted_authorities() -> ssl.SSLContext:
-    """Return the authorities of this machine, or those that the environment names.
-
-    Raises
-    ------
-    FetchError
-        The bundle that the environment names cannot be read.
-    """
-    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
-    default = ssl.get_default_verify_paths()  # knows SSL_CERT_FILE and SSL_CERT_DIR
-    if not named and not default.cafile and not default.capath:
-        named = next((bundle for bundle in _BUNDLES if Path(bundle).is_file()), None)
+def _open_file(path: Path, offset: int) -> Body:
+    """Open `path` at `offset`, or at its start where it is shorter."""
     try:
-        if named and Path(named).is_dir():
-            return ssl.create_default_context(capath=named)
-        return ssl.create_default_context(cafile=named)
+        file = path.open("rb", buffering=0)
+        status = os.fstat(file.fileno())
+        offset = file.seek(offset if offset <= status.st_size else 0)
     except OSError as error:
-        raise FetchError(
-            "cannot read the certificates of the authorities to trust",
-            expected=f"{named} to be a file of certificates in PEM form",
-            found=str(error),
-            fix="Set REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE to such a file, or unset them.",
-        ) from error
+        raise AddressFault(error.strerror or str(error)) from error
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            while chunk := file.read(_CHUNK):
+                yield chunk
+        except OSError as error:
+            raise AddressFault(error.strerror or str(error)) from error
+
+    version = f"{status.st_ino}-{status.st_size}-{status.st_mtime_ns}"
+    return Body(offset, status.st_size, version, chunks(), file.close)
 
 
-def _body_of(
-    response: urllib3.BaseHTTPResponse, offset: int, network: Network, on_close: Callable[[HttpBody], None]
-) -> HttpBody:
+def _extent(response: urllib3.BaseHTTPResponse, offset: int) -> tuple[int, int | None]:
+    """Return the offset of the first byte that comes, and the size of the whole file where it is known."""
     headers, status = response.headers, response.status
-    encoding = headers.get("Content-Encoding", "identity")
     if status == 416:
         raise RangeFault("the file became shorter there")
     if status not in (200, 206):
-        wait = _wait_asked(headers.get("Retry-After"))
+        wait = _wait_asked(headers.get("Retry-After", ""))
         raise AddressFault(f"HTTP {status} {response.reason or ''}".rstrip(), passing=status in _PASSING, wait_s=wait)
-    if encoding != "identity":
+    if (encoding := headers.get("Content-Encoding", "identity")) != "identity":
         raise AddressFault(f"sends the file in the encoding {encoding}, which was not asked for")
-    length = headers.get("Content-Length", "")
-    total = int(length) if length.isdecimal() else None
-    first = 0
-    if status == 206:
-        match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
-        if match is None or int(match[1]) != offset:
-            raise RangeFault(f"answers a request for a range with {headers.get('Content-Range')!r}")
-        first, total = offset, None if match[2] == "*" else int(match[2])
-    return HttpBody(first, total, _validator(headers), response, network, on_close)
+    if status == 200:
+        length = headers.get("Content-Length", "")
+        return 0, int(length) if length.isdecimal() else None
+    match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
+    if match is None or int(match[1]) != offset:
+        raise RangeFault(f"answers a request for a range with {headers.get('Content-Range')!r}")
+    return offset, None if match[2] == "*" else int(match[2])
 
 
 def _validator(headers: urllib3.HTTPHeaderDict) -> str:
@@ -345,9 +267,7 @@ def _validator(headers: urllib3.HTTPHeaderDict) -> str:
     return etag if etag.startswith('"') else headers.get("Last-Modified", "")
 
 
-def _wait_asked(value: str | None) -> float | None:
-    if not value:
-        return None
+def _wait_asked(value: str) -> float | None:
     if value.strip().isdecimal():
         return float(value)
     try:
@@ -356,51 +276,47 @@ def _wait_asked(value: str | None) -> float | None:
         return None
 
 
-def _redirected(url: str, target: str, seen: list[str]) -> str:
-    found = urljoin(url, target)
-    if found in seen or len(seen) > _REDIRECTS:
-        raise AddressFault(f"redirects in a loop: {' → '.join(map(without_secrets, [*seen[-3:], found]))}")
-    scheme = urlsplit(found).scheme
-    if scheme not in ("http", "https") or (urlsplit(url).scheme, scheme) == ("https", "http"):
-        raise AddressFault(f"redirects to {without_secrets(found)}, which is not https")
-    seen.append(found)
-    return found
-
-
-def _credentials(url: str) -> dict[str, str]:
+def _login(url: str) -> str | None:
+    """Return the ``user:password`` of an address; None where it has none."""
     parts = urlsplit(url)
-    if parts.username is None:
-        return {}
-    return urllib3.make_headers(basic_auth=f"{unquote(parts.username)}:{unquote(parts.password or '')}")
+    return None if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
 
 
-def _proxy_for(url: str) -> str:
-    parts, proxies = urlsplit(url), getproxies_environment()
-    # The usual rule for NO_PROXY: names, their endings, and "*".
-    if proxy_bypass(parts.netloc.rpartition("@")[2]):
-        return ""
-    return proxies.get(parts.scheme) or proxies.get("all") or ""
-
-
-def _make_pool(proxy: str, trust: ssl.SSLContext, size: int) -> urllib3.PoolManager:
+def _make_pool(proxy: str, size: int) -> urllib3.PoolManager:
+    trust = _ca_certificates()
     if not proxy:
         return urllib3.PoolManager(maxsize=size, ssl_context=trust)
     address = proxy if "://" in proxy else f"http://{proxy}"
-    parts = urlsplit(address)
-    headers = None
-    if parts.username is not None:
-        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
-        headers = urllib3.make_headers(proxy_basic_auth=login)
+    login = urllib3.make_headers(proxy_basic_auth=_login(address))
     try:
         return urllib3.ProxyManager(
-            address, maxsize=size, ssl_context=trust, proxy_ssl_context=trust, proxy_headers=headers
+            address, maxsize=size, ssl_context=trust, proxy_ssl_context=trust, proxy_headers=login
         )
     except (HTTPError, ValueError) as error:
         raise FetchError(
             "cannot use the proxy that the environment names",
             expected="an address like http://proxy:3128",
             found=f"{without_secrets(address)} ({error})",
-            fix="Correct or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; SOCKS proxies are not supported.",
+            fix="correct or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; SOCKS proxies are not supported",
+        ) from error
+
+
+def _ca_certificates() -> ssl.SSLContext:
+    """Return what trusts the CA certificates of this machine, or those that the environment names."""
+    named = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE")
+    default = ssl.get_default_verify_paths()  # knows SSL_CERT_FILE and SSL_CERT_DIR
+    if not named and not default.cafile and not default.capath:
+        named = next((file for file in _CA_FILES if Path(file).is_file()), None)
+    try:
+        if named and Path(named).is_dir():
+            return ssl.create_default_context(capath=named)
+        return ssl.create_default_context(cafile=named)
+    except OSError as error:
+        raise FetchError(
+            "cannot read the CA certificates",
+            expected=f"certificates in PEM form in {named}",
+            found=str(error),
+            fix="set REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE to such a file, or unset them",
         ) from error
 
 
@@ -409,36 +325,25 @@ def _fault_of(error: Exception, network: Network) -> AddressFault:
     if certificate := _cause(error, ssl.SSLCertVerificationError):
         return AddressFault(
             f"its certificate does not verify: {certificate.verify_message}; "
-            "where a site has an authority of its own, SSL_CERT_FILE names its certificate"
+            "where a site has a CA of its own, SSL_CERT_FILE names its certificate"
         )
     if isinstance(error, LocationParseError) or (isinstance(error, ValueError) and not isinstance(error, HTTPError)):
         return AddressFault(f"not an address: {error}")
     if isinstance(error, ReadTimeoutError):
         return AddressFault(f"stalled: no byte came in {network.read_timeout_s:g} s", passing=True)
-    if (unresolved := _cause(error, socket.gaierror)) is not None:
+    if unresolved := _cause(error, socket.gaierror):
         passing = unresolved.errno != socket.EAI_NONAME
         return AddressFault(f"the host's name cannot be resolved: {unresolved.strerror}", passing=passing)
-    kind = "the proxy: " if isinstance(error, ProxyError) else "TLS: " if isinstance(error, Urllib3SSLError) else ""
+    kind = "the proxy: " if isinstance(error, ProxyError) else "TLS: " if isinstance(error, SSLError) else ""
     system = _cause(error, OSError)
     if system is not None and system.errno in errno.errorcode and system.strerror:
         return AddressFault(kind + system.strerror.lower(), passing=True)
-    return AddressFault(kind + _plain(str(error)), passing=True)
-
-
-def _cause(error: BaseException, wanted: type[_Error]) -> _Error | None:
-    """Return the first `wanted` among an error, its arguments and its causes."""
-    pending: list[BaseException] = [error]
-    seen: list[BaseException] = []
-    while pending:
-        found = pending.pop()
-        if isinstance(found, wanted):
-            return found
-        seen.append(found)
-        linked = (*found.args, getattr(found, "reason", None), found.__cause__, found.__context__)
-        pending += [other for other in linked if isinstance(other, BaseException) and other not in seen]
-    return None
-
-
-def _plain(text: str) -> str:
     # urllib3 puts the connection's repr before the reason.
-    return re.sub(r"^\S*(Connection|Pool)\S*\([^)]*\): ", "", text)
+    return AddressFault(kind + re.sub(r"^\S*(Connection|Pool)\S*\([^)]*\): ", "", str(error)), passing=True)
+
+
+def _cause(error: BaseException | None, wanted: type[_Error]) -> _Error | None:
+    """Return the first `wanted` among an error and what it was raised from."""
+    while error is not None and not isinstance(error, wanted):
+        error = error.__cause__ or error.__context__
+    return error

@@ -8,16 +8,17 @@ import random
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts.connections import AddressFault, Client, Stopped
+from pytest_mlperf.artifacts.room import check_room, unwritten
 from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile, addresses, is_local, without_secrets
-from pytest_mlperf.artifacts.transfer import Partial, Received, check_room, measure, receive
-from pytest_mlperf.errors import CacheError, FetchError, OfflineError
+from pytest_mlperf.artifacts.transfer import Digests, Partial, measure, receive
+from pytest_mlperf.errors import FetchError, OfflineError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -34,20 +35,9 @@ _HTML_STARTS = (b"<!doctype html", b"<html")
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file that is here, whole and with the right checksum.
+    """A file that is here, whole: the remote file's `name`, its `path`, its size in bytes, its computed SHA-256.
 
-    Attributes
-    ----------
-    name
-        The remote file's.
-    path
-        Where it is.
-    url
-        The address that gave it, without credentials; "" where it was here already and nobody noted whence.
-    size
-        In bytes.
-    sha256
-        Of its content; computed, whatever was known before.
+    `url` is the address that gave it, without credentials; "" where it was here already and nobody noted whence.
     """
 
     name: str
@@ -58,25 +48,18 @@ class Fetched:
 
 
 @dataclass(frozen=True)
-class Custody:
-    """What a fetch leaves besides the files, and what was trusted before.
+class FetchOptions:
+    """What a fetch checks besides the published checksums, and what it leaves besides the files.
 
-    Attributes
-    ----------
-    pins
-        Checksums of earlier fetches, by the files' names, for those whose publisher states no SHA-256.
-    pinned_in
-        The file that holds them, for messages.
-    evidence
-        Where files with a wrong checksum are kept; beside the wanted file where None.
-    noted
-        Keep notes of where files came from beside them, for whoever goes on after a kill.
+    `pins` are checksums of earlier fetches, by the files' names, for those whose publisher states no SHA-256; messages
+    name the file `pinned_in`. Files with a wrong checksum are kept in `evidence`, or beside the wanted file where None.
+    `keep_notes` leaves notes of where files came from beside them, for whoever goes on after a kill.
     """
 
     pins: Mapping[str, Pin] = field(default_factory=dict)
     pinned_in: Path | None = None
     evidence: Path | None = None
-    noted: bool = False
+    keep_notes: bool = False
 
 
 def partial_path(file: RemoteFile, directory: Path) -> Path:
@@ -89,26 +72,15 @@ def fetch(
     file: RemoteFile,
     directory: Path,
     network: Network,
-    custody: Custody | None = None,
+    options: FetchOptions | None = None,
     on_size: Callable[[int], None] | None = None,
 ) -> Fetched:
     """Return ``directory/<file.name>``; fetch it if it is not there, from the first address that gives it.
 
     A fetch that was cut off leaves ``<file.name>.part`` and a note beside it, and the next one goes on there.
-    One process at a time may fetch to a directory.
+    One process at a time may fetch to a directory, which is made where missing.
 
-    Parameters
-    ----------
-    file
-        What to fetch.
-    directory
-        Made where missing.
-    network
-        How.
-    custody
-        What to check against, and where to keep what is wrong.
-    on_size
-        Told how many bytes are in `partial_path`, at each piece; fewer than before where it begins anew.
+    `on_size` is told how many bytes are in `partial_path`, at each piece; fewer than before where it begins anew.
 
     Raises
     ------
@@ -121,7 +93,7 @@ def fetch(
     """
     meter = _Meter(network, file.name, [file])
     with Client(network) as client, _disk_faults(file.name, directory):
-        found = _Fetch(file, directory, network, custody or Custody(), client, meter, on_size).run()
+        found = _Fetch(file, directory, network, options or FetchOptions(), client, meter, on_size).run()
     meter.finish()
     return found
 
@@ -130,40 +102,24 @@ def fetch_many(
     files: Sequence[RemoteFile],
     directory: Path,
     network: Network,
-    custody: Custody | None = None,
+    options: FetchOptions | None = None,
     name: str = "",
     typical_size: int | None = None,
 ) -> list[Fetched]:
     """Return all `files` in `directory`, up to ``network.parallel`` of them fetched at once; see `fetch`.
 
-    Files that are there are kept. The first that cannot be had ends the others; what is there by then stays.
-
-    Parameters
-    ----------
-    files
-        With different names.
-    directory, network, custody
-        See `fetch`.
-    name
-        Of the set, for the progress.
-    typical_size
-        Bytes of a file whose size nobody states. Where it is given, a disk that plainly has no room for what
-        is not here yet is an error before the first byte.
-
-    Raises
-    ------
-    FetchError, OfflineError, CacheError
-        See `fetch`.
-    ValueError
-        Two files have the same name.
+    Files that are there are kept. The first that cannot be had ends the others; what is there by then stays. Two of
+    one name are a ValueError. The progress is told under the `name` of the set. Where `typical_size` is given, bytes of
+    a file whose size nobody states, a disk that plainly has no room for the rest is an error before the first byte.
     """
     if len({file.name for file in files}) != len(files):
         raise ValueError("two of the files have the same name")
-    meter, custody = _Meter(network, name, files), custody or Custody()
+    meter, options = _Meter(network, name, files), options or FetchOptions()
     with Client(network) as client, _disk_faults(name or str(directory), directory):
         if typical_size is not None:
-            check_room(name, _least_bytes(files, directory, typical_size), directory)
-        jobs = [_Fetch(file, directory, network, custody, client, meter) for file in files]
+            missing = (file for file in files if not (directory / file.name).exists())
+            check_room(f"for {name}", round(_SURELY * sum(file.size or typical_size for file in missing)), directory)
+        jobs = [_Fetch(file, directory, network, options, client, meter) for file in files]
         with ThreadPoolExecutor(network.parallel, "fetch") as pool:
             futures = [pool.submit(job.run) for job in jobs]
             try:
@@ -178,17 +134,11 @@ def fetch_many(
     return found
 
 
-def _least_bytes(files: Sequence[RemoteFile], directory: Path, typical_size: int) -> int:
-    missing = (file for file in files if not (directory / file.name).exists())
-    return round(_SURELY * sum(file.size or typical_size for file in missing))
-
-
 def _results(futures: Sequence[Future[Fetched]]) -> list[Fetched]:
-    faults = [future.exception() for future in futures if not future.cancelled()]
-    for fault in faults:
-        # Those that were stopped are none.
-        if fault is not None and not isinstance(fault, Stopped):
-            raise fault
+    faults = (future.exception() for future in futures if not future.cancelled())
+    # Those that were stopped are none.
+    if fault := next((fault for fault in faults if fault is not None and not isinstance(fault, Stopped)), None):
+        raise fault
     return [future.result() for future in futures]
 
 
@@ -199,19 +149,15 @@ class _Fetch:
     file: RemoteFile
     directory: Path
     network: Network
-    custody: Custody
+    options: FetchOptions
     client: Client
     meter: _Meter
     on_size: Callable[[int], None] | None = None
 
     def run(self) -> Fetched:
         target = self.directory / self.file.name
-        partial = Partial(partial_path(self.file, self.directory), always_noted=self.custody.noted)
-        if (there := self._there(target, partial)) is not None:
-            self.meter.at(self.file, there.size, there.size, here_before=True)
-            self.meter.done()
-            return there
-        found = self._from_any(target, partial)
+        partial = Partial(partial_path(self.file, self.directory), self.options.keep_notes)
+        found = self._there(target, partial) or self._from_any(target, partial)
         self.meter.done()
         return found
 
@@ -221,27 +167,26 @@ class _Fetch:
             status = target.stat()
         except OSError:
             return None
-        received = measure(target, self.file)
-        if status.st_uid != os.geteuid() or not status.st_size or self._wrong(received):
+        digests = measure(target, self.file, self.client)
+        if status.st_uid != os.geteuid() or not status.st_size or self._wrong(digests):
             target.unlink()
             return None
-        origin = partial.origin()
-        if not self.custody.noted:
+        note = partial.note()
+        if not self.options.keep_notes:
             partial.discard()
-        return self._fetched(target, origin, received)
+        self.meter.at(self.file, digests.size, digests.size)
+        return self._fetched(target, note.address if note else "", digests)
 
     def _from_any(self, target: Path, partial: Partial) -> Fetched:
-        left: list[str] = []
-        refused = 0
-        for address in addresses(self.file, self.network):
-            if self.network.offline and not is_local(address):
-                refused += 1
-                continue
+        reasons: list[str] = []
+        known = addresses(self.file, self.network)
+        allowed = [address for address in known if is_local(address) or not self.network.offline]
+        for address in allowed:
             try:
                 return self._from(address, target, partial)
-            except AddressFault as fault:
-                left.append(f"{without_secrets(address)}: {fault.reason}")
-        raise self._offline(left) if refused else self._nowhere(left)
+            except AddressFault as fault:  # noqa: PERF203 - the next address is for that
+                reasons.append(f"{without_secrets(address)}: {fault.reason}")
+        raise self._unavailable(reasons, offline=len(allowed) < len(known))
 
     def _from(self, address: str, target: Path, partial: Partial) -> Fetched:
         """Get the file from one address, in as many attempts as make sense."""
@@ -249,26 +194,22 @@ class _Fetch:
         while True:
             continued = partial.size > 0
             try:
-                received = self._attempt(address, partial)
+                self.meter.at(self.file, partial.size if partial.note() else 0, self.file.size)
+                digests = receive(self.file, address, partial, self.client, self._grown)
             except AddressFault as fault:
                 # An attempt that brought the file further than any before is no failure.
                 faults = 1 if partial.size > furthest else faults + 1
                 furthest = max(furthest, partial.size)
                 self._pause(fault, faults)
                 continue
-            if (wrong := self._wrong(received)) is None:
+            if (wrong := self._wrong(digests)) is None:
                 partial.publish(target)
-                return self._fetched(target, address, received)
-            kept = self._keep_evidence(partial, address, wrong, received)
+                return self._fetched(target, address, digests)
+            kept = self._keep_evidence(partial, address, wrong, digests)
             if not continued or afresh:
                 raise AddressFault(f"{wrong}; {kept}")
             # The parts may be of different versions, or the disk's fault.
             afresh = True
-
-    def _attempt(self, address: str, partial: Partial) -> Received:
-        before = partial.size if partial.note() else 0
-        self.meter.at(self.file, before, self.file.size, here_before=True)
-        return receive(self.file, address, partial, self.client, self._grown)
 
     def _grown(self, size: int, total: int | None) -> None:
         self.meter.at(self.file, size, total)
@@ -276,7 +217,10 @@ class _Fetch:
             self.on_size(size)
 
     def _pause(self, fault: AddressFault, faults: int) -> None:
-        """Wait as long as the server asks or as the number of faults suggests, or give the address up."""
+        """Wait as long as the server asks or as the number of faults suggests, or give the address up.
+
+        urllib3's Retry would sleep through a Ctrl-C, and knows nothing of a body that was cut off.
+        """
         network = self.network
         if not fault.passing:
             raise fault
@@ -290,21 +234,23 @@ class _Fetch:
             raise AddressFault(f"{fault.reason}, and asks to wait {seconds:,.0f} s") from fault
         self.client.wait(seconds)
 
-    def _wrong(self, received: Received) -> str | None:
+    def _wrong(self, digests: Digests) -> str | None:
         """Say in which way the content is not the file's."""
         file = self.file
-        if file.size is not None and received.size != file.size:
-            return f"has {received.size:,} bytes, not {file.size:,}"
-        if file.sha256 and received.sha256 != file.sha256.lower():
-            return f"has SHA-256 {received.sha256}, not {file.sha256}"
-        if received.md5 is not None and file.md5 and received.md5 != file.md5.strip().lower():
-            return f"has MD5 {received.md5}, not {file.md5}"
-        pin = None if file.sha256 else self.custody.pins.get(file.name)
-        if pin is not None and received.sha256 != pin.sha256:
-            return f"has SHA-256 {received.sha256}; it had {pin.sha256} when it was fetched on {pin.date}"
+        if file.size is not None and digests.size != file.size:
+            return f"has {digests.size:,} bytes, not {file.size:,}"
+        if file.sha256 and digests.sha256 != file.sha256.lower():
+            return f"has SHA-256 {digests.sha256}, not {file.sha256}"
+        if digests.md5 is not None and file.md5 and digests.md5 != file.md5.strip().lower():
+            return f"has MD5 {digests.md5}, not {file.md5}"
+        if (pin := self._pin()) is not None and digests.sha256 != pin.sha256:
+            return f"has SHA-256 {digests.sha256}; it had {pin.sha256} when it was fetched on {pin.date}"
         return None
 
-    def _keep_evidence(self, partial: Partial, address: str, wrong: str, received: Received) -> str:
+    def _pin(self) -> Pin | None:
+        return None if self.file.sha256 else self.options.pins.get(self.file.name)
+
+    def _keep_evidence(self, partial: Partial, address: str, wrong: str, digests: Digests) -> str:
         """Put the wrong file where it can be looked at and harms nobody; say where."""
         with partial.path.open("rb") as source:
             page = source.read(64).lstrip().lower().startswith(_HTML_STARTS)
@@ -312,12 +258,12 @@ class _Fetch:
             "wanted": self.file.name,
             "address": without_secrets(address),
             "fault": wrong,
-            "size": received.size,
-            "sha256": received.sha256,
+            "size": digests.size,
+            "sha256": digests.sha256,
             "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         }
         name = PurePosixPath(self.file.name).name
-        place = (self.custody.evidence or self.directory / ".evidence") / f"{name}-{received.sha256[:12]}"
+        place = (self.options.evidence or self.directory / ".evidence") / f"{name}-{digests.sha256[:12]}"
         try:
             place.mkdir(parents=True, exist_ok=True)
             partial.path.replace(place / name)
@@ -328,29 +274,23 @@ class _Fetch:
         partial.discard()
         return f"it is a web page, {kept}" if page else kept
 
-    def _fetched(self, path: Path, address: str, received: Received) -> Fetched:
-        return Fetched(self.file.name, path, without_secrets(address), received.size, received.sha256)
+    def _fetched(self, path: Path, address: str, digests: Digests) -> Fetched:
+        return Fetched(self.file.name, path, without_secrets(address), digests.size, digests.sha256)
 
-    def _nowhere(self, left: list[str]) -> FetchError:
-        pin = None if self.file.sha256 else self.custody.pins.get(self.file.name)
-        fix = "Correct the network or the proxy, or have a mirror serve the file, and try again: what has come is kept."
-        if pin is not None and self.custody.pinned_in is not None:
-            fix += f" If the publisher has replaced it for good, delete {self.custody.pinned_in}."
-        return FetchError(
-            f"cannot fetch {self._described()}", found="\n".join(f"- {reason}" for reason in left), fix=fix
-        )
-
-    def _offline(self, left: list[str]) -> OfflineError:
-        lines = [f"wanted from {without_secrets(self.file.urls[0])}, but the network must not be used"]
-        return OfflineError(
-            f"offline, and {self._described()} is not here",
-            found="\n".join(lines + [f"- {reason}" for reason in left]),
-            fix="Allow the network, name a directory that mirrors the address, or bring it from another machine.",
-        )
-
-    def _described(self) -> str:
+    def _unavailable(self, reasons: list[str], *, offline: bool) -> FetchError:
         size = f"{self.file.size:,} bytes" if self.file.size is not None else "of unknown size"
-        return f"{self.file.name} ({size})"
+        file, found = f"{self.file.name} ({size})", [f"- {reason}" for reason in reasons]
+        if offline:
+            wanted = f"wanted from {without_secrets(self.file.urls[0])}, but the network must not be used"
+            return OfflineError(
+                f"offline, and {file} is not here",
+                found="\n".join([wanted, *found]),
+                fix="allow the network, name a directory that mirrors the address, or bring it from another machine",
+            )
+        fix = "correct the network or the proxy, or have a mirror serve the file, and try again: what has come is kept"
+        if self._pin() is not None and self.options.pinned_in is not None:
+            fix += f"; if the publisher has replaced it for good, delete {self.options.pinned_in}"
+        return FetchError(f"cannot fetch {file}", found="\n".join(found), fix=fix)
 
 
 class _Meter:
@@ -358,42 +298,36 @@ class _Meter:
 
     def __init__(self, network: Network, name: str, files: Sequence[RemoteFile]) -> None:
         self._report = network.on_progress
-        self._name, self._count = name, len(files)
-        self._sizes: dict[str, int] = {}
+        self._name, self._count, self._done, self._last = name, len(files), 0, 0.0
         self._totals = {file.name: file.size for file in files if file.size is not None}
-        self._before = self._sum = self._done = 0
-        self._last = 0.0
+        #: Bytes by file: those that are here, and those that were when its fetch began.
+        self._sizes: dict[str, int] = {}
+        self._before: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def at(self, file: RemoteFile, size: int, total: int | None, *, here_before: bool = False) -> None:
-        """Note that `size` bytes of a file are here."""
+    def at(self, file: RemoteFile, size: int, total: int | None) -> None:
         with self._lock:
-            added = size - self._sizes.get(file.name, 0)
+            self._before.setdefault(file.name, size)
             self._sizes[file.name] = size
-            self._sum += added
-            if here_before and added > 0:
-                self._before += added
             if total is not None:
                 self._totals[file.name] = total
-            if self._report and time.monotonic() - self._last > _REPORT_SECONDS:
+            if time.monotonic() - self._last > _REPORT_SECONDS:
                 self._tell()
 
     def done(self) -> None:
-        """Note that one more file is here whole."""
         with self._lock:
             self._done += 1
 
     def finish(self) -> None:
-        """Report the end."""
         with self._lock:
             self._tell()
 
     def _tell(self) -> None:
-        if self._report is None:
-            return
-        self._last = time.monotonic()
-        total = sum(self._totals.values()) if len(self._totals) == self._count else None
-        self._report(Progress(self._name, self._sum, total, self._before, self._done, self._count))
+        if self._report is not None:
+            self._last = time.monotonic()
+            total = sum(self._totals.values()) if len(self._totals) == self._count else None
+            here, before = sum(self._sizes.values()), sum(self._before.values())
+            self._report(Progress(self._name, here, total, before, self._done, self._count))
 
 
 @contextmanager
@@ -402,11 +336,4 @@ def _disk_faults(name: str, directory: Path) -> Iterator[None]:
         directory.mkdir(parents=True, exist_ok=True)
         yield
     except OSError as error:
-        free = "?"
-        with suppress(OSError):
-            free = f"{os.statvfs(directory).f_bavail * os.statvfs(directory).f_frsize:,}"
-        raise CacheError(
-            f"cannot write {name}",
-            found=f"{error}; {free} bytes are free in {directory}",
-            fix="Free some space or raise the limit there, or choose another cache directory.",
-        ) from error
+        raise unwritten(f"cannot write {name}", error, directory) from error

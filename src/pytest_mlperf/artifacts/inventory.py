@@ -14,7 +14,8 @@ from pytest_mlperf.artifacts.layout import CONTENT, EVIDENCE, IMPORTS, LOCKS, MA
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-_NOTE = "note.json"
+State = Literal["ready", "damaged", "partial", "evidence", "unfinished"]
+_UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, RecursionError)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         The directory with its content.
     """
 
-    state: Literal["ready", "damaged", "partial", "evidence", "unfinished"]
+    state: State
     kind: str
     name: str
     source: str
@@ -72,8 +73,6 @@ class _Evidence(msgspec.Struct, frozen=True):
 
 
 _head = msgspec.json.Decoder(_Head)
-_evidence = msgspec.json.Decoder(_Evidence)
-_UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, RecursionError)
 
 
 def listing(root: Path) -> list[Entry]:
@@ -81,9 +80,8 @@ def listing(root: Path) -> list[Entry]:
 
     Takes no lock and writes nothing; what is removed meanwhile is left out.
     """
-    found = [*_artifacts(root), *_partial(root), *_evidences(root), *_imports(root)]
-    there = [entry for entry in found if entry is not None]
-    return sorted(there, key=lambda entry: (not entry.is_artifact, entry.kind, entry.name, entry.directory))
+    found = [entry for entry in _all(root) if entry is not None]
+    return sorted(found, key=lambda entry: (not entry.is_artifact, entry.kind, entry.name, entry.directory))
 
 
 def find(entries: Iterable[Entry], words: Sequence[str]) -> list[Entry]:
@@ -96,82 +94,56 @@ def find(entries: Iterable[Entry], words: Sequence[str]) -> list[Entry]:
 
 
 def _text(entry: Entry) -> str:
-    parts = (entry.kind, entry.name, entry.source, Path(entry.directory).name)
-    return "\n".join(parts).casefold()
+    return "\n".join((entry.kind, entry.name, entry.source, Path(entry.directory).name)).casefold()
 
 
-def _artifacts(root: Path) -> Iterator[Entry | None]:
+def _all(root: Path) -> Iterator[Entry | None]:
     for kind in _folders(root):
-        if kind.name.startswith("."):
-            continue
-        for entry in _folders(kind.path):
-            yield _unfinished(entry) if entry.name.startswith(".") else _artifact(kind.name, entry)
+        if kind.name == IMPORTS:
+            yield _other("unfinished", "import of a bundle", kind)
+        elif not kind.name.startswith("."):
+            yield from (_entry(kind.name, entry) for entry in _folders(kind.path))
+    for entry in _folders(root / PARTIAL):
+        yield _other("partial", entry.name, entry)
+    for entry in _folders(root / EVIDENCE):
+        try:
+            note = msgspec.json.decode(Path(entry.path, "note.json").read_bytes(), type=_Evidence)
+        except _UNREADABLE:
+            note = _Evidence(entry.name, "")
+        yield _other("evidence", note.wanted, entry, source=note.address)
 
 
-def _artifact(kind: str, entry: os.DirEntry[str]) -> Entry | None:
+def _entry(kind: str, entry: os.DirEntry[str]) -> Entry | None:
+    if entry.name.startswith("."):
+        # mkdtemp's and a removal's names: .<entry>.<random>
+        return _other("unfinished", entry.name[1:].rpartition(".")[0] or entry.name, entry)
     try:
-        used = os.stat(entry.path).st_mtime  # noqa: PTH116 - as below
+        used = _time(os.stat(entry.path).st_mtime)  # noqa: PTH116 - as below
         with open(f"{entry.path}/{MANIFEST}", "rb") as file:  # noqa: PTH123 - a thousand Paths take their time
             head = _head.decode(file.read())
     except _UNREADABLE:
-        return _without_record("damaged", kind, entry.name, "", entry)
-    return Entry(
-        state="ready",
-        kind=head.kind,
-        name=head.name,
-        source=head.source,
-        size=head.size,
-        created=head.created,
-        used=_time(used),
-        directory=entry.path,
-        path=f"{entry.path}/{CONTENT}",
-    )
+        return _other("damaged", entry.name, entry, kind=kind)
+    path = f"{entry.path}/{CONTENT}"
+    return Entry(state="ready", used=used, directory=entry.path, path=path, **msgspec.structs.asdict(head))
 
 
-def _unfinished(entry: os.DirEntry[str]) -> Entry | None:
-    # mkdtemp's and a removal's names: .<entry>.<random>
-    return _without_record("unfinished", "unfinished", entry.name[1:].rpartition(".")[0] or entry.name, "", entry)
-
-
-def _partial(root: Path) -> Iterator[Entry | None]:
-    for entry in _folders(root / PARTIAL):
-        yield _without_record("partial", "partial", entry.name, "", entry)
-
-
-def _evidences(root: Path) -> Iterator[Entry | None]:
-    for entry in _folders(root / EVIDENCE):
-        note = _read_note(Path(entry.path, _NOTE)) or _Evidence(entry.name, "")
-        yield _without_record("evidence", "evidence", note.wanted, note.address, entry)
-
-
-def _read_note(path: Path) -> _Evidence | None:
-    try:
-        return _evidence.decode(path.read_bytes())
-    except _UNREADABLE:
-        return None
-
-
-def _imports(root: Path) -> Iterator[Entry | None]:
-    for entry in _folders(root):
-        if entry.name == IMPORTS:
-            yield _without_record("unfinished", "unfinished", "import of a bundle", "", entry)
-
-
-def _without_record(
-    state: Literal["damaged", "partial", "evidence", "unfinished"],
-    kind: str,
-    name: str,
-    source: str,
-    entry: os.DirEntry[str],
-) -> Entry | None:
+def _other(state: State, name: str, entry: os.DirEntry[str], kind: str = "", source: str = "") -> Entry | None:
     """Return what is known of something without a manifest, from its files; None where it is gone."""
+    size = 0
     try:
-        size, newest = _measure(entry.path, entry.stat(follow_symlinks=False).st_mtime)
+        newest = entry.stat(follow_symlinks=False).st_mtime
     except FileNotFoundError:
         return None
+    for folder, _, names in os.walk(entry.path):
+        for file in names:
+            try:
+                status = os.lstat(f"{folder}/{file}")
+            except OSError:
+                continue
+            size, newest = size + status.st_size, max(newest, status.st_mtime)
     return Entry(
         state=state,
-        kind=kind,
+        kind=kind or state,
         name=name,
         source=source,
         size=size,
@@ -180,20 +152,6 @@ def _without_record(
         directory=entry.path,
         path=entry.path,
     )
-
-
-def _measure(directory: str, newest: float) -> tuple[int, float]:
-    """Return the bytes of all files below `directory`, and the time of the newest change there."""
-    size = 0
-    for folder, _, names in os.walk(directory):
-        for name in names:
-            try:
-                status = os.lstat(f"{folder}/{name}")
-            except OSError:
-                continue
-            size += status.st_size
-            newest = max(newest, status.st_mtime)
-    return size, newest
 
 
 def _folders(directory: Path | str) -> list[os.DirEntry[str]]:

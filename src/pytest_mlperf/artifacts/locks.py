@@ -1,4 +1,4 @@
-"""Leases between the processes of a machine; changes when another way of locking is needed."""
+"""Locks between the processes of a machine: the kernel's (flock), so that a killed process frees them at once."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import logging
 import os
 import socket
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from pytest_mlperf.errors import CacheError
 
@@ -21,22 +20,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    #: Told once who is waited for; None where that is not known.
+    OnWait = Callable[["Holder | None"], None]
+
 _log = logging.getLogger(__name__)
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
+_LONGEST_NAME = 4096
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """The process that holds a lease.
-
-    Attributes
-    ----------
-    pid
-        Its process number on `host`.
-    host
-        The machine's name, for a lock file on a shared disk.
-    since
-        When it got the lease, UTC, ISO 8601.
-    """
+    """The process that holds a lease: its number, its machine (a disk may be shared), and since when, UTC."""
 
     pid: int
     host: str
@@ -51,15 +44,14 @@ def lease(
     path: Path,
     *,
     timeout: float | None = None,
-    on_wait: Callable[[Holder | None], None] | None = None,
+    on_wait: OnWait | None = None,
     mode: int = 0o644,
     poll: float = 0.1,
     shared: bool = False,
 ) -> Iterator[None]:
     """Hold `path` alone among all processes and threads, until the block ends or the process dies.
 
-    The lock is the kernel's (flock), so a killed process frees it at once. The lock file stays: deleting a
-    file that another process is about to lock would let two of them in.
+    The lock file stays: deleting a file that another process is about to lock would let two of them in.
 
     Parameters
     ----------
@@ -84,39 +76,30 @@ def lease(
     TimeoutError
         Another process still held the lease after `timeout` seconds.
     """
+    with _locking(path):
+        _make_directory(path.parent, mode)
+        descriptor = _open(path, mode, poll, shared=shared)
     try:
-        _make_parent(path, mode)
-        lock = _acquire(path, timeout, on_wait, mode, poll, shared=shared)
-    except (OSError, NotImplementedError) as error:
-        if isinstance(error, TimeoutError):
-            raise
-        raise CacheError(
-            f"cannot lock {path}",
-            expected="a file that can be written and locked",
-            found=str(error),
-            fix="Choose a directory on a file system with locks, in which you may write.",
-        ) from error
-    try:
-        if not shared:
-            _announce(path, mode)
-        yield
+        with _locking(path):
+            _lock(path, descriptor, timeout, on_wait, poll, shared=shared)
+        with nullcontext() if shared else _named(descriptor):
+            yield
     finally:
-        if not shared:
-            with suppress(OSError):
-                _holder_file(path).unlink(missing_ok=True)
-        lock.release()
+        os.close(descriptor)
 
 
 def holder(path: Path) -> Holder | None:
-    """Say who holds the lease `path`, as far as is known; no answer does not mean that it is free."""
+    """Say who holds the lease `path` alone, as far as is known; no answer does not mean that it is free."""
     try:
-        found = msgspec.json.decode(_holder_file(path).read_bytes(), type=Holder)
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            found = msgspec.json.decode(os.read(descriptor, _LONGEST_NAME), type=Holder)
+        finally:
+            os.close(descriptor)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
     # A killed holder leaves its name behind; whoever came next may not have written its own yet.
-    if found.host == socket.gethostname() and not _alive(found.pid):
-        return None
-    return found
+    return None if found.host == socket.gethostname() and not _alive(found.pid) else found
 
 
 def is_held(path: Path) -> bool:
@@ -126,109 +109,97 @@ def is_held(path: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
+        return not _try(descriptor, shared=False)
     finally:
         os.close(descriptor)
-    return False
 
 
-class _SharedLock:
-    """flock's shared form, which filelock does not offer; it and a FileLock of the same file exclude each other."""
-
-    def __init__(self, path: Path, mode: int) -> None:
-        self._path, self._mode = path, mode
-        self._descriptor = -1
-
-    def acquire(self, timeout: float, poll_interval: float = 0.1) -> None:
-        """Take the lock within `timeout` seconds, or, when that is negative, whenever it is free."""
-        created = not self._path.exists()
-        try:
-            self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, self._mode)
-        except OSError as error:
-            if created or error.errno not in _READ_ONLY:
-                raise
-            # Who may only read can share all the same.
-            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            if created:
-                os.fchmod(self._descriptor, self._mode)
-            deadline = time.monotonic() + timeout
-            while not self._try():
-                if timeout >= 0 and time.monotonic() >= deadline:
-                    raise Timeout(str(self._path))
-                time.sleep(poll_interval)
-        except BaseException:
-            self.release()
-            raise
-
-    def release(self) -> None:
-        """Free the lock."""
-        os.close(self._descriptor)
-
-    def _try(self) -> bool:
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-
-def _acquire(
-    path: Path,
-    timeout: float | None,
-    on_wait: Callable[[Holder | None], None] | None,
-    mode: int,
-    poll: float,
-    *,
-    shared: bool,
-) -> FileLock | _SharedLock:
-    lock = _SharedLock(path, mode) if shared else FileLock(path, mode=mode)
+@contextmanager
+def _locking(path: Path) -> Iterator[None]:
     try:
-        try:
-            lock.acquire(timeout=0)
-        except PermissionError:
-            # Another user may be between making the file, under the umask, and giving it its mode.
-            time.sleep(poll)
-            lock.acquire(timeout=0)
-    except Timeout:
-        who = holder(path)
-        _log.info("waiting for %s, held by %s", path, who or "another process")
-        if on_wait is not None:
-            on_wait(who)
-        try:
-            lock.acquire(timeout=-1 if timeout is None else timeout, poll_interval=poll)
-        except Timeout:
-            raise TimeoutError(
-                f"{path} was not free within {timeout:g} s: held by {holder(path) or 'another process'}"
-            ) from None
-    return lock
+        yield
+    except TimeoutError:
+        raise
+    except OSError as error:
+        raise CacheError(
+            f"cannot lock {path}",
+            expected="a file that can be written and locked",
+            found=str(error),
+            fix="choose a directory on a file system with locks, in which you may write",
+        ) from error
 
 
-def _make_parent(path: Path, mode: int) -> None:
-    path.parent.parent.mkdir(parents=True, exist_ok=True)
+def _make_directory(directory: Path, mode: int) -> None:
+    directory.parent.mkdir(parents=True, exist_ok=True)
     with suppress(FileExistsError):
-        path.parent.mkdir()
+        directory.mkdir()
         if mode & 0o022:
-            # No sticky bit: under one, neither the kernel (fs.protected_regular) nor filelock lets a user
-            # lock a file that another user has made.
-            path.parent.chmod(0o700 | mode | (mode & 0o444) >> 2)
+            directory.chmod(0o700 | mode | (mode & 0o444) >> 2)
 
 
-def _announce(path: Path, mode: int) -> None:
-    """Write down who holds the lease. Only a courtesy: a full disk must not cost the lease."""
+def _open(path: Path, mode: int, poll: float, *, shared: bool) -> int:
+    try:
+        return _open_once(path, mode, shared=shared)
+    except PermissionError:
+        # Another user may be between making the file, under the umask, and giving it its mode.
+        time.sleep(poll)
+        return _open_once(path, mode, shared=shared)
+
+
+def _open_once(path: Path, mode: int, *, shared: bool) -> int:
+    flags = os.O_RDWR | os.O_CLOEXEC
+    try:
+        # Without O_CREAT where it is there: under a sticky bit the kernel (fs.protected_regular) refuses that for
+        # a file that another user has made.
+        with suppress(FileNotFoundError):
+            return os.open(path, flags)
+        with suppress(FileExistsError):
+            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
+            os.fchmod(descriptor, mode)
+            return descriptor
+        return os.open(path, flags)
+    except OSError as error:
+        if not shared or error.errno not in _READ_ONLY:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # who may only read can share all the same
+
+
+def _lock(
+    path: Path, descriptor: int, timeout: float | None, on_wait: OnWait | None, poll: float, *, shared: bool
+) -> None:
+    if _try(descriptor, shared=shared):
+        return
+    who = holder(path)
+    _log.info("waiting for %s, held by %s", path, who or "another process")
+    if on_wait is not None:
+        on_wait(who)
+    started = time.monotonic()
+    while not _try(descriptor, shared=shared):
+        if timeout is not None and time.monotonic() >= started + timeout:
+            raise TimeoutError(f"{path} was not free within {timeout:g} s: held by {holder(path) or 'another process'}")
+        time.sleep(poll)
+
+
+def _try(descriptor: int, *, shared: bool) -> bool:
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def _named(descriptor: int) -> Iterator[None]:
+    """Have the lock file say who holds it. Only a courtesy: a full disk must not cost the lease."""
     me = Holder(os.getpid(), socket.gethostname(), datetime.now(timezone.utc).isoformat(timespec="seconds"))
-    note = _holder_file(path)
     with suppress(OSError):
-        note.unlink(missing_ok=True)
-        # Not in the lock file itself, which versions of filelock truncate at every attempt to lock it.
-        with open(note, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
-            file.write(msgspec.json.encode(me))
-
-
-def _holder_file(path: Path) -> Path:
-    return path.with_name(f"{path.name}.holder")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, msgspec.json.encode(me), 0)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
 
 
 def _alive(pid: int) -> bool:

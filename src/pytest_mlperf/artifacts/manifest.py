@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_mlperf.artifacts.atomic import fsync
+from pytest_mlperf.artifacts.digest import file_sha256
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_CHUNK = 1 << 20
 #: Up to so many files each is synchronised by itself; for more, the kernel writes everything in one go.
 #: A fsync a file costs a journal commit each: minutes for a data set of 25,000 images.
 _FSYNC_LIMIT = 64
@@ -45,16 +46,10 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         `pytest_mlperf.artifacts.recipe.FORMAT` of the version that wrote it.
     kind, name, key, source
         The recipe's.
-    files, links
-        The content, sorted by path.
-    size
-        Sum of the files' sizes, in bytes.
-    created
-        When it was finished, UTC, ISO 8601.
-    made_by
-        Versions of the package and of the Python that made it.
-    seconds
-        How long that took.
+    files, links, size
+        The content, sorted by path, and the sum of its sizes in bytes.
+    created, made_by, seconds
+        When it was finished, UTC, ISO 8601; by which versions of the package and of Python; how long that took.
     """
 
     format: int
@@ -85,14 +80,8 @@ def walk(directory: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
 def seal(directory: Path, mode: int) -> tuple[tuple[File, ...], tuple[Link, ...]]:
     """Hash all content, bring it to the disk, and take away the right to write to its files.
 
-    Directories stay writable: without that their owner could not delete them.
-
-    Parameters
-    ----------
-    directory
-        The finished content.
-    mode
-        Permission bits of the cache; who may read and enter it may read and enter the content.
+    Directories stay writable: without that their owner could not delete them. Who may read and enter the cache, by its
+    permission bits `mode`, may read and enter the content.
 
     Raises
     ------
@@ -111,27 +100,23 @@ def seal(directory: Path, mode: int) -> tuple[tuple[File, ...], tuple[Link, ...]
         elif entry.is_dir(follow_symlinks=False):
             folders.append(entry.path)
         elif entry.is_file(follow_symlinks=False):
-            files.append(_seal_file(path, entry.path, mode, sync=each))
+            files.append(_seal_file(path, Path(entry.path), mode, sync=each))
         else:
             raise _refusal(path, "a device, a pipe or a socket")
     for folder in folders:
         Path(folder).chmod(0o700 | mode & 0o2777)
         if each:
-            sync(Path(folder))
+            fsync(Path(folder))
     if not each:
         os.sync()
-    return tuple(sorted(files, key=_path)), tuple(sorted(links, key=_path))
+    by_path = attrgetter("path")
+    return tuple(sorted(files, key=by_path)), tuple(sorted(links, key=by_path))
 
 
 def difference(directory: Path, manifest: Manifest) -> str | None:
     """Say how the names, sizes or link targets in `directory` differ from `manifest`; None where they agree.
 
-    One scan, no content is read.
-
-    Raises
-    ------
-    OSError
-        The directory cannot be read.
+    One scan, no content is read. Raises OSError where the directory cannot be read.
     """
     sizes = {file.path: file.size for file in manifest.files}
     targets = {link.path: link.target for link in manifest.links}
@@ -151,40 +136,13 @@ def difference(directory: Path, manifest: Manifest) -> str | None:
     return f"{missing[0]} is missing" if missing else None
 
 
-def digest(path: Path | str) -> str:
-    """Return the SHA-256 of a file's content, in hexadecimal."""
-    with Path(path).open("rb", buffering=0) as file:
-        return _digest(file.fileno())
-
-
-def sync(path: Path) -> None:
-    """Bring a file's content, or a directory's names, to the disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _seal_file(path: str, place: str, mode: int, *, sync: bool) -> File:
-    descriptor = os.open(place, os.O_RDONLY | os.O_NOFOLLOW)
-    try:
-        sha256 = _digest(descriptor)
-        status = os.fstat(descriptor)
-        readable = 0o400 | mode & 0o444
-        os.fchmod(descriptor, readable | (readable >> 2 if status.st_mode & stat.S_IXUSR else 0))
-        if sync:
-            os.fsync(descriptor)
-        return File(path, status.st_size, sha256)
-    finally:
-        os.close(descriptor)
-
-
-def _digest(descriptor: int) -> str:
-    sha256 = hashlib.sha256()
-    while chunk := os.read(descriptor, _CHUNK):
-        sha256.update(chunk)
-    return sha256.hexdigest()
+def _seal_file(path: str, place: Path, mode: int, *, sync: bool) -> File:
+    sha256, status = file_sha256(place), place.stat()
+    readable = 0o400 | mode & 0o444
+    place.chmod(readable | (readable >> 2 if status.st_mode & stat.S_IXUSR else 0))
+    if sync:
+        fsync(place)
+    return File(path, status.st_size, sha256)
 
 
 def _link_target(directory: Path, path: str, entry: os.DirEntry[str]) -> str:
@@ -210,9 +168,5 @@ def _refusal(path: str, found: str) -> CacheError:
         f"cannot keep {path} in the cache",
         expected="files, directories and relative links between them",
         found=found,
-        fix="Copy what the link or the name stands for into the artifact, or leave it out.",
+        fix="copy what the link or the name stands for into the artifact, or leave it out",
     )
-
-
-def _path(item: File | Link) -> str:
-    return item.path

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_mlperf.artifacts.atomic import write_atomic
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
@@ -24,13 +24,7 @@ class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 def read_pins(path: Path) -> dict[str, Pin]:
-    """Return the pins of an artifact's files by name; none where nothing was pinned.
-
-    Raises
-    ------
-    CacheError
-        They cannot be read. Without them a changed file would pass.
-    """
+    """Return the pins of an artifact's files by name; CacheError where they cannot be read: a changed file might pass."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Pin])
     except FileNotFoundError:
@@ -40,26 +34,10 @@ def read_pins(path: Path) -> dict[str, Pin]:
             "cannot read which content was trusted before",
             expected=f"checksums in {path}",
             found=str(error),
-            fix="Make it readable; or delete it, and the next content that comes is trusted.",
+            fix="make it readable; or delete it, and the next content that comes is trusted",
         ) from error
 
 
 def write_pins(path: Path, pins: Mapping[str, Pin], mode: int) -> None:
-    """Replace the pins of an artifact's files at once.
-
-    Parameters
-    ----------
-    path
-        The file; its directory exists.
-    pins
-        By the files' names.
-    mode
-        Permission bits of the cache.
-    """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.new")
-    with beside.open("wb") as file:
-        file.write(msgspec.json.encode(dict(pins)))
-        file.flush()
-        os.fsync(file.fileno())
-        os.fchmod(file.fileno(), 0o600 | mode & 0o666)
-    beside.rename(path)
+    """Replace the pins of an artifact's files, by name, at once; `mode` has the permission bits of the cache."""
+    write_atomic(path, msgspec.json.encode(dict(pins)), mode=0o600 | mode & 0o666, sync=True)

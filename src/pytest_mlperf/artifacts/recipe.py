@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_mlperf.artifacts.remote import Delivery, Depot
+    from pytest_mlperf.artifacts.remote import Downloads, Provenance
 
 #: The layout of an entry and of its manifest. Part of an entry's name, so that two versions of the package
 #: that share a cache build beside each other, and neither takes the other's entries for damaged.
@@ -41,10 +41,8 @@ class Identity(Protocol):
 
     @property
     def kind(self) -> str: ...  # noqa: D102 - see the class
-
     @property
     def name(self) -> str: ...  # noqa: D102 - see the class
-
     @property
     def source(self) -> str: ...  # noqa: D102 - see the class
 
@@ -70,11 +68,11 @@ class LocalRecipe(Identity, Protocol):
 class RemoteRecipe(Identity, Protocol):
     """How to make one artifact from what is fetched."""
 
-    def fetch(self, directory: Path, depot: Depot) -> Delivery:
-        """Fill the empty `directory` with what `depot` fetches; see `LocalRecipe.build`.
+    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
+        """Fill the empty `directory` with what `downloads` fetches; see `LocalRecipe.build`.
 
         What has been fetched outlives a failed or killed build, and the next one goes on with it: hand a file
-        without a known checksum that turns out to be of no use to `Depot.reject`.
+        without a known checksum that turns out to be of no use to `Downloads.reject`.
         """
         ...
 
@@ -116,10 +114,7 @@ def canonical_key(key: Mapping[str, KeyValue]) -> str:
 def entry_name(kind: str, name: str, key: Mapping[str, KeyValue]) -> str:
     """Return the file name of the entry: a readable slug of `name`, then a digest of the rest.
 
-    Raises
-    ------
-    TypeError, ValueError
-        See `canonical_key`; also a `kind` that is not made of lower-case letters, digits and hyphens.
+    Raises as `canonical_key`; also ValueError for a `kind` that is not made of lower-case letters, digits and hyphens.
     """
     if not _KIND.fullmatch(kind):
         raise ValueError(f"a kind is made of lower-case letters, digits and hyphens, not {kind!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
@@ -16,21 +17,16 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.artifacts.archives import Limits
-    from pytest_mlperf.artifacts.download import Custody, Fetched
+    from pytest_mlperf.artifacts.download import Fetched, FetchOptions
     from pytest_mlperf.artifacts.recipe import KeyValue
     from pytest_mlperf.artifacts.sources import Network, RemoteFile
 
 
 @dataclass(frozen=True)
-class Delivery:
-    """What a recipe has fetched.
+class Provenance:
+    """Where an artifact's content came from: the `source` for its manifest, and all `files` that were fetched.
 
-    Attributes
-    ----------
-    source
-        Where the content came from, for the manifest.
-    files
-        Everything that was fetched; their checksums are remembered where no publisher states a SHA-256.
+    Their checksums are remembered where no publisher states a SHA-256.
     """
 
     source: str
@@ -38,21 +34,11 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Depot:
+class Downloads:
     """Where one artifact's files are fetched to and checked, before they become its content.
 
-    Used by the one process that holds the artifact's lock.
-
-    Parameters
-    ----------
-    root
-        The cache's directory.
-    entry
-        The artifact's name among all of the cache.
-    network
-        How to fetch.
-    mode
-        Permission bits of the cache.
+    Used by the one process that holds the artifact's lock; `entry` is its name among all of the cache `root`, whose
+    permission bits are `mode`.
     """
 
     root: Path
@@ -64,80 +50,62 @@ class Depot:
         """Fetch a file, see `pytest_mlperf.artifacts.download.fetch`, unless it is here from an earlier attempt."""
         from pytest_mlperf.artifacts.download import fetch
 
-        return fetch(file, self._directory(), self.network, self._custody(noted=True))
+        return fetch(file, self._directory(), self.network, self._options(keep_notes=True))
 
     def fetch_and_unpack(self, file: RemoteFile, into: Path, limits: Limits | None = None) -> Fetched:
-        """Fetch an archive and unpack it, see `pytest_mlperf.artifacts.following.fetch_and_unpack`."""
-        from pytest_mlperf.artifacts.following import fetch_and_unpack
+        """Fetch an archive and unpack it, see `pytest_mlperf.artifacts.streaming.fetch_and_unpack`."""
+        from pytest_mlperf.artifacts.streaming import fetch_and_unpack
 
-        return fetch_and_unpack(file, self._directory(), into, self.network, self._custody(noted=True), limits)
+        return fetch_and_unpack(file, self._directory(), into, self.network, self._options(keep_notes=True), limits)
 
     def fetch_many(self, files: Sequence[RemoteFile], name: str = "", typical_size: int | None = None) -> list[Fetched]:
         """Fetch many files, see `pytest_mlperf.artifacts.download.fetch_many`, except those that are here already."""
         from pytest_mlperf.artifacts.download import fetch_many
 
-        custody = self._custody(noted=False)
-        return fetch_many(files, self._directory(), self.network, custody, name, typical_size)
+        options = self._options(keep_notes=False)
+        return fetch_many(files, self._directory(), self.network, options, name, typical_size)
 
     def reject(self, fetched: Fetched) -> None:
         """Delete a file that turned out to be of no use, so that the next attempt fetches it again."""
         fetched.path.unlink(missing_ok=True)
 
-    def remember(self, delivery: Delivery) -> None:
-        """Pin the content, so that another one under the same key is an error from now on."""
+    def pin(self, files: Sequence[Fetched]) -> None:
+        """Remember the content, so that another one under the same key is an error from now on."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-        pins = {file.name: Pin(file.sha256, file.size, file.url, now) for file in delivery.files}
+        pins = {file.name: Pin(file.sha256, file.size, file.url, now) for file in files}
         known = read_pins(self._pins)
         # The first date stays: it says how long the content has been the same.
-        if any(name not in known for name in pins):
+        if pins.keys() - known.keys():
             self._make(self._pins.parent)
             write_pins(self._pins, pins | known, self.mode)
 
     def clear(self) -> None:
         """Delete what was fetched; it is the artifact's content now."""
-        shutil.rmtree(self._kept, ignore_errors=True)
-
-    @property
-    def _kept(self) -> Path:
-        return self.root / PARTIAL / self.entry
+        shutil.rmtree(self.root / PARTIAL / self.entry, ignore_errors=True)
 
     @property
     def _pins(self) -> Path:
         return self.root / PINS / f"{self.entry}.json"
 
     def _directory(self) -> Path:
-        self._make(self._kept.parent)
-        self._make(self._kept)
-        return self._kept
+        return self._make(self._make(self.root / PARTIAL) / self.entry)
 
-    def _custody(self, *, noted: bool) -> Custody:
-        from pytest_mlperf.artifacts.download import Custody
+    def _options(self, *, keep_notes: bool) -> FetchOptions:
+        from pytest_mlperf.artifacts.download import FetchOptions
 
-        self._make(self.root / EVIDENCE)
-        return Custody(read_pins(self._pins), self._pins, self.root / EVIDENCE, noted)
+        return FetchOptions(read_pins(self._pins), self._pins, self._make(self.root / EVIDENCE), keep_notes)
 
-    def _make(self, directory: Path) -> None:
+    def _make(self, directory: Path) -> Path:
         """Make a directory for all who share the cache; without its sticky bit, since what one left another removes."""
-        try:
+        with suppress(FileExistsError):
             directory.mkdir()
-        except FileExistsError:
-            return
-        directory.chmod(0o700 | self.mode & 0o2777)
+            directory.chmod(0o700 | self.mode & 0o2777)
+        return directory
 
 
 @dataclass(frozen=True)
 class FileRecipe:
-    """One remote file as an artifact.
-
-    Attributes
-    ----------
-    file
-        The file; its name is the content's.
-    name
-        What a person calls the artifact.
-    kind
-        See `pytest_mlperf.artifacts.recipe.Identity`.
-    """
+    """One remote file, whose name is the content's, as an artifact; see `pytest_mlperf.artifacts.recipe.Identity`."""
 
     file: RemoteFile
     name: str
@@ -150,49 +118,33 @@ class FileRecipe:
 
     def key(self) -> Mapping[str, KeyValue]:
         """Return what determines the content: the checksum, or where nobody states one, the address."""
-        return _identity(self.file)
+        file = self.file
+        if file.sha256:
+            return {"file": file.name, "sha256": file.sha256.lower()}
+        return {"file": file.name, **({"md5": file.md5.strip().lower()} if file.md5 else {"url": file.urls[0]})}
 
-    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
         """Put the file into `directory`."""
-        fetched = depot.fetch(self.file)
+        fetched = downloads.fetch(self.file)
         place(fetched.path, directory / self.file.name)
-        return Delivery(fetched.url or self.source, (fetched,))
+        return Provenance(fetched.url or self.source, (fetched,))
 
 
 @dataclass(frozen=True)
-class ArchiveRecipe:
-    """What a remote archive unpacks to as an artifact.
+class ArchiveRecipe(FileRecipe):
+    """What a remote archive unpacks to as an artifact; `limits` is how much that may be, None for the usual."""
 
-    Attributes
-    ----------
-    file
-        The archive.
-    name
-        What a person calls the artifact.
-    kind
-        See `pytest_mlperf.artifacts.recipe.Identity`.
-    limits
-        How much the archive may become; None for the usual.
-    """
-
-    file: RemoteFile
-    name: str
     kind: str = "dataset"
     limits: Limits | None = None
 
-    @property
-    def source(self) -> str:
-        """The publisher's address."""
-        return self.file.urls[0]
-
     def key(self) -> Mapping[str, KeyValue]:
         """Return what determines the content: the archive's checksum or address."""
-        return {**_identity(self.file), "unpacked": True}
+        return {**super().key(), "unpacked": True}
 
-    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
         """Unpack the archive into `directory`."""
-        fetched = depot.fetch_and_unpack(self.file, directory, self.limits)
-        return Delivery(fetched.url or self.source, (fetched,))
+        fetched = downloads.fetch_and_unpack(self.file, directory, self.limits)
+        return Provenance(fetched.url or self.source, (fetched,))
 
 
 def place(fetched: Path, target: Path) -> None:
@@ -202,11 +154,3 @@ def place(fetched: Path, target: Path) -> None:
         os.link(fetched, target)
     except OSError:  # a file system without links
         shutil.copyfile(fetched, target)
-
-
-def _identity(file: RemoteFile) -> dict[str, KeyValue]:
-    if file.sha256:
-        return {"file": file.name, "sha256": file.sha256.lower()}
-    if file.md5:
-        return {"file": file.name, "md5": file.md5.strip().lower()}
-    return {"file": file.name, "url": file.urls[0]}

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import os
-import secrets
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.artifacts import entries as on_disk
 from pytest_mlperf.artifacts.layout import IMPORTS, LOCKS, build_lock, import_lock, use_lock
 from pytest_mlperf.artifacts.locks import is_held, lease
-from pytest_mlperf.artifacts.store import remove_tree
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
@@ -45,39 +44,28 @@ def remove(root: Path, entries: Iterable[Entry]) -> Removal:
     CacheError
         This user may not remove one.
     """
-    removed: list[Entry] = []
-    in_use: list[Entry] = []
-    for entry in entries:
-        (removed if _take(root, entry) else in_use).append(entry)
-    return Removal(tuple(removed), tuple(in_use))
+    gone = [(entry, _take(root, entry)) for entry in entries]
+    return Removal(tuple(entry for entry, taken in gone if taken), tuple(entry for entry, taken in gone if not taken))
 
 
 def collect(root: Path, entries: Sequence[Entry], keep: Keep, now: datetime, *, dry_run: bool = False) -> Removal:
-    """Remove what killed processes left, what was not used for long, then the least recently used.
+    """Remove what killed processes left, what was not used for long, then the least recently used; see `remove`.
 
     Parameters
     ----------
-    root
-        The cache's directory.
-    entries
-        Everything in it.
-    keep
-        What is left.
-    now
-        The time, with its zone.
+    root, entries
+        The cache's directory, and everything in it.
+    keep, now
+        What is left, and the time, with its zone.
     dry_run
         Remove nothing; return what would be.
-
-    Raises
-    ------
-    CacheError
-        This user may not remove an entry.
     """
     removed: list[Entry] = []
     in_use: list[Entry] = []
     left = sum(entry.size for entry in entries)
     for entry in sorted(entries, key=lambda entry: (entry.state != "unfinished", entry.used, entry.directory)):
-        if entry.state != "unfinished" and not _is_old(entry, keep, now) and (keep.size is None or left <= keep.size):
+        is_old = keep.days is not None and datetime.fromisoformat(entry.used) < now - timedelta(days=keep.days)
+        if entry.state != "unfinished" and not is_old and (keep.size is None or left <= keep.size):
             continue
         if not _is_used(root, entry) if dry_run else _take(root, entry):
             removed.append(entry)
@@ -85,10 +73,6 @@ def collect(root: Path, entries: Sequence[Entry], keep: Keep, now: datetime, *, 
         else:
             in_use.append(entry)
     return Removal(tuple(removed), tuple(in_use))
-
-
-def _is_old(entry: Entry, keep: Keep, now: datetime) -> bool:
-    return keep.days is not None and datetime.fromisoformat(entry.used) < now - timedelta(days=keep.days)
 
 
 def _is_used(root: Path, entry: Entry) -> bool:
@@ -102,29 +86,21 @@ def _take(root: Path, entry: Entry) -> bool:
     try:
         mode = 0o600 | root.stat().st_mode & 0o666
         with nullcontext() if lock is None else lease(lock, timeout=0, mode=mode):
-            # Another fetch or build could begin there at once.
-            hidden = _hide(directory) if entry.is_artifact else _gone(directory)
-        # Its files go one by one, and nobody has to wait for that.
-        remove_tree(hidden)
+            if entry.is_artifact:
+                directory = on_disk.hide(directory)
+            else:  # under the lock: another fetch or build could begin there at once
+                on_disk.remove_tree(directory)
+        if entry.is_artifact:  # its files go one by one, and nobody has to wait for that
+            on_disk.remove_tree(directory)
     except FileNotFoundError:
         return True
     except TimeoutError:
         return False
     except OSError as error:
         raise _unremovable(directory, error.strerror or str(error)) from error
-    if os.path.lexists(hidden):
-        raise _unremovable(hidden, "files in it that are not yours")
+    if os.path.lexists(directory):
+        raise _unremovable(directory, "files in it that are not yours")
     return True
-
-
-def _hide(directory: Path) -> Path:
-    """Take an artifact out of sight at once."""
-    return directory.rename(directory.with_name(f".{directory.name}.{secrets.token_hex(8)}"))
-
-
-def _gone(directory: Path) -> Path:
-    remove_tree(directory)
-    return directory
 
 
 def _lock(root: Path, entry: Entry) -> Path | None:
@@ -146,5 +122,5 @@ def _unremovable(directory: Path, found: str) -> CacheError:
         f"cannot remove {directory}",
         expected="an entry of a cache in which you may write",
         found=found,
-        fix="Ask whoever owns it to remove it.",
+        fix="ask whoever owns it to remove it",
     )

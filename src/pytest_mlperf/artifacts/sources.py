@@ -44,26 +44,16 @@ class RemoteFile:
             raise ValueError(f"a remote file's name is a relative path, not {self.name!r}")
         if not self.urls:
             raise ValueError(f"{self.name} has no address")
-        for url in self.urls:
-            if not _is_address(url):
-                raise ValueError(f"{self.name} has the address {url!r}, which is not of https, http or file")
-
-    @property
-    def checksum(self) -> str | None:
-        """The best known checksum with its name, for messages."""
-        if self.sha256:
-            return f"SHA-256 {self.sha256}"
-        return f"MD5 {self.md5}" if self.md5 else None
+        if strange := [url for url in self.urls if not _is_address(url)]:
+            raise ValueError(f"{self.name} has the address {strange[0]!r}, which is not of https, http or file")
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a fetch is.
+    """How far a fetch of a file, or of a set of files, is.
 
     Attributes
     ----------
-    name
-        Of the file, or of the set of files.
     bytes_done, bytes_total
         Bytes that are here, and of the whole; None where nobody states it.
     bytes_before
@@ -84,7 +74,7 @@ class Progress:
 class Network:
     """How the network may be used.
 
-    Proxies and authorities of a site are taken from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY;
+    Proxies and CA certificates are taken from the environment: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY;
     SSL_CERT_FILE, SSL_CERT_DIR, REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE.
 
     Attributes
@@ -125,21 +115,13 @@ class Network:
 
 
 def addresses(file: RemoteFile, network: Network) -> tuple[str, ...]:
-    """Return the addresses to try for `file`, in order.
+    """Return the addresses to try for `file`, in order; FetchError where the mirror is none.
 
     With a mirror, ``https://host/a/b?c=d`` becomes ``<mirror>/a/b?c=d``. In a directory that is the file
     ``a/b?c=d`` (a ``/`` in the query is written ``%2F``: the names that ``wget -x -nH`` gives), or else ``a/b``.
     ``file:`` addresses stay as they are.
-
-    Raises
-    ------
-    FetchError
-        The mirror is an address of another kind.
     """
-    found: dict[str, None] = {}
-    for url in file.urls:
-        found.update(dict.fromkeys(_mirrored(url, network.mirror)))
-    return tuple(found)
+    return tuple(dict.fromkeys(address for url in file.urls for address in _mirrored(url, network.mirror)))
 
 
 def is_local(url: str) -> bool:
@@ -162,32 +144,21 @@ def _mirrored(url: str, mirror: str | Path | None) -> list[str]:
     parts = urlsplit(url)
     if mirror is None or parts.scheme == "file":
         return [url]
-    if isinstance(mirror, str) and "://" in mirror and not _is_address(mirror):
+    text = os.fspath(mirror)
+    if "://" not in text or text.startswith("file:"):
+        directory = local_path(text) if text.startswith("file:") else Path(text).expanduser().absolute()
+        return [path.as_uri() for path in _in_directory(directory, parts)]
+    if not _is_address(text):
         raise FetchError(
             f"cannot use the mirror {mirror}",
             expected="a directory or an address like http://mirror:8000",
             found="an address of another kind",
-            fix="Name a directory, or an address that starts with https:, http: or file:.",
+            fix="name a directory, or an address that starts with https:, http: or file:",
         )
-    if isinstance(mirror, str) and mirror.startswith(_WEB):
-        base = urlsplit(mirror)
-        path = base.path.rstrip("/") + "/" + parts.path.lstrip("/")
-        return [urlunsplit((base.scheme, base.netloc, path, parts.query, ""))]
-    return [path.as_uri() for path in _in_directory(_directory(mirror), parts)]
-
-
-def _is_address(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        _ = parts.port  # may be no number
-    except ValueError:
-        return False
-    return bool(parts.hostname) if url.startswith(_WEB) else parts.scheme == "file" and parts.path.startswith("/")
-
-
-def _directory(mirror: str | Path) -> Path:
-    text = os.fspath(mirror)
-    return local_path(text) if text.startswith("file:") else Path(text).expanduser().absolute()
+    base = urlsplit(text)
+    return [
+        urlunsplit((base.scheme, base.netloc, f"{base.path.rstrip('/')}/{parts.path.lstrip('/')}", parts.query, ""))
+    ]
 
 
 def _in_directory(directory: Path, parts: SplitResult) -> list[Path]:
@@ -197,3 +168,12 @@ def _in_directory(directory: Path, parts: SplitResult) -> list[Path]:
     if not parts.query:
         return [plain]
     return [plain.with_name(f"{plain.name}?{parts.query.replace('/', '%2F')}"), plain]
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port  # may be no number
+    except ValueError:
+        return False
+    return bool(parts.hostname) if url.startswith(_WEB) else parts.scheme == "file" and parts.path.startswith("/")

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from pytest_mlperf.artifacts.atomic import write_atomic
 from pytest_mlperf.artifacts.connections import AddressFault, RangeFault
-from pytest_mlperf.errors import CacheError
+from pytest_mlperf.artifacts.room import check_room
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,84 +21,85 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.connections import Body, Client
     from pytest_mlperf.artifacts.sources import RemoteFile
 
+    #: Told the bytes that are here and the whole's size, where known, at each piece.
+    OnSize = Callable[[int, int | None], None]
+
 _CHUNK = 1 << 20
 #: Below this size a file is fetched again rather than continued: a note beside it would cost as much.
 _WORTH_CONTINUING = 1 << 20
 
 
 class Note(msgspec.Struct, frozen=True):
-    """What a partial file is a part of; lies beside it.
-
-    Attributes
-    ----------
-    address
-        That it comes from.
-    validator
-        The version there, see `pytest_mlperf.artifacts.connections.Body`.
-    total
-        Size of the whole in bytes, where known.
-    """
+    """What a partial file is a part of: its address, the version there (see `Body`), the whole's size where known."""
 
     address: str
     validator: str
     total: int | None
 
 
-@dataclass(frozen=True)
-class Received:
-    """What has come: size in bytes, and hexadecimal digests; MD5 only where asked for."""
+class Digests:
+    """Size and hexadecimal digests of what has come so far; MD5 only where nothing better is known of the file."""
 
-    size: int
-    sha256: str
-    md5: str | None
+    def __init__(self, file: RemoteFile) -> None:
+        self.size = 0
+        self._sha256 = hashlib.sha256()
+        self._md5 = hashlib.md5(usedforsecurity=False) if file.md5 and not file.sha256 else None
+
+    def update(self, chunk: bytes) -> None:
+        """Add the next bytes."""
+        self.size += len(chunk)
+        self._sha256.update(chunk)
+        if self._md5 is not None:
+            self._md5.update(chunk)
+
+    def read(self, source: Any, size: int, client: Client) -> None:
+        """Add bytes of a file until there are `size`."""
+        while self.size < size:
+            client.check()
+            chunk = source.read(min(_CHUNK, size - self.size))
+            if not chunk:
+                raise AddressFault("the file became shorter while it was read", passing=True)
+            self.update(chunk)
+
+    @property
+    def sha256(self) -> str:
+        """Always computed."""
+        return self._sha256.hexdigest()
+
+    @property
+    def md5(self) -> str | None:
+        """None where it was not computed."""
+        return self._md5.hexdigest() if self._md5 else None
 
 
 @dataclass(frozen=True)
 class Partial:
-    """A file that grows, and the note beside it.
-
-    Parameters
-    ----------
-    path
-        Of the file.
-    always_noted
-        Keep the note for small files, too, and until `discard`.
-    """
+    """A file that grows, and the note beside it; `always_noted` has that for small files, too, and until `discard`."""
 
     path: Path
     always_noted: bool = False
 
     @property
     def size(self) -> int:
-        """Bytes that are here."""
-        try:
-            return self.path.stat().st_size
-        except OSError:
-            return 0
+        """Bytes that are here; none of another user of the cache, whose permission bits this one could not change."""
+        with suppress(OSError):
+            status = self.path.stat()
+            return status.st_size if status.st_uid == os.geteuid() else 0
+        return 0
 
     def note(self) -> Note | None:
-        """Return what the file is a part of; None where there is nothing to go on with."""
+        """Return what the file is, or once it has been published was, a part of; None where nobody knows."""
         try:
-            # In a shared cache: what another user began cannot be sealed by this one.
-            mine = self.path.stat().st_uid == os.geteuid()
-        except OSError:
+            return msgspec.json.decode(self._note.read_bytes(), type=Note)
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
-        return self._read_note() if mine else None
-
-    def origin(self) -> str:
-        """Return the address in the note, also once the file has been published; "" where there is none."""
-        note = self._read_note()
-        return note.address if note else ""
 
     def begin(self, note: Note) -> None:
         """Empty the file, and write down what it will be a part of."""
         self.discard()
-        self.path.parent.mkdir(parents=True, exist_ok=True)
         if self.always_noted or note.total is None or note.total >= _WORTH_CONTINUING:
             # Before the first byte, so that no byte is ever taken for another version's.
-            beside = self._note.with_name(f"{self._note.name}.new")
-            beside.write_bytes(msgspec.json.encode(note))
-            beside.rename(self._note)
+            write_atomic(self._note, msgspec.json.encode(note))
         self.path.touch()
 
     def discard(self) -> None:
@@ -111,34 +113,15 @@ class Partial:
         if not self.always_noted:
             self._note.unlink(missing_ok=True)
 
-    def _read_note(self) -> Note | None:
-        try:
-            return msgspec.json.decode(self._note.read_bytes(), type=Note)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
-            return None
-
     @property
     def _note(self) -> Path:
         return self.path.with_name(f"{self.path.name}.json")
 
 
-def receive(
-    file: RemoteFile, address: str, partial: Partial, client: Client, on_size: Callable[[int, int | None], None]
-) -> Received:
+def receive(file: RemoteFile, address: str, partial: Partial, client: Client, on_size: OnSize) -> Digests:
     """Bring `partial` to the whole content that `address` has, and hash it in the same pass.
 
-    Parameters
-    ----------
-    file
-        What is known of it.
-    address
-        One of its addresses.
-    partial
-        Where it grows. What is there of the same version at the same address is kept and hashed.
-    client
-        Opens the address.
-    on_size
-        Told the bytes that are here and the whole's size, where known, at each piece.
+    What is there of the same version at the same address is kept and hashed.
 
     Raises
     ------
@@ -149,136 +132,67 @@ def receive(
     Stopped
         The client was stopped.
     """
-    note, here = partial.note(), partial.size
-    if note is None or note.address != address or here > (note.total if note.total is not None else here):
+    here = partial.size
+    note = partial.note() if here else None
+    if note is None or not _can_go_on(note, here, file, address):
         note, here = None, 0
-    # Without a validator only a checksum could tell a mixture.
-    if note and not note.validator and file.checksum is None and here != note.total:
-        note, here = None, 0
-    if note and here == note.total:
-        return _rehash(file, partial, client, on_size)
+    elif here == note.total:
+        digests = measure(partial.path, file, client)
+        on_size(digests.size, digests.size)
+        return digests
     try:
         body = client.open(address, here, note.validator if note else "")
     except RangeFault:
         partial.discard()
         raise
-    try:
-        if body.offset:
-            _check_same(note, body, partial)
-        _check_size(file, body.total)
-        total = file.size if body.total is None else body.total
-        if total is not None:
-            check_room(file.name, total - body.offset, partial.path.parent)
-        if not body.offset:
-            partial.begin(Note(address, body.validator, total))
-        return _append(file, body, total, partial, client, on_size)
-    finally:
-        body.close()
+    with closing(body):
+        return _append(file, address, note, body, partial, client, on_size)
 
 
-def check_room(name: str, needed: int, directory: Path) -> None:
-    """Refuse to begin what the disk has no room for.
+def measure(path: Path, file: RemoteFile, client: Client) -> Digests:
+    """Return size and digests of a file that is here."""
+    digests = Digests(file)
+    with path.open("rb", buffering=0) as source:
+        digests.read(source, os.fstat(source.fileno()).st_size, client)
+    return digests
 
-    Raises
-    ------
-    CacheError
-        Fewer than `needed` bytes are free in `directory`, which is made where missing.
-    """
-    directory.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(directory).free
-    if needed > free:
-        raise CacheError(
-            f"no room for {name}",
-            expected=f"{needed:,} bytes free",
-            found=f"{free:,} bytes free in {directory}",
-            fix="Free some space there, or choose another cache directory.",
-        )
+
+def _can_go_on(note: Note, here: int, file: RemoteFile, address: str) -> bool:
+    if note.address != address or (note.total is not None and here > note.total):
+        return False
+    # Without a validator only a checksum could tell a mixture of two versions.
+    return bool(note.validator or file.sha256 or file.md5) or here == note.total
 
 
 def _append(
-    file: RemoteFile,
-    body: Body,
-    total: int | None,
-    partial: Partial,
-    client: Client,
-    on_size: Callable[[int, int | None], None],
-) -> Received:
-    hashes = _Hashes(file)
-    with partial.path.open("r+b", buffering=0) as target:
-        _hash_start(target, body.offset, hashes, client)
-        target.truncate(body.offset)
-        for chunk in body:
-            client.check()
-            if total is not None and hashes.size + len(chunk) > total:
-                raise AddressFault(f"sends more than the {total:,} bytes that it should have")
-            _write(target, chunk)
-            hashes.update(chunk)
-            on_size(hashes.size, total)
-    client.check()
-    if total is not None and hashes.size < total:
-        raise AddressFault(f"ended after {hashes.size:,} of {total:,} bytes", passing=True)
-    return hashes.received()
-
-
-def _rehash(file: RemoteFile, partial: Partial, client: Client, on_size: Callable[[int, int | None], None]) -> Received:
-    hashes = _Hashes(file)
-    with partial.path.open("rb", buffering=0) as source:
-        _hash_start(source, partial.size, hashes, client)
-    on_size(hashes.size, hashes.size)
-    return hashes.received()
-
-
-def measure(path: Path, file: RemoteFile) -> Received:
-    """Return size and digests of a file that is here."""
-    hashes = _Hashes(file)
-    with path.open("rb", buffering=0) as source:
-        while chunk := source.read(_CHUNK):
-            hashes.update(chunk)
-    return hashes.received()
-
-
-class _Hashes:
-    """Size and digests of what has come so far."""
-
-    def __init__(self, file: RemoteFile) -> None:
-        self.size = 0
-        self._sha256 = hashlib.sha256()
-        self._md5 = hashlib.md5(usedforsecurity=False) if file.md5 and not file.sha256 else None
-
-    def update(self, chunk: bytes) -> None:
-        self.size += len(chunk)
-        self._sha256.update(chunk)
-        if self._md5 is not None:
-            self._md5.update(chunk)
-
-    def received(self) -> Received:
-        return Received(self.size, self._sha256.hexdigest(), self._md5.hexdigest() if self._md5 else None)
-
-
-def _hash_start(source: Any, size: int, hashes: _Hashes, client: Client) -> None:
-    """Hash the first `size` bytes and stop behind them."""
-    while hashes.size < size:
-        client.check()
-        chunk = source.read(min(_CHUNK, size - hashes.size))
-        if not chunk:
-            raise AddressFault("the partial file became shorter while it was read", passing=True)
-        hashes.update(chunk)
-
-
-def _write(target: Any, chunk: bytes) -> None:
-    view = memoryview(chunk)
-    while view:
-        view = view[target.write(view) :]
-
-
-def _check_same(note: Note | None, body: Body, partial: Partial) -> None:
-    """Refuse to go on with a part of another version, also where the server did not heed If-Range."""
-    assert note is not None  # noqa: S101 - no range is asked for without one
-    if body.validator != note.validator or (body.total is not None and body.total != note.total):
+    file: RemoteFile, address: str, note: Note | None, body: Body, partial: Partial, client: Client, on_size: OnSize
+) -> Digests:
+    # Compared here, too: a server need not heed If-Range.
+    if body.offset and note and (body.validator != note.validator or body.total not in (None, note.total)):
         partial.discard()
         raise RangeFault("the file changed there between two parts of it")
-
-
-def _check_size(file: RemoteFile, total: int | None) -> None:
-    if file.size is not None and total is not None and total != file.size:
-        raise AddressFault(f"has {total:,} bytes, not {file.size:,}")
+    total = file.size if body.total is None else body.total
+    if total is not None:
+        if file.size not in (None, total):
+            raise AddressFault(f"has {total:,} bytes, not {file.size:,}")
+        partial.path.parent.mkdir(parents=True, exist_ok=True)
+        check_room(f"for {file.name}", total - body.offset, partial.path.parent)
+    if not body.offset:
+        partial.begin(Note(address, body.validator, total))
+    digests = Digests(file)
+    with partial.path.open("r+b", buffering=0) as target:
+        digests.read(target, body.offset, client)
+        target.truncate(body.offset)
+        for chunk in body.chunks:
+            client.check()
+            if total is not None and digests.size + len(chunk) > total:
+                raise AddressFault(f"sends more than the {total:,} bytes that it should have")
+            view = memoryview(chunk)
+            while view:
+                view = view[target.write(view) :]
+            digests.update(chunk)
+            on_size(digests.size, total)
+    client.check()
+    if total is not None and digests.size < total:
+        raise AddressFault(f"ended after {digests.size:,} of {total:,} bytes", passing=True)
+    return digests

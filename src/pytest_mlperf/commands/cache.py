@@ -112,7 +112,9 @@ def _verify(options: Any) -> int:
 
 
 def _fault(store: Store, entry: Entry) -> str | None:
-    artifact = store.artifact(Path(entry.directory))
+    from pytest_mlperf.artifacts.entries import find_artifact
+
+    artifact = find_artifact(Path(entry.directory))
     if artifact is None:
         return "its files are not those that its manifest lists"
     with store.use(artifact):
@@ -157,7 +159,7 @@ def _export(options: Any) -> int:
 
     store = _store(options)
     found = [entry for entry in _entries(options) if entry.state == "ready"]
-    artifacts = [_whole(store, entry) for entry in found]
+    artifacts = [_whole(entry) for entry in found]
     if not artifacts:
         raise CacheError(
             f"nothing to export from {_root(options)}",
@@ -190,8 +192,10 @@ def _tell(holder: Holder | None) -> None:
     print(f"waiting for {holder or 'another process'}", file=sys.stderr)
 
 
-def _whole(store: Store, entry: Entry) -> Artifact:
-    artifact = store.artifact(Path(entry.directory))
+def _whole(entry: Entry) -> Artifact:
+    from pytest_mlperf.artifacts.entries import find_artifact
+
+    artifact = find_artifact(Path(entry.directory))
     if artifact is None:
         raise CacheError(
             f"the artifact {entry.name} is damaged",

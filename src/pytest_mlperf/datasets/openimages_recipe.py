@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.download import Fetched
     from pytest_mlperf.artifacts.recipe import KeyValue
-    from pytest_mlperf.artifacts.remote import Delivery, Depot
+    from pytest_mlperf.artifacts.remote import Downloads, Provenance
 
 LIST = "images.txt"
 """The names of an artifact's images, one a line; in the annotation file's order, which is the sample index."""
@@ -81,7 +81,7 @@ class AnnotationsRecipe:
         """Return the archive's identity."""
         return {"annotations": _identity(self.files.annotations)}
 
-    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
         """Put ``annotations/openimages-mlperf.json`` into `directory`, once it is known to be whole.
 
         Raises
@@ -89,10 +89,10 @@ class AnnotationsRecipe:
         DatasetError
             See `pytest_mlperf.datasets.coco.read_annotations`.
         """
-        from pytest_mlperf.artifacts.remote import Delivery
+        from pytest_mlperf.artifacts.remote import Provenance
 
-        archive, _ = _fetch_annotations(self.files.annotations, directory, depot)
-        return Delivery(archive.url or self.source, (archive,))
+        archive, _ = _fetch_annotations(self.files.annotations, directory, downloads)
+        return Provenance(archive.url or self.source, (archive,))
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class OpenImagesRecipe:
         held = key.get("count")
         return isinstance(held, int) and held >= self.count and {**key, "count": self.count} == self.key()
 
-    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
         """Fill `directory` as MLPerf's scripts would, and write down the list of its images.
 
         Raises
@@ -135,9 +135,9 @@ class OpenImagesRecipe:
         FetchError
             An image cannot be had, or what comes is none.
         """
-        from pytest_mlperf.artifacts.remote import Delivery
+        from pytest_mlperf.artifacts.remote import Provenance
 
-        archive, names = _fetch_annotations(self.files.annotations, directory, depot)
+        archive, names = _fetch_annotations(self.files.annotations, directory, downloads)
         if len(names) < self.count:
             raise DatasetError(
                 f"{self.files.annotations.name} has too few images",
@@ -146,9 +146,9 @@ class OpenImagesRecipe:
                 fix=f"ask for at most {len(names)} with --dataset-size",
             )
         names = names[: self.count]
-        images = _fetch_images(names, self.source, directory / IMAGES, depot, self.name)
+        images = _fetch_images(names, self.source, directory / IMAGES, downloads, self.name)
         _write_list(directory, names)
-        return Delivery(self.source, (archive, *images))
+        return Provenance(self.source, (archive, *images))
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class CalibrationRecipe:
         """Return what determines the images: the list of their names."""
         return {"list": _identity(self.files.calibration_list), "images": self.source}
 
-    def fetch(self, directory: Path, depot: Depot) -> Delivery:
+    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
         """Put the images into ``calibration/data``, and the list of their names beside it.
 
         Raises
@@ -178,26 +178,26 @@ class CalibrationRecipe:
         FetchError
             The list or an image cannot be had, or what comes is none.
         """
-        from pytest_mlperf.artifacts.remote import Delivery
+        from pytest_mlperf.artifacts.remote import Provenance
 
-        fetched = depot.fetch(self.files.calibration_list)
+        fetched = downloads.fetch(self.files.calibration_list)
         try:
             names = _names(fetched.path)
         except DatasetError:
-            depot.reject(fetched)
+            downloads.reject(fetched)
             raise
-        images = _fetch_images(names, self.source, directory / CALIBRATION_IMAGES, depot, self.name)
+        images = _fetch_images(names, self.source, directory / CALIBRATION_IMAGES, downloads, self.name)
         _write_list(directory, names)
-        return Delivery(self.source, (fetched, *images))
+        return Provenance(self.source, (fetched, *images))
 
 
-def _fetch_annotations(file: RemoteFile, directory: Path, depot: Depot) -> tuple[Fetched, list[str]]:
+def _fetch_annotations(file: RemoteFile, directory: Path, downloads: Downloads) -> tuple[Fetched, list[str]]:
     """Put the checked annotation file into its place; return the archive and the names of the images, in order."""
     from pytest_mlperf.datasets.coco import read_annotations
 
     target = directory / ANNOTATIONS
     target.parent.mkdir()
-    archive = depot.fetch_and_unpack(file, target.parent)
+    archive = downloads.fetch_and_unpack(file, target.parent)
     try:
         if not target.is_file():
             raise DatasetError(
@@ -208,19 +208,19 @@ def _fetch_annotations(file: RemoteFile, directory: Path, depot: Depot) -> tuple
             )
         return archive, [image.file_name for image in read_annotations(target).images]
     except DatasetError:
-        depot.reject(archive)
+        downloads.reject(archive)
         raise
 
 
-def _fetch_images(names: Sequence[str], base: str, folder: Path, depot: Depot, title: str) -> list[Fetched]:
+def _fetch_images(names: Sequence[str], base: str, folder: Path, downloads: Downloads, title: str) -> list[Fetched]:
     """Put images into `folder`; the ones that an earlier attempt has fetched are not fetched again."""
     from pytest_mlperf.artifacts.remote import place
 
     files = [RemoteFile(f"images/{name}", (f"{base}/{quote(name)}",)) for name in names]
-    images = depot.fetch_many(files, title, MEAN_IMAGE_BYTES)
+    images = downloads.fetch_many(files, title, MEAN_IMAGE_BYTES)
     strange = list(_not_jpeg(images))
     for image in strange:  # a page that asks for a password, say
-        depot.reject(image)
+        downloads.reject(image)
     if strange:
         raise FetchError(
             f"{len(strange):,} of {len(images):,} files are no JPEG images",

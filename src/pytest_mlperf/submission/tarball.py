@@ -7,10 +7,9 @@ import io
 import os
 import stat
 import tarfile
-from contextlib import suppress
 from typing import IO, TYPE_CHECKING, cast
 
-from pytest_mlperf.artifacts.manifest import sync
+from pytest_mlperf.artifacts.atomic import replacing
 from pytest_mlperf.errors import OutputError, SubmissionError
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 
@@ -56,13 +55,10 @@ def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, le
             fix="name the directory that holds the division, the one of --submission-dir",
         )
     members = [member for top in tops for member in _members(directory, top)]
-    beside = file.with_name(f".{file.name}.{os.getpid()}.part")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("xb") as target:
+        with replacing(file, sync=True) as beside, beside.open("xb") as target:
             _write(target, directory, members, level)
-        sync(beside)
-        beside.replace(file)
     except OSError as error:
         raise OutputError(
             f"cannot pack {directory} into {file}",
@@ -70,9 +66,6 @@ def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, le
             found=error.strerror or str(error),
             fix="free some space there, or name another file",
         ) from error
-    finally:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
     return file
 
 

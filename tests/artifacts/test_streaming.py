@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.artifacts.following import fetch_and_unpack
 from pytest_mlperf.artifacts.sources import RemoteFile
+from pytest_mlperf.artifacts.streaming import fetch_and_unpack
 from pytest_mlperf.errors import ArchiveError, FetchError
 from tests.artifacts.packing import packed
 from tests.artifacts.web import QUICK, Web, cut_after
