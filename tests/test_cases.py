@@ -22,8 +22,8 @@ def test_another_implementation_than_python_is_part_of_the_id() -> None:
 
 
 def test_another_precision_than_fp32_is_part_of_the_id() -> None:
-    case = Case("resnet50", "python", "onnxruntime", "cpu", "Offline", "accuracy", precision="int8")
-    assert case.id == "resnet50-onnxruntime-int8-cpu-Offline"
+    case = Case("resnet50", "python", "onnxruntime", "cpu", "Offline", "accuracy", precision="int8", variant="NHWC")
+    assert case.id == "resnet50-onnxruntime-int8-NHWC-cpu-Offline"
 
 
 def test_our_own_benchmarks_are_found_as_any_others() -> None:

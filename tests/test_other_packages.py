@@ -140,3 +140,5 @@ def test_a_precision_that_no_file_has_selects_nothing(benchmarks: RunSession) ->
     assert session.code == pytest.ExitCode.USAGE_ERROR
     assert "the options select no case" in session.output
     assert "precision int8" in session.output
+    session = benchmarks("--model=retinanet-tiny", "--mlperf-variant=tails")
+    assert "precision fp32, variant tails" in session.output

@@ -24,7 +24,7 @@ class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
 
 
 def read_pins(path: Path) -> dict[str, Pin]:
-    """Return the pins of an artifact's files by name; CacheError where they cannot be read: a changed file might pass."""
+    """Return the pins of an artifact's files by name; CacheError where they cannot be read."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=dict[str, Pin])
     except FileNotFoundError:

@@ -82,7 +82,7 @@ class Matrix:
             return []
         decided = self._decide(names, benchmark, implementation, backend, file)
         return [
-            Case(*names, device, scenario, "", precision=file.precision, decided=decided)
+            Case(*names, device, scenario, "", precision=file.precision, variant=file.variant, decided=decided)
             for device in _among(self._settings.selection.device, backend.devices)
             for scenario in _among(self._settings.selection.scenario, benchmark.scenarios)
             if implementation.supports(benchmark, names[2], device, scenario)

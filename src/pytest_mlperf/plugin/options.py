@@ -85,7 +85,10 @@ OPTIONS = (
     Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
     Option("--precision", "NAME", "the model file's precision: fp32 (default), bf16, fp16, int8", precision),
     Option(
-        "--mlperf-variant", "NAME", "the form of the model file where a benchmark has several: heads, whole", file_name
+        "--mlperf-variant",
+        "NAME",
+        "the form of the model file where a benchmark has several: whole, heads, batched-heads",
+        file_name,
     ),
     Option(
         "--backend-option",

@@ -119,11 +119,12 @@ class MLPerfSession:
             No case has all the values.
         """
         selection = self.settings.selection
+        variant = f"variant {self.settings.variant}" if self.settings.variant else ""
         if not any(self.matrix.cases(mode) for mode in selection.mode or MODES):
             raise OptionError(
                 "the options select no case",
-                expected="a benchmark, backend, device, scenario and precision that go together",
-                found=", ".join(filter(None, (str(selection), f"precision {self.settings.precision}"))),
+                expected="a benchmark, backend, device, scenario, precision and variant that go together",
+                found=", ".join(filter(None, (str(selection), f"precision {self.settings.precision}", variant))),
                 fix="leave one of the options out; pytest --collect-only -q shows the cases",
             )
 

@@ -37,6 +37,7 @@ class Case:
     mode: str
     test: str = ""
     precision: str = FP32
+    variant: str = ""
     decided: Plan | MLPerfError | None = field(default=None, compare=False, repr=False)
 
     @cached_property
@@ -56,12 +57,13 @@ class Case:
 
     @cached_property
     def id(self) -> str:
-        """What stands between the brackets of the node id; what is usual is left out: python, fp32."""
+        """What stands between the brackets of the node id; what is usual is left out: python, fp32, the plain form."""
         parts = (
             self.benchmark,
             "" if self.implementation == "python" else self.implementation,
             self.backend,
             "" if self.precision == FP32 else self.precision,
+            self.variant,
             self.device,
             self.scenario,
             self.test,
