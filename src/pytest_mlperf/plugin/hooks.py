@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.errors import MLPerfError
+from pytest_mlperf.errors import MLPerfError, OptionError
 from pytest_mlperf.plugin.fixtures import (
     dataset,
     loadgen,
@@ -19,6 +19,7 @@ from pytest_mlperf.plugin.fixtures import (
     model,
     python,
 )
+from pytest_mlperf.plugin.marker import HELP, Marked, read_mark
 from pytest_mlperf.plugin.options import add_options, any_given
 from pytest_mlperf.plugin.session import RESULT, SESSION, MLPerfSession
 from pytest_mlperf.run.case import COMPLIANCE, MODES, Case, Plan
@@ -43,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make the session object; refuse options that cannot be used before anything is collected."""
-    config.addinivalue_line("markers", "mlperf(mode): run the test for every selected MLPerf case of a mode")
+    config.addinivalue_line("markers", HELP)
     for edition in ("official", "tiny"):
         config.addinivalue_line("markers", f"{edition}: a case of an {edition} edition of a benchmark")
     for mode in MODES:
@@ -106,7 +107,7 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
     """Leave compliance tests out where nobody asks for them, without a word: they are for a closed submission."""
     marks = getattr(obj, "pytestmark", ())
-    if not any(mark.name == "mlperf" and mark.kwargs.get("mode") == COMPLIANCE for mark in marks):
+    if not any(mark.name == "mlperf" and mark.kwargs.get("mode") in (COMPLIANCE, [COMPLIANCE]) for mark in marks):
         return None
     return None if collector.config.stash[SESSION].matrix.cases(COMPLIANCE) else []
 
@@ -116,15 +117,22 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "mlperf_case" not in metafunc.fixturenames:
         return
     session = metafunc.config.stash[SESSION]
-    marker = metafunc.definition.get_closest_marker("mlperf")
-    mode = marker.kwargs.get("mode", MODES[0]) if marker else MODES[0]
-    if mode not in MODES:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: mlperf(mode={mode!r}): valid: {', '.join(MODES)}")
+    mark = metafunc.definition.get_closest_marker("mlperf")
+    try:
+        marked = read_mark(mark.args, mark.kwargs, session.registry) if mark is not None else Marked()
+    except OptionError as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from None
     metafunc.parametrize(
         "mlperf_case",
         [
-            pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in _marks(case)])
+            pytest.param(
+                case,
+                id=case.id if len(marked.mode) == 1 else f"{case.id}-{mode}",
+                marks=[getattr(pytest.mark, name) for name in _marks(case)],
+            )
+            for mode in marked.mode
             for case in session.matrix.cases(mode)
+            if marked.keeps(case)
         ],
         indirect=True,
         scope="session",
