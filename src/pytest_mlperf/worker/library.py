@@ -30,7 +30,8 @@ class SampleLibrary:
 
     Samples that are mappings of arrays of one shape, such as images, are stored in one buffer for each input, so that
     a batch of adjacent samples needs no copy. LoadGen may name a sample twice in one load and
-    again in one unload (MultiStream pads a set with its first samples), so loads are counted. Only loaded samples take memory.
+    again in one unload (MultiStream pads a set with its first samples), so loads are counted. Only loaded samples
+    take memory.
 
     Parameters
     ----------
