@@ -50,7 +50,10 @@ def test_a_good_submission_is_ok_with_its_figures(good: Path) -> None:
         ["resnet50", "SingleStream", "OK"],
     ]
     verdict = " ".join(line.strip() for line in lines[4:])
-    assert verdict == "v6.1, level strict, which asks no less than the official checker of v6.1 (head): OK (2 results)"
+    assert (
+        verdict
+        == "v6.1, level strict, which is at least as strict as the official checker of v6.1 (head): OK (2 results)"
+    )
 
 
 def test_a_broken_submission_says_what_where_and_what_to_do(bad: Path) -> None:

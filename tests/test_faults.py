@@ -20,7 +20,7 @@ FAULTS = {
     "raises": ("Offline", "the run failed: RuntimeError: the 21st inference failed", "raise RuntimeError("),
     "aborts": ("SingleStream", "the run crashed: SIGABRT", "runtime: internal invariant violated"),
     "segfaults": ("MultiStream", "the run crashed: SIGSEGV", "Fatal Python error: Segmentation fault"),
-    "killed": ("Offline", "the run was killed (SIGKILL), most often by the kernel for want of memory", "nothing"),
+    "killed": ("Offline", "the run was killed (SIGKILL), probably because memory ran out", "nothing"),
     "exits": ("Server", "the run failed: SystemExit: 0", "sys.exit(0)"),
     "starves": ("MultiStream", "the run ran out of memory", "Unable to allocate 1.00 EiB"),
     "hangs": ("Server", "the run did not end within 3 s", "Timeout (0:00:03)!"),
@@ -34,7 +34,7 @@ def check_failure(text: str | None, first: str, last_words: str) -> None:
     assert lines[0] == first
     assert lines[1] == "found: the end of its log:"
     assert any(last_words in line for line in lines[2:-1]), text
-    assert Path(lines[-1].removeprefix("the whole log: ")).is_file(), text
+    assert Path(lines[-1].removeprefix("see the whole log: ")).is_file(), text
 
 
 #: The quick ones; the rest runs with the slow tests.

@@ -126,7 +126,7 @@ def test_missing_official_files_are_a_skip_beside_others_and_an_error_alone(benc
         "onnxruntime,null",
     )
     assert beside.outcomes().startswith("1 passed, 1 skipped"), beside.output
-    assert "resnext50_32x4d_fpn.onnx (148,688,824 bytes; name it with --model-path FILE" in beside.output
+    assert "resnext50_32x4d_fpn.onnx (148,688,824 bytes; give it with --model-path FILE" in beside.output
     assert "or fetch it with --mlperf-fetch" in beside.output
     alone = benchmarks("--model", "retinanet", "--mode", "accuracy", "--scenario", "Offline")
     assert alone.code == 1

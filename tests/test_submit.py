@@ -180,7 +180,7 @@ def test_the_official_checker_is_fetched_where_that_is_allowed(submit: RunSessio
 def test_an_official_checker_that_is_not_here_is_an_item_that_failed(submit: RunSession) -> None:
     session = submit("--mlperf-checker=official")
     assert session.code == 1
-    assert "the official checker is not here" in session.output
+    assert "the official checker is missing" in session.output
     assert "Traceback" not in session.output
 
 

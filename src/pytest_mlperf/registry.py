@@ -1,4 +1,4 @@
-"""The benchmarks, backends and implementations that are installed, this package's own among them, by entry point."""
+"""The installed benchmarks, backends and implementations, found by their entry points."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ IMPLEMENTATIONS = "pytest_mlperf.implementations"
 
 @dataclass(frozen=True)
 class Installed:
-    """What is installed, by name; what cannot be loaded stands as its error."""
+    """What is installed, by name; an entry point that cannot be loaded is replaced by its error."""
 
     benchmarks: Mapping[str, Benchmark | EntryPointError]
     backends: Mapping[str, type[Backend] | EntryPointError]
@@ -32,7 +32,7 @@ class Installed:
 
 
 class Registry:
-    """Loads what the entry points name; what cannot be loaded raises for itself and for nothing else."""
+    """Loads entry points; one that cannot be loaded does not affect the others."""
 
     def __init__(self) -> None:
         self._loaded: dict[tuple[str, str], Any] = {}
@@ -58,7 +58,7 @@ class Registry:
         Raises
         ------
         EntryPointError
-            It cannot be imported, or is no `Benchmark`.
+            It cannot be imported, or is not a `Benchmark`.
         """
         expected = "an instance of pytest_mlperf.benchmarks.base.Benchmark"
         return cast("Benchmark", self._load(self.benchmarks[name], _is_benchmark, expected))
@@ -69,7 +69,7 @@ class Registry:
         Raises
         ------
         EntryPointError
-            It cannot be imported, or lacks what `pytest_mlperf.backends.base.Backend` has.
+            It cannot be imported, or lacks an attribute of `pytest_mlperf.backends.base.Backend`.
         """
         expected = "a class with devices, formats, requirements, load() and versions()"
         has = _has("devices", "formats", "requirements", "load", "versions")
@@ -81,7 +81,7 @@ class Registry:
         Raises
         ------
         EntryPointError
-            It cannot be imported, or lacks what `pytest_mlperf.implementations.base.Implementation` has.
+            It cannot be imported, or lacks an attribute of `pytest_mlperf.implementations.base.Implementation`.
         """
         expected = "an object with supports(), provide() and command()"
         has = _has("supports", "provide", "command")
@@ -89,7 +89,7 @@ class Registry:
 
     @cached_property
     def installed(self) -> Installed:
-        """Everything, loaded; what cannot be loaded stands as its error."""
+        """All entry points, loaded; one that cannot be loaded is replaced by its error."""
         return Installed(
             {name: self._try(self.benchmark, name) for name in self.benchmarks},
             {name: self._try(self.backend, name) for name in self.backends},
@@ -115,20 +115,23 @@ class Registry:
 def _load(point: EntryPoint, is_right: Callable[[Any], bool], expected: str) -> Any:
     kind = point.group.rpartition(".")[2].removesuffix("s")
     package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
-    fix = "update or uninstall the package that has it, or report it to its authors"
+    fix = "update or uninstall that package, or report it to its authors"
     try:
         found = point.load()
-    except Exception as error:  # somebody else's module: whatever it raises costs its own cases only
+    except Exception as error:  # a third-party module may raise anything; only its own cases fail
         said = f"{type(error).__name__}: {error}"[:300]
         return EntryPointError(
             f"the {kind} {point.name}{package} cannot be imported",
-            expected=f"{point.value} to be there",
+            expected=f"an importable {point.value}",
             found=said,
             fix=fix,
         )
     if not is_right(found):
         return EntryPointError(
-            f"the {kind} {point.name}{package} is not one", expected=expected, found=repr(found)[:100], fix=fix
+            f"the {kind} {point.name}{package} is not a valid {kind}",
+            expected=expected,
+            found=repr(found)[:100],
+            fix=fix,
         )
     return found
 

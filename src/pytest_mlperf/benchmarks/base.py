@@ -1,4 +1,4 @@
-"""What a benchmark is: its data set, its metric, its model files, and how a sample becomes an answer."""
+"""The protocol of benchmarks: data set, metric, model files, and how samples become answers."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ FirstToken = Callable[[int, "NDArray[Any]"], None]
 
 @dataclass(frozen=True)
 class MissingFile:
-    """A file that is not here and cannot be fetched: what it is, its size in words, and the option that names it."""
+    """A file that is missing and cannot be fetched: its description, its size as text, and the option that gives it."""
 
     what: str
     size: str
     option: str
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.size}; name it with {self.option})"
+        return f"{self.what} ({self.size}; give it with {self.option})"
 
 
 @dataclass(frozen=True)
 class Remote:
-    """A downloadable file or data set, and the option that names one that is here already.
+    """A downloadable file or data set, and the option that gives a local copy.
 
-    ``size_bytes`` is estimated where nobody states it; ``size`` says it in words.
+    ``size_bytes`` is an estimate where no source states it; ``size`` is the size as text.
     """
 
     recipe: RemoteRecipe
@@ -50,7 +50,7 @@ class Remote:
     option: str
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.size}; name it with {self.option}, or fetch it with --mlperf-fetch)"
+        return f"{self.what} ({self.size}; give it with {self.option}, or fetch it with --mlperf-fetch)"
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,9 @@ class Derived:
     Attributes
     ----------
     source
-        Where the other one is.
+        The other file.
     recipe
-        Returns how it is made, from the other's path and SHA-256.
+        Returns the recipe, from the other file's path and SHA-256.
     """
 
     source: Path | Recipe | Remote | MissingFile
@@ -83,13 +83,13 @@ class Tensor:
     Attributes
     ----------
     name
-        The benchmark's name of it.
+        The benchmark's name for it.
     dtype
-        numpy's word for the element type.
+        The element type, as numpy names it.
     shape
-        None for a length that the data decides.
+        None for a length that depends on the data.
     file_name
-        The model file's own name of it, where that is another.
+        The name in the model file, if it differs.
     """
 
     name: str
@@ -105,10 +105,10 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Graph:
-    """A graph of a model file: what it takes and returns, in the order in which the benchmark reads it.
+    """A graph of a model file: its inputs and outputs, in the order in which the benchmark reads them.
 
-    ``name`` tells the graphs of one model apart: ``encoder``, ``decoder``; the only one is called ``""``. ``file`` is
-    its file in a model's directory.
+    ``name`` distinguishes the graphs of one model: ``encoder``, ``decoder``; a single graph has the name ``""``.
+    ``file`` is its file in a model's directory.
     """
 
     inputs: tuple[Tensor, ...]
@@ -119,25 +119,25 @@ class Graph:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A form that a benchmark's model comes in: one row a format, precision and variant.
+    """A file of a benchmark's model: one for each format, precision and variant.
 
     Attributes
     ----------
     format
-        ``onnx``, ``pytorch``, ``savedmodel``, ``tflite``, ``endpoint``: a backend says which ones it loads.
+        ``onnx``, ``pytorch``, ``savedmodel``, ``tflite``, ``endpoint``; see `Backend.formats`.
     precision
         ``fp32``, ``bf16``, ``fp16``, ``int8``.
     source
-        Where it is: a path, a recipe, a download, an address, or what it is made from.
+        A path, a recipe, a download, an address, or the file from which it is made.
     graphs
-        What it takes and returns. None are checked where it is empty.
+        Its graphs; if empty, inputs and outputs are not checked.
     variant
-        What else tells it from other files of the model, which the data set and `Benchmark.encode` must know:
-        ``heads``, ``NHWC``. Empty for the plain one.
+        Any other difference from the model's other files that the data set and `Benchmark.encode` must know:
+        ``heads``, ``NHWC``. Empty for the standard file.
     directory
-        Whether it is a directory and not a single file.
+        Whether it is a directory instead of a single file.
     instead
-        What is run, with a note, where a derived file cannot be made of the file that there is.
+        The file to run, with a note, if a derived file cannot be made.
     """
 
     format: str
@@ -150,11 +150,11 @@ class ModelFile:
 
     @property
     def origin(self) -> Path | Recipe | Remote | MissingFile | Url:
-        """Where it is, or where that is which it is made from."""
+        """The source; for a derived file, the source of the file from which it is made."""
         return self.source.source if isinstance(self.source, Derived) else self.source
 
     def at(self, place: Path | Url) -> ModelFile:
-        """Return the file as made from, or found at, a place that the user named."""
+        """Return the same file at a path or address given by the user; a derived file is then made from it."""
         if isinstance(self.source, Derived):
             if isinstance(place, Url):
                 return self.instead.at(place) if self.instead is not None else self
@@ -185,11 +185,11 @@ class Dataset(Protocol):
     Attributes
     ----------
     name
-        What it is called in results.
+        Its name in results.
     size
-        Samples in the whole; None where the round's file says it.
+        Samples in the whole data set; None if it is in the round's file.
     requirements
-        What pip installs for reading it, beside numpy.
+        Packages for reading it, besides numpy.
     """
 
     @property
@@ -202,14 +202,14 @@ class Dataset(Protocol):
     def requirements(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
 
     def source(self, count: int) -> Path | Recipe | Remote | MissingFile:
-        """Say where a directory with at least the first `count` samples comes from."""
+        """Return the source of a directory with at least the first `count` samples."""
         ...
 
     def open(self, directory: Path, count: int, variant: str) -> Samples:
-        """Open the first `count` samples for a variant of the model; what is missing or broken is an error here.
+        """Open the first `count` samples for a variant of the model; raise if anything is missing or broken.
 
-        A sample may be of any type and size; mappings of arrays are stacked into batches by themselves. Indexing loads
-        a sample, and may happen in many threads at once.
+        A sample may be of any type and size; mappings of arrays are stacked into batches automatically. Indexing loads
+        a sample, and may happen in several threads at once.
         """
         ...
 
@@ -224,7 +224,7 @@ class Metric(Protocol):
     unit
         The unit in which MLPerf states it: ``%``, or empty.
     requirements
-        What pip installs for it, beside numpy.
+        Packages for computing it, besides numpy.
     """
 
     @property
@@ -237,24 +237,24 @@ class Metric(Protocol):
     def requirements(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
 
     def score(self, answers: Iterable[Record], dataset: Path) -> Mapping[str, float]:
-        """Compute the values of the answers, one record a sample, that of `name` and any others.
+        """Compute the metric, and possibly further values, from the answers: one record for each sample.
 
         Raises
         ------
         AccuracyLogError
             The answers are not what the metric expects.
         DatasetError
-            The data set's directory is not.
+            The data set's directory is not what the metric expects.
         """
         ...
 
     def text(self, values: Mapping[str, float]) -> str:
-        """Return accuracy.txt: the line that the official script prints, which the official checker reads."""
+        """Return the content of accuracy.txt: the line of the official script, which the official checker reads."""
         ...
 
 
 class Records(NamedTuple):
-    """Responses of a batch for LoadGen's accuracy log: ``data[offsets[i]:offsets[i + 1]]`` is sample i's bytes.
+    """Responses of a batch for LoadGen's accuracy log: sample i is ``data[offsets[i]:offsets[i + 1]]``.
 
     ``data`` is a contiguous uint8 array, ``offsets`` has one more entry than the batch has samples.
     """
@@ -285,18 +285,18 @@ class Records(NamedTuple):
 
 @dataclass(frozen=True)
 class Short:
-    """What a short run is, for a task.
+    """The length of a short run of a benchmark.
 
     Attributes
     ----------
     samples
         The most samples of an accuracy run.
     seconds
-        What a performance run aims at.
+        The duration that a performance run aims at.
     most_queries
         The most queries (in Offline: samples) of a performance run, however fast the system is.
     rehearsal
-        Samples in memory for the warm-up.
+        Samples loaded for the warm-up.
     """
 
     samples: int = 500
@@ -307,7 +307,7 @@ class Short:
 
 @dataclass(frozen=True, kw_only=True)
 class Benchmark:
-    """One MLPerf benchmark in one edition; found by an entry point, whose name is the benchmark's.
+    """One MLPerf benchmark in one edition. The name of its entry point is its name.
 
     Attributes
     ----------
@@ -316,17 +316,17 @@ class Benchmark:
     loadgen_model
         The name of its section in LoadGen's mlperf.conf.
     dataset, metric
-        What it runs on, and what measures its answers.
+        Its data set, and the metric of its answers.
     models
         Its model files, the preferred ones first.
     official_name
-        Its name in the tables of MLPerf's rounds; empty for what MLPerf does not have: no round applies then.
+        Its name in MLPerf's rounds; empty if MLPerf does not have the benchmark, and then no round applies.
     scenarios
-        The scenarios that the task has.
+        The scenarios that it can run.
     short
-        What a short run is.
+        The length of a short run.
     variant
-        That of the model file in use; `encode` and `collate` may read it.
+        The variant of the model file in use; `encode` and `collate` may read it.
     """
 
     edition: Edition
@@ -340,45 +340,45 @@ class Benchmark:
     variant: str = ""
 
     def limits(self, samples: int) -> Sequence[Limit]:
-        """Return what the metric must reach on the first `samples` samples.
+        """Return the limits of the metric for the first `samples` samples.
 
-        Empty for an official edition: the round's file has its limits.
+        Empty for an official edition, because its limits are in the round's file.
         """
         del samples
         return ()
 
     def cost(self, sample: Any) -> float:
-        """Return how much work a sample is, compared with others: batches are made of samples of equal cost."""
+        """Return the relative cost of a sample; batches are made of samples with similar cost."""
         del sample
         return 1.0
 
     def collate(self, samples: Sequence[Any]) -> Inputs:
-        """Return the inputs of a batch; by default the samples are mappings of arrays of one shape, and are stacked."""
-        own = getattr(samples, "stack", None)  # samples that lie side by side in memory need no copy
+        """Return the inputs of a batch. The default stacks samples that are mappings of arrays of one shape."""
+        own = getattr(samples, "stack", None)  # adjacent samples need no copy
         inputs: Inputs = own() if own is not None else stack(samples)
         return inputs
 
     def encode(self, outputs: Outputs, samples: Sequence[Any], indices: Sequence[int]) -> Records:
-        """Turn a batch's outputs, in the order of the graph's, into the reference implementation's log records.
+        """Convert a batch's outputs, in the graph's order, to the log records of the reference implementation.
 
-        By default a record is the sample's row of the first output.
+        By default a sample's record is its row of the first output.
         """
         del samples, indices
         return Records.rows(outputs[0])
 
     def answer(self, model: Model, samples: Sequence[Any], indices: Sequence[int], first: FirstToken) -> Records:
-        """Answer a batch. A task with a loop or with windows has its own."""
+        """Answer a batch. Override this for a task with a loop or with windows."""
         del first
         return self.encode(model.run(self.collate(samples)), samples, indices)
 
     def model_file(self, model_format: str, precision: str, variant: str) -> ModelFile:
-        """Return the row of `models` with these properties."""
+        """Return the entry of `models` with these properties."""
         wanted = (model_format, precision, variant)
         return next(row for row in self.models if (row.format, row.precision, row.variant) == wanted)
 
 
 def stack(samples: Sequence[Mapping[str, NDArray[Any]]]) -> Inputs:
-    """Return the inputs of samples of one shape, each with the batch as its first dimension."""
+    """Return the stacked inputs of samples of one shape; the first dimension is the batch."""
     import numpy as np
 
     return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}

@@ -1,1 +1,1 @@
-"""The command pytest-mlperf, one module a tool."""
+"""The command pytest-mlperf, one module for each tool."""

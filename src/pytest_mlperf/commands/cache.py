@@ -1,4 +1,4 @@
-"""``pytest-mlperf cache``: what was fetched or built, listed, searched, verified, removed, carried elsewhere."""
+"""``pytest-mlperf cache``: lists, searches, verifies, removes, exports and imports artifacts."""
 
 from __future__ import annotations
 
@@ -29,20 +29,22 @@ _UNITS = {"": 0, "K": 1, "M": 2, "G": 3, "T": 4, "P": 5}
 
 def add(tools: Any) -> None:
     """Add the tool and its commands to the command's parser."""
-    cache = tools.add_parser("cache", help="what was fetched or built: list, search, verify, remove, carry elsewhere")
+    cache = tools.add_parser("cache", help="list, search, verify, remove, export and import what was fetched or built")
     commands = cache.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "show", _show, "list everything")
-    _add(commands, "find", _find, "list what has all of these words in its kind, name or source", "+")
-    _add(commands, "path", _path, "print the directory of the one artifact that has all of these words", "+")
+    _add(commands, "find", _find, "list artifacts with all of these words in kind, name or source", "+")
+    _add(commands, "path", _path, "print the directory of the only artifact with all of these words", "+")
     _add(commands, "verify", _verify, "hash the content again and compare", "*")
-    remove = _add(commands, "rm", _rm, "remove what has all of these words", "+")
+    remove = _add(commands, "rm", _rm, "remove artifacts with all of these words", "+")
     remove.add_argument("--yes", action="store_true", help="do not ask")
-    collect = _add(commands, "gc", _gc, "remove what was not used for long; never what a run is using")
-    collect.add_argument("--keep-days", metavar="N", type=_days, help="keep what was used within N days")
-    collect.add_argument("--keep-size", metavar="SIZE", type=_size, help="keep the last used SIZE bytes, as in 50G")
-    collect.add_argument("--dry-run", action="store_true", help="only say what would be removed")
+    collect = _add(commands, "gc", _gc, "remove artifacts that were not used for a long time; never one in use")
+    collect.add_argument("--keep-days", metavar="N", type=_days, help="keep artifacts used within N days")
+    collect.add_argument(
+        "--keep-size", metavar="SIZE", type=_size, help="keep the most recently used SIZE bytes, such as 50G"
+    )
+    collect.add_argument("--dry-run", action="store_true", help="only show what would be removed")
     _add(commands, "export", _export, "write artifacts to one file", "*", file=True)
-    _add(commands, "import", _import, "take the artifacts of such a file into the cache, verified", file=True)
+    _add(commands, "import", _import, "add the artifacts of such a file to the cache, after verification", file=True)
 
 
 def _add(
@@ -53,7 +55,9 @@ def _add(
         parser.add_argument("file", metavar="FILE", type=Path, help="the bundle")
     if words:
         parser.add_argument("words", metavar="WORD", nargs=words, help="in any order; upper or lower case")
-    parser.add_argument("--cache", metavar="DIR", type=Path, help="default: $PYTEST_MLPERF_CACHE, else the user's")
+    parser.add_argument(
+        "--cache", metavar="DIR", type=Path, help="default: $PYTEST_MLPERF_CACHE, else the user's cache directory"
+    )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run, error=parser.error)
     return parser
@@ -69,7 +73,7 @@ def _days(text: str) -> float:
 def _size(text: str) -> int:
     match = _SIZE.fullmatch(text.strip())
     if match is None:
-        raise argparse.ArgumentTypeError(f"expected a size as in 50G, 800M or 1.5T, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected a size such as 50G, 800M or 1.5T, not {text!r}")
     return int(float(match[1]) * 1024 ** _UNITS[match[2].upper()])
 
 
@@ -92,9 +96,9 @@ def _path(options: Any) -> int:
             f"no single artifact in {_root(options)} has the words: {' '.join(options.words)}",
             expected="one",
             found=f"{', '.join(names) if names else 'none'}",
-            fix="Add words, such as the kind or a part of that name."
+            fix="add words, such as the kind or a part of the name"
             if names
-            else "`pytest-mlperf cache show` lists all.",
+            else "list the artifacts with pytest-mlperf cache show",
         )
     _print_json(_builtins(found[0])) if options.json else print(found[0].path)
     return DONE
@@ -116,7 +120,7 @@ def _fault(store: Store, entry: Entry) -> str | None:
 
     artifact = find_artifact(Path(entry.directory))
     if artifact is None:
-        return "its files are not those that its manifest lists"
+        return "its files differ from its manifest"
     with store.use(artifact):
         return artifact.fault()
 
@@ -137,7 +141,7 @@ def _agreed(found: Sequence[Entry], options: Any) -> bool:
     from pytest_mlperf.report.cache_table import table, total
 
     if not sys.stdin.isatty():
-        options.error("nobody is there to be asked: add --yes to remove " + total(found))
+        options.error("cannot ask for confirmation without a terminal: add --yes to remove " + total(found))
     print(*table(found, _now(), shutil.get_terminal_size().columns), sep="\n", file=sys.stderr)
     print(f"Remove {total(found)}? [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
@@ -165,7 +169,7 @@ def _export(options: Any) -> int:
             f"nothing to export from {_root(options)}",
             expected=f"artifacts with the words: {' '.join(options.words) or '(any)'}",
             found="none",
-            fix="`pytest-mlperf cache show` lists what is there.",
+            fix="list the artifacts with pytest-mlperf cache show",
         )
     export_bundle(store, artifacts, options.file)
     if options.json:
@@ -200,8 +204,8 @@ def _whole(entry: Entry) -> Artifact:
         raise CacheError(
             f"the artifact {entry.name} is damaged",
             expected="the files that its manifest lists",
-            found="others",
-            fix=f"Delete {entry.directory}; it is made again when it is next needed.",
+            found="other files",
+            fix=f"delete {entry.directory}; it is made again when needed",
         )
     return artifact
 
@@ -218,13 +222,13 @@ def _store(options: Any) -> Store:
 
     from pytest_mlperf.artifacts.store import Store
 
-    # What the store warns of is what the command says itself.
+    # The command reports itself what the store warns about.
     logging.getLogger("pytest_mlperf").addHandler(logging.NullHandler())
     return Store(_root(options), __version__)
 
 
 def _entries(options: Any) -> list[Entry]:
-    """Return what is in the cache and has the words that were given, if any."""
+    """Return the entries of the cache with the given words, if any."""
     from pytest_mlperf.artifacts.inventory import find, listing
 
     return find(listing(_root(options)), getattr(options, "words", ()))
@@ -240,7 +244,7 @@ def _print_entries(entries: Sequence[Entry], options: Any) -> None:
         return
     from pytest_mlperf.report.cache_table import table, total
 
-    # What reads from a pipe wants whole names.
+    # In a pipe names are not shortened.
     fits = sys.stdout.isatty() or "COLUMNS" in os.environ
     if entries:
         print(*table(entries, _now(), shutil.get_terminal_size().columns if fits else None), sep="\n")

@@ -13,14 +13,14 @@ from pytest_mlperf.errors import MLPerfError
 if TYPE_CHECKING:
     import argparse
 
-#: Exit codes, those of diff(1): no difference, some, not compared.
+#: Exit codes, as of diff(1): no difference, some differences, not compared.
 SAME, DIFFERENT, USAGE = 0, 1, 2
-_TEXT = "say how two submissions differ: results, settings, systems, files"
+_TEXT = "compare two submissions: results, settings, systems, files"
 
 
 def add(tools: Any) -> None:
     """Add the tool to the command's parser."""
-    differing = tools.add_parser("diff", help=_TEXT, description=f"{_TEXT.capitalize()}. Exit code 1 when they do.")
+    differing = tools.add_parser("diff", help=_TEXT, description=f"{_TEXT.capitalize()}. Exit code 1 if they differ.")
     for name in ("left", "right"):
         differing.add_argument(name, metavar=name.upper(), type=Path, help="a submission's directory or tarball")
     differing.add_argument("--json", action="store_true", help="print one JSON document")

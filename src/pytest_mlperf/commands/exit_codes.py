@@ -1,4 +1,4 @@
-"""The exit codes of the command; check and diff have their own meanings of 1, which they state."""
+"""The exit codes of the command; check and diff document their own meaning of 1."""
 
-#: Done; not done, not found, or not whole; wrong arguments, which is also argparse's; Ctrl-C.
+#: Success; failed, not found, or damaged; wrong arguments, as in argparse; Ctrl-C.
 DONE, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

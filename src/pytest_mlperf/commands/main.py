@@ -1,4 +1,4 @@
-"""The command ``pytest-mlperf``: its tools, one module each, and what all of them do with an error."""
+"""The command ``pytest-mlperf``: its tools and its error handling."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    # Names are of any language, the terminal's encoding is not.
+    # Names may have characters that the terminal's encoding does not.
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options)
         sys.stdout.flush()
     except BrokenPipeError:
-        # `| head` has seen enough; Python's own flush at the exit would complain again.
+        # The reader, such as `head`, has closed the pipe; Python's flush at exit would fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return DONE
     except MLPerfError as error:
@@ -55,8 +55,8 @@ def _fail(error: MLPerfError) -> int:
 
 def _unexpected(error: OSError) -> CacheError:
     return CacheError(
-        f"cannot go on: {error.filename or 'the output'}",
+        f"cannot read or write {error.filename or 'the output'}",
         expected="a file or a directory that can be read and written",
         found=error.strerror or str(error),
-        fix="Check its permission bits and the free space there; --cache DIR names another cache.",
+        fix="check its permission bits and the free space there, or name another cache with --cache DIR",
     )

@@ -1,4 +1,4 @@
-"""``pytest-mlperf pack``: a submission as one file."""
+"""``pytest-mlperf pack``: packs a submission as one file."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from pytest_mlperf.commands.exit_codes import DONE
 if TYPE_CHECKING:
     import argparse
 
-_TEXT = "write a submission's divisions to one .tar.gz, the same bytes for the same files"
+_TEXT = "write a submission's divisions to one reproducible .tar.gz"
 
 
 def add(tools: Any) -> None:
     """Add the tool to the command's parser."""
     packing = tools.add_parser("pack", help=_TEXT, description=f"{_TEXT.capitalize()}.")
-    packing.add_argument("directory", metavar="DIR", type=Path, help="holds open/, closed/ or network/")
-    packing.add_argument("--output", metavar="FILE", type=Path, help="default: the division's name .tar.gz, here")
+    packing.add_argument("directory", metavar="DIR", type=Path, help="contains open/, closed/ or network/")
+    packing.add_argument(
+        "--output", metavar="FILE", type=Path, help="default: DIVISION.tar.gz in the current directory"
+    )
     packing.set_defaults(run=run)
 
 

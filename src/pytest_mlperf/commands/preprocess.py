@@ -1,4 +1,4 @@
-"""``pytest-mlperf preprocess``: images as a detector's input, in files."""
+"""``pytest-mlperf preprocess``: writes preprocessed images to files."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from pytest_mlperf.commands.exit_codes import DONE
 
 def add(tools: Any) -> None:
     """Add the tool to the command's parser."""
-    text = "write images as RetinaNet's input, in shards of 16-bit fixed point; name OUTPUT with --dataset-path"
-    parser = tools.add_parser("preprocess", help=text, description=f"{text.capitalize()}. What is finished is kept.")
-    parser.add_argument("dataset", metavar="DATASET", type=Path, help="holds annotations/ and validation/data/")
-    parser.add_argument("output", metavar="OUTPUT", type=Path, help="where the shards go")
+    text = "preprocess images for RetinaNet into shards of 16-bit fixed point; use OUTPUT with --dataset-path"
+    parser = tools.add_parser("preprocess", help=text, description=f"{text.capitalize()}. Finished shards are kept.")
+    parser.add_argument("dataset", metavar="DATASET", type=Path, help="contains annotations/ and validation/data/")
+    parser.add_argument("output", metavar="OUTPUT", type=Path, help="directory for the shards")
     parser.add_argument("--count", metavar="N", type=_count, required=True, help="the first N images")
     parser.add_argument("--size", metavar="PIXELS", type=_count, default=800, help="side of the input; default: 800")
     parser.set_defaults(run=run)

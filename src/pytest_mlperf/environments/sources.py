@@ -1,4 +1,4 @@
-"""The worker's own code for another interpreter: the packages that a case names, and nothing beside them."""
+"""Makes this package and a case's own packages importable by another interpreter, but nothing else."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ def link_sources(references: Iterable[str], directory: Path) -> Path:
     Parameters
     ----------
     references
-        Of the form ``module:attribute``, as entry points have them.
+        Object references ``module:attribute``, as in entry points.
     directory
-        Exists and is empty.
+        An empty directory.
 
     Raises
     ------
     RequirementError
-        A module has no file.
+        A module is not a file or a directory.
     """
     for name in sorted({PACKAGE, *(reference.partition(":")[0].partition(".")[0] for reference in references)}):
         path = place(name)
@@ -41,7 +41,7 @@ def place(name: str) -> Path:
     Raises
     ------
     RequirementError
-        It has none.
+        It is neither.
     """
     spec = find_spec(name)
     if spec is not None and spec.submodule_search_locations:

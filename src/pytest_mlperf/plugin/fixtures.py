@@ -1,4 +1,4 @@
-"""The fixtures: what a case needs, and ``mlperf``, which runs it."""
+"""The fixtures: ``mlperf`` runs a case, the others provide what it needs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Model:
-    """A model's file, directory or address, and its SHA-256, which the results record; an address has none.
+    """A model's file, directory or address, and its SHA-256, which is empty for an address.
 
-    ``file`` is its row among the benchmark's files.
+    ``file`` is its entry in the benchmark's ``models``.
     """
 
     path: Path | str
@@ -46,7 +46,7 @@ def mlperf_session(request: pytest.FixtureRequest) -> Iterator[MLPerfSession]:
 
 @pytest.fixture(scope="session")
 def mlperf_case(request: pytest.FixtureRequest, mlperf_session: MLPerfSession) -> Case:
-    """The case of the item; a test that asks for it, or for a fixture below, is run for every selected case."""
+    """The case of the item. A test that uses it, or a fixture below, is run for every selected case."""
     case: Case = request.param
     mlperf_session.provider.require(case)
     return case
@@ -54,13 +54,13 @@ def mlperf_case(request: pytest.FixtureRequest, mlperf_session: MLPerfSession) -
 
 @pytest.fixture(scope="session")
 def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
-    """The interpreter that has what the case's backend needs."""
+    """The Python interpreter with the packages that the case's backend needs."""
     return mlperf_session.provider.python(mlperf_case)
 
 
 @pytest.fixture(scope="session")
 def loadgen(python: Python) -> LoadGen:
-    """LoadGen, in that interpreter."""
+    """The LoadGen of that interpreter."""
     from pytest_mlperf.environments.installed import find_loadgen
 
     return python.loadgen or find_loadgen()
@@ -73,7 +73,7 @@ def mlperf_program(
     mlperf_case: Case,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Program:
-    """What runs the case: for the implementation ``python`` the worker in the interpreter of the fixture `python`."""
+    """What runs the case; for the implementation ``python``, the worker in the interpreter of the fixture `python`."""
     from pytest_mlperf.implementations.base import Provision
 
     plan = mlperf_case.plan
@@ -101,7 +101,7 @@ def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
 
 
 class MLPerf:
-    """Runs the item's case and demands what the rules demand."""
+    """Runs the item's case and checks its result against the rules."""
 
     def __init__(self, case: Case, runner: Runner, session: MLPerfSession, item: pytest.Item) -> None:
         self.case = case
@@ -110,14 +110,14 @@ class MLPerf:
         self._item = item
 
     def run(self) -> RunResult:
-        """Run the case once, in a process of its own, and return its result; see `Runner.run`.
+        """Run the case once, in a child process, and return its result; see `Runner.run`.
 
         Raises
         ------
         MLPerfError
             The run ended without a result.
         KeyboardInterrupt
-            A second Ctrl-C a moment after the one that ended another run.
+            Ctrl-C was pressed twice within a few seconds.
         """
         from msgspec import to_builtins
 
@@ -131,7 +131,7 @@ class MLPerf:
         return result
 
     def require(self, result: RunResult) -> None:
-        """Fail the item for every error among the result's findings."""
+        """Fail the item if the result's findings have errors."""
         if result.errors:
             pytest.fail("\n\n".join(map(str, result.errors)), pytrace=False)
 
@@ -165,11 +165,11 @@ def _surroundings(session: MLPerfSession) -> Surroundings:
     from pytest_mlperf.run.runner import Surroundings
 
     def stops(case: Case) -> bool:
-        """Tell the user at once what one Ctrl-C does and how to stop."""
+        """Return whether the session stops; else tell the user what one Ctrl-C does and how to stop."""
         if session.interrupted_again():
             return True
         more = f"two Ctrl-C within {DOUBLE_INTERRUPT_SECONDS:g} s stop the session"
-        Terminal(session.config).write_line(f"  {case.id} {case.mode}: interrupted; the other items go on, {more}")
+        Terminal(session.config).write_line(f"  {case.id} {case.mode}: interrupted; the other items continue, {more}")
         return False
 
     return Surroundings(
@@ -184,7 +184,7 @@ def _surroundings(session: MLPerfSession) -> Surroundings:
 
 
 def _sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, or over the names and contents of a directory's files."""
+    """Return the SHA-256 of a file, or of the names and contents of a directory's files."""
     from pytest_mlperf.artifacts.digest import file_sha256
 
     try:
@@ -204,4 +204,4 @@ def _sha256(path: Path) -> str:
 
 def _notes(directory: Path) -> tuple[str, ...]:
     audit = directory / "audit.config"
-    return (f"{audit} is ignored: it belongs to compliance runs",) if audit.exists() else ()
+    return (f"{audit} is ignored: only compliance runs use it",) if audit.exists() else ()

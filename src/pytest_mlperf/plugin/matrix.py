@@ -1,4 +1,4 @@
-"""The matrix: which cases exist, and what each of them means. A case is decided here, and nowhere later."""
+"""The matrix: makes the cases, and the plan of each one."""
 
 from __future__ import annotations
 
@@ -44,10 +44,10 @@ class Matrix:
         self._settings = settings
 
     def cases(self, mode: str) -> list[Case]:
-        """Return every case of a mode that the options select, in a steady order.
+        """Return every selected case of a mode, in a fixed order.
 
-        In compliance mode there is one for each test that the round asks, if they are wanted. What cannot be loaded is
-        one case that says why.
+        In compliance mode there is one case for each test of the round, if compliance tests are wanted. An entry point
+        that cannot be loaded becomes one case with the error.
         """
         if mode != COMPLIANCE:
             return [replace(case, mode=mode) for case in self._selected]
@@ -57,7 +57,7 @@ class Matrix:
 
     @cached_property
     def _selected(self) -> tuple[Case, ...]:
-        """The cases of any mode that the options select."""
+        """The selected cases, without a mode."""
         installed, selection = self._registry.installed, self._settings.selection
         benchmarks = _chosen(selection.model, installed.benchmarks)
         implementations = _chosen(selection.implementation, installed.implementations)
@@ -76,7 +76,7 @@ class Matrix:
     def _of_runtime(
         self, names: tuple[str, str, str], benchmark: Benchmark, implementation: Implementation, backend: type[Backend]
     ) -> list[Case]:
-        """Return the cases of a benchmark on a backend: none where it loads no file that the benchmark has."""
+        """Return the cases of a benchmark on a backend; none if the backend cannot load any of its model files."""
         file = self._model_file(benchmark, backend)
         if file is None:
             return []
@@ -89,7 +89,7 @@ class Matrix:
         ]
 
     def _model_file(self, benchmark: Benchmark, backend: type[Backend]) -> ModelFile | None:
-        """Return the first row that the backend loads and the options ask for, in the backend's order of formats."""
+        """Return the first selected model file that the backend loads, in the backend's order of formats."""
         precision, variant = self._settings.precision, self._settings.variant
         rows = [row for form in backend.formats for row in benchmark.models if row.format == form]
         rows = [row for row in rows if row.precision == precision]
@@ -105,7 +105,7 @@ class Matrix:
         backend: type[Backend],
         file: ModelFile,
     ) -> Plan | MLPerfError:
-        """Return what the cases of these names mean; an error is the item's, who shows it."""
+        """Return the plan of these cases, or the error with which their items fail."""
         settings, name = self._settings, names[0]
         benchmark = replace(benchmark, variant=file.variant)
         try:
@@ -137,7 +137,7 @@ class Matrix:
         )
 
     def _round(self, official_name: str) -> Round | None:
-        """Return the round of --round; else the newest that has all benchmarks of --model, else the newest of its own.
+        """Return the round of --round, else the newest with all benchmarks of --model, else the newest with this one.
 
         Raises
         ------
@@ -165,29 +165,29 @@ class Matrix:
 
 
 def _among(values: Sequence[str], there: Iterable[str]) -> list[str]:
-    """Return what there is of some values; all of it where none are given."""
+    """Return the available names that are in `values`; all of them if `values` is empty."""
     return [name for name in there if not values or name in values]
 
 
 def _chosen(values: Sequence[str], there: Mapping[str, T]) -> dict[str, T]:
-    """Return what there is under some names; all of it where none are given."""
+    """Return the entries with these names; all of them if none are given."""
     return {name: there[name] for name in _among(values, there)}
 
 
 def _broken(found: Mapping[str, object]) -> list[tuple[str, EntryPointError]]:
-    """Return what could not be loaded."""
+    """Return the entry points that could not be loaded."""
     return [(name, each) for name, each in found.items() if isinstance(each, EntryPointError)]
 
 
 def _named(given: Sequence[BenchmarkPath], benchmark: str) -> Path | str | None:
-    """Return the path for a benchmark: the last that names it, else the last that names none."""
+    """Return the path for a benchmark: the last one given for it, else the last one given without a name."""
     named = [each.place for each in given if each.benchmark == benchmark]
     general = [each.place for each in given if not each.benchmark]
     return (general + named)[-1] if general or named else None
 
 
 def _tests(case: Case) -> Sequence[Case]:
-    """Return a case for each compliance test that its round asks; one that was not decided stays one."""
+    """Return a case for each compliance test of its round; a case with an error stays one case."""
     case = replace(case, mode=COMPLIANCE)
     if not isinstance(case.decided, Plan):
         return [case]

@@ -1,4 +1,4 @@
-"""What the cases need from the cache and the machine: found, made or fetched, and held until the session's end."""
+"""Finds, builds or fetches what the cases need, and keeps it from being removed until the session ends."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 
 class FoundModel(NamedTuple):
-    """A model's place, which row of the benchmark's files it is, and what the user should know of it."""
+    """A model's path or address, its entry in the benchmark's ``models``, and notes for the user."""
 
     path: Path | str
     file: ModelFile
@@ -47,16 +47,16 @@ class FoundModel(NamedTuple):
 
 
 class Provider:
-    """Gets the selected cases what they need; what is not here and must not be fetched skips its items.
+    """Provides what the selected cases need; skips an item if something is missing and must not be fetched.
 
     Parameters
     ----------
     config
-        pytest's, for its terminal.
+        pytest's, to write to its terminal.
     settings, store
         The options in force, and the cache.
     wanted
-        The cases that were selected: when none of them has what it needs, that is an error and no skip.
+        The selected cases. If none of them can run, their items fail instead of being skipped.
     """
 
     def __init__(self, config: pytest.Config, settings: Settings, store: Store, wanted: Set[Case]) -> None:
@@ -70,16 +70,16 @@ class Provider:
         self._nothing_runs: bool | None = None
 
     def close(self) -> None:
-        """Let go of what was held: a removal may take it from now on."""
+        """Release the artifacts in use, so that they may be removed from the cache."""
         self._uses.close()
 
     def require(self, case: Case) -> Plan:
-        """Return what a case means; a case that cannot be loaded skips its item, or fails it if it was asked for.
+        """Return a case's plan. If it cannot be loaded, skip the item, or fail it if the user named it.
 
         Raises
         ------
         MLPerfError
-            The case cannot be run as it was asked for.
+            The case cannot be run with these options.
         """
         decided = case.decided
         if not isinstance(decided, EntryPointError):
@@ -98,7 +98,7 @@ class Provider:
         return FoundModel(self._model_path(file.source, file, case), file)
 
     def _derived(self, file: ModelFile, derived: Derived, case: Case) -> FoundModel:
-        """Return a file that is made from another one; where it cannot be made, what is to be run instead."""
+        """Return a model file made from another one; if that fails, the file to run instead."""
         from pytest_mlperf.artifacts.digest import file_sha256
 
         original = self._model_path(derived.source, file, case)
@@ -140,7 +140,7 @@ class Provider:
         return path
 
     def python(self, case: Case) -> Python:
-        """Return an interpreter that has what a case's backend needs."""
+        """Return a Python interpreter with the packages that the case's backend needs."""
         from pytest_mlperf.environments.provide import from_store, provide
 
         needs = self.python_needs(case)
@@ -149,7 +149,7 @@ class Provider:
             from pytest_mlperf.report.progress import Terminal
 
             if recipe not in self._failed:
-                Terminal(self._config).write_line(f"  making {recipe.name}; it is kept in the cache")
+                Terminal(self._config).write_line(f"  making {recipe.name}, to be kept in the cache")
             return self._make(recipe, case).path
 
         get = from_store(self._store, make, install=needs.may_install)
@@ -166,7 +166,7 @@ class Provider:
             pytest.skip(str(error))
 
     def python_needs(self, case: Case) -> Needs:
-        """Return what a case needs of an interpreter; one may be made for a backend that the user named."""
+        """Return what a case needs from an interpreter; an environment may be made if the user named the backend."""
         from pytest_mlperf.environments.provide import Needs
         from pytest_mlperf.environments.pythons import Wanted
 
@@ -183,14 +183,14 @@ class Provider:
         )
 
     def get(self, recipe: Recipe, case: Case) -> Path:
-        """Return the place of an artifact, made if need be, that nothing removes before the session's end."""
+        """Return the path of an artifact, made if necessary; it is not removed before the session ends."""
         while True:
             artifact = self._store.find(recipe) or self._make(recipe, case)
-            if self._uses.enter_context(self._store.use(artifact)):  # False where a removal came between the two
+            if self._uses.enter_context(self._store.use(artifact)):  # False if it was removed in between
                 return artifact.path
 
     def missing(self, case: Case) -> list[MissingFile | Remote]:
-        """Return the official files that a case needs and that are neither given, nor here, nor to be fetched."""
+        """Return the official files that a case needs and that are not given, not cached and may not be fetched."""
         return [
             source
             for source in (case.plan.model.origin, case.plan.dataset)
@@ -199,12 +199,12 @@ class Provider:
         ]
 
     def checker(self, round_: Round) -> Path:
-        """Return a checkout of mlcommons/inference that has a round's official checker: named, cached or fetched.
+        """Return a checkout of mlcommons/inference with a round's official checker: given, cached or fetched.
 
         Raises
         ------
         RequirementError
-            There is none, and none may be fetched.
+            There is no checkout, and none may be fetched.
         """
         from pytest_mlperf.submission.checker_source import checker_recipe
 
@@ -215,7 +215,7 @@ class Provider:
         if artifact is None:
             if not self._settings.fetch:
                 raise RequirementError(
-                    "the official checker is not here",
+                    "the official checker is missing",
                     expected=f"mlcommons/inference, {round_.checker}",
                     found="none in the cache",
                     fix="name a checkout with --mlperf-inference-src, or add --mlperf-fetch",
@@ -226,7 +226,7 @@ class Provider:
 
     @contextmanager
     def device(self, device: str, *, alone: bool) -> Iterator[None]:
-        """Hold a device: alone for a performance run, together with others for anything else."""
+        """Lock a device: exclusively for a performance run, shared for anything else."""
         from pytest_mlperf.artifacts.locks import lease
 
         path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{device}.lock")
@@ -235,9 +235,9 @@ class Provider:
             try:
                 stack.enter_context(lease(path, mode=0o666, shared=not alone, on_wait=on_wait))
             except CacheError as error:
-                fix = "make it a directory in which you may write, or name another place with the variable TMPDIR"
+                fix = "make it a writable directory, or set the environment variable TMPDIR to another directory"
                 raise CacheError(
-                    f"cannot lease the device {device}: {error.what}",
+                    f"cannot lock the device {device}: {error.what}",
                     expected=error.expected,
                     found=error.found,
                     fix=fix,
@@ -245,7 +245,7 @@ class Provider:
             yield
 
     def tell(self, what: str) -> Callable[[Holder | None], None]:
-        """Return what tells the user, on the terminal, whom the session waits for."""
+        """Return a function that writes to the terminal what the session is waiting for."""
 
         def tell(holder: Holder | None) -> None:
             from pytest_mlperf.report.progress import Terminal
@@ -256,13 +256,13 @@ class Provider:
 
     @property
     def _missing_is_error(self) -> bool:
-        """Whether what a case lacks fails its item and does not skip it: nothing else can run, or all is submitted."""
+        """Whether an item with missing files fails instead of being skipped: no case can run, or all are submitted."""
         if self._nothing_runs is None:
             self._nothing_runs = bool(self._wanted) and not any(map(self._can_run, self._wanted))
         return self._settings.submit or self._nothing_runs
 
     def _can_run(self, case: Case) -> bool:
-        """Say whether a case has its files and its runtime, or may have them fetched."""
+        """Return whether a case has its files and its runtime, or may fetch them."""
         from pytest_mlperf.environments.provide import environment
 
         if not isinstance(case.decided, Plan) or self.missing(case):
@@ -271,12 +271,12 @@ class Provider:
         return needs.may_install or (recipe := environment(needs)) is None or self._is_cached(recipe)
 
     def _is_cached(self, recipe: Recipe) -> bool:
-        if recipe not in self._cached:  # looking at thousands of images again for every case takes seconds
+        if recipe not in self._cached:  # checking thousands of images for every case takes seconds
             self._cached[recipe] = self._store.find(recipe) is not None
         return self._cached[recipe]
 
     def _obtain(self, source: Path | Recipe | Remote | MissingFile, case: Case) -> Path:
-        """Return the path of what a benchmark said where to find; skip the item when it is not here."""
+        """Return the path of a model or data set; skip the item if it is missing."""
         if isinstance(source, Path):
             return source
         if isinstance(source, MissingFile):
@@ -287,19 +287,19 @@ class Provider:
         return self.get(recipe, case)
 
     def _without(self, found: MissingFile | Remote, case: Case) -> NoReturn:
-        """Skip an item that lacks a file, or fail it where all do."""
+        """Skip an item with a missing file, or fail it if no case can run."""
         missing = "; ".join(map(str, self.missing(case) or [found]))
         if self._missing_is_error:
             raise RequirementError(
                 f"{case.benchmark} cannot run",
                 expected="its model and its data set",
                 found=f"missing: {missing}",
-                fix="name the files, or run its -tiny edition",
+                fix="give the files with these options, or run the -tiny edition",
             )
         pytest.skip(f"{case.benchmark} needs {missing}")
 
     def _make(self, recipe: Recipe, case: Case) -> Artifact:
-        """Have the cache make or fetch an artifact, once; a performance run must not be disturbed by it."""
+        """Make or fetch an artifact, once, and not during a performance run."""
         from pytest_mlperf.report.progress import show_fetch
 
         if recipe in self._failed:
@@ -316,13 +316,13 @@ class Provider:
 
 
 def _advised(error: MLPerfError) -> MLPerfError:
-    """Return an error of the cache with the options that help."""
+    """Return an error of the cache with the options that can fix it."""
     if isinstance(error, OfflineError):
-        hint = "\nLeave out --mlperf-offline, or name a directory with --mlperf-mirror DIR."
+        hint = "\nleave out --mlperf-offline, or name a directory with --mlperf-mirror DIR"
     elif isinstance(error, FetchError):
-        hint = "\nA mirror is named with --mlperf-mirror URL|DIR."
+        hint = "\nor name a mirror with --mlperf-mirror URL|DIR"
     elif isinstance(error, CacheError):
-        hint = f" Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
+        hint = f"\nor name another cache with --mlperf-cache DIR or {CACHE_VARIABLE}"
     else:
         hint = ""
     return type(error)(error.what, expected=error.expected, found=error.found, fix=f"{error.fix}{hint}".lstrip())

@@ -1,4 +1,4 @@
-"""What the options select: a value of each dimension of the matrix, checked against what there is."""
+"""The cases that the options select: values for each dimension, checked against what is installed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DEVICE_ALIASES = {"gpu": "cuda"}
 
 @dataclass(frozen=True)
 class Selection:
-    """The values that the options keep, by dimension; an empty tuple keeps all."""
+    """The selected values of each dimension; an empty tuple selects all."""
 
     model: tuple[str, ...] = ()
     implementation: tuple[str, ...] = ()
@@ -30,11 +30,11 @@ class Selection:
     mode: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The selection in words."""
+        """Return the selection as text."""
         return ", ".join(f"{name} {'/'.join(values)}" for name, values in vars(self).items() if values)
 
     def names(self, case: Case) -> bool:
-        """Say whether an option names the case's benchmark or backend."""
+        """Return whether an option names the case's benchmark or backend."""
         return case.benchmark in self.model or case.backend in self.backend
 
 
@@ -48,12 +48,12 @@ def select(
     scenario: Iterable[str] = (),
     mode: Iterable[str] = (),
 ) -> Selection:
-    """Check the values of the options against what exists.
+    """Check the values of the options against what is installed.
 
     Raises
     ------
     OptionError
-        A value that does not exist; it names the nearest and all valid ones.
+        A value does not exist; the message names the nearest and all valid values.
     """
     from pytest_mlperf.benchmarks.base import SCENARIOS
 
@@ -71,12 +71,12 @@ def select(
 
 
 def check_name(option: str, value: str, valid: Sequence[str]) -> str:
-    """Return a value in the spelling in which it exists.
+    """Return the valid value that equals `value`, ignoring case.
 
     Raises
     ------
     OptionError
-        It does not exist.
+        There is no such value.
     """
     by_lower = {name.lower(): name for name in valid}
     return by_lower.get(value.lower()) or _unknown(option, value, by_lower)

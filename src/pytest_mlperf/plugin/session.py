@@ -1,4 +1,4 @@
-"""What one pytest session knows: its settings, its cases, its cache, and the results so far."""
+"""The state of one pytest session: settings, cases, cache and results."""
 
 from __future__ import annotations
 
@@ -27,30 +27,30 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.submission.submit import Submitted
 
-#: Two Ctrl-C within so many seconds stop the session; one alone ends the run that it meets.
+#: Two Ctrl-C within this many seconds stop the session; a single one ends the current run.
 DOUBLE_INTERRUPT_SECONDS = 3.0
 
 
 @dataclass
 class MLPerfSession:
-    """The one object that the hooks and the fixtures share.
+    """The state that the hooks and the fixtures share.
 
     Attributes
     ----------
     config
         pytest's.
     started
-        When; with pytest-xdist, when the controller did.
+        When the session started; with pytest-xdist, when the controller started.
     results
-        Of every run of the session, on the controller also those of the workers, as JSON-like dictionaries.
+        The result of every run, as JSON-like dictionaries; on an xdist controller also those of the workers.
     wanted
         The cases that were selected.
     unreported
-        Why --mlperf-json could not be written at the end, if so.
+        Why --mlperf-json could not be written; None if it was.
     test_files
-        The files of the tests that gave results.
+        The test files with results.
     submitted
-        What became of the results at the end, with --mlperf-submit.
+        The submission, with --mlperf-submit.
     refused
         An error found by an xdist worker at collection; each item fails with it.
     """
@@ -68,31 +68,34 @@ class MLPerfSession:
 
     @cached_property
     def settings(self) -> Settings:
-        """The options in force; reading them may raise OptionError or UserConfError."""
+        """The settings; reading them may raise OptionError or UserConfError."""
         return read_settings(self.config, self.registry)
 
     @cached_property
     def matrix(self) -> Matrix:
-        """Which cases there are."""
+        """The cases."""
         from pytest_mlperf.plugin.matrix import Matrix
 
         return Matrix(self.registry, self.settings)
 
     @cached_property
     def provider(self) -> Provider:
-        """What gets the selected cases what they need."""
+        """Provides what the selected cases need."""
         from pytest_mlperf.plugin.provision import Provider
 
         return Provider(self.config, self.settings, self.store, self.wanted)
 
     @cached_property
     def directory(self) -> Path:
-        """Where this session's runs leave their logs; made with the first run."""
+        """The directory for the logs of this session's runs; made by the first run."""
         return session_directory(self.settings.output, self.started)
 
     @cached_property
     def references(self) -> Path:
-        """Where the runs that compliance tests are about are known; sessions of the same second share `directory`."""
+        """The directory that records the reference runs of compliance tests.
+
+        Sessions that start in the same second share `directory`, but not this one.
+        """
         return self.directory / f".references-{self.started:%f}"
 
     @cached_property
@@ -107,16 +110,16 @@ class MLPerfSession:
         return Store(settings.cache or default_cache_dir({}), __version__, network)
 
     def is_reference(self, case: Case) -> bool:
-        """Say whether a compliance test of the session is about this case's run."""
+        """Return whether a compliance test of the session compares with this case's run."""
         return self.settings.compliance_wanted and bool(case.plan.rules and case.plan.rules.compliance)
 
     def check_selection(self) -> None:
-        """Refuse options that select nothing, though each of their values exists.
+        """Raise if the options select no case, although each of their values exists.
 
         Raises
         ------
         OptionError
-            No case has all the values.
+            No case has all these values.
         """
         selection = self.settings.selection
         variant = f"variant {self.settings.variant}" if self.settings.variant else ""
@@ -125,18 +128,18 @@ class MLPerfSession:
                 "the options select no case",
                 expected="a benchmark, backend, device, scenario, precision and variant that go together",
                 found=", ".join(filter(None, (str(selection), f"precision {self.settings.precision}", variant))),
-                fix="leave one of the options out; pytest --collect-only -q shows the cases",
+                fix="leave one of the options out; list the cases with pytest --collect-only -q",
             )
 
     def check_submission(self) -> None:
-        """Refuse what cannot end in a submission, before the runs.
+        """Raise before the runs if the options cannot lead to a submission.
 
         Raises
         ------
         OptionError
-            An option is missing, or does not go with the others.
+            An option is missing or conflicts with another one.
         SubmissionError
-            --submission-dir is something else.
+            --submission-dir is not a submission.
         """
         settings = self.settings
         if not settings.submit:
@@ -166,14 +169,14 @@ class MLPerfSession:
             require_directory(settings.submission_dir.parent, "--submission-dir")
 
     def check_cases(self) -> None:
-        """Refuse selected cases that do not go with the options, or with each other, before they run.
+        """Raise before the runs if the selected cases conflict with the options or with each other.
 
         Raises
         ------
         OptionError
-            A path that names no benchmark is given for several; cases of a submission are of no common round.
+            A path without a benchmark's name is given for several, or a submission's cases have no common round.
         SubmissionError
-            A tiny edition is meant for another division than open.
+            A tiny edition is selected for a division other than open.
         """
         benchmarks = sorted({case.benchmark for case in self.wanted if case.benchmark})
         for flag, given in (("--model-path", self.settings.model_path), ("--dataset-path", self.settings.dataset_path)):
@@ -181,9 +184,9 @@ class MLPerfSession:
             if unnamed and len(benchmarks) > 1:
                 raise OptionError(
                     f"{flag} {unnamed[-1]} is given for several benchmarks",
-                    expected="one selected benchmark, or the name of the one that it is for",
+                    expected="one selected benchmark, or a path with the benchmark's name",
                     found=", ".join(benchmarks),
-                    fix=f"say {flag} {benchmarks[-1]}={unnamed[-1]}, or select one with --model",
+                    fix=f"write {flag} {benchmarks[-1]}={unnamed[-1]}, or select one with --model",
                 )
         if self.settings.submit:
             self._check_for_submission()
@@ -204,14 +207,14 @@ class MLPerfSession:
 
             common = newest_round({plan.benchmark.official_name for plan in plans.values()})
             raise OptionError(
-                "a submission is of one round",
+                "all results of a submission must be from one round",
                 expected="a round that has every selected benchmark",
                 found=", ".join(f"{name}: {each}" for name, each in names.items()),
                 fix=f"add --round {common.name}" if common and "none" not in names.values() else "select others",
             )
 
     def check_places(self) -> None:
-        """Refuse places for results before the runs, whose hours would be lost.
+        """Raise before the runs, which may take hours, if their results could not be written.
 
         Raises
         ------
@@ -225,7 +228,7 @@ class MLPerfSession:
             require_file(self.settings.json, "--mlperf-json")
 
     def interrupted_again(self) -> bool:
-        """Note a Ctrl-C; say whether it is the second in a moment."""
+        """Record a Ctrl-C; return whether it is the second within `DOUBLE_INTERRUPT_SECONDS`."""
         now = time.monotonic()
         again = now - self._interrupted < DOUBLE_INTERRUPT_SECONDS
         self._interrupted = now

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def properties(result: RunResult) -> list[tuple[str, object]]:
-    """Return name and value of everything that a CI system may want to follow."""
+    """Return the name and value of each JUnit property, for CI systems to track."""
     return list(_properties(result))
 
 

@@ -1,4 +1,4 @@
-"""What helps in a session against a broken rule: added to the advice that anybody gets who reads the finding."""
+"""Advice for pytest sessions about broken rules, added to the fix of a finding."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _OFFICIAL_LENGTH = "with pytest: --run-length official"
-_WORKER_LOG = "worker.log in the run's directory says what happened"
+_WORKER_LOG = "see worker.log in the run's directory"
 
-#: By rule.
+#: Advice by the name of the rule.
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
         "performance-log": _WORKER_LOG,
@@ -29,7 +29,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "samples-per-query": _OFFICIAL_LENGTH,
         "performance-sample-count": _OFFICIAL_LENGTH,
         "accuracy-samples": _OFFICIAL_LENGTH,
-        "compliance-performance": "short runs differ by themselves: --run-length official",
+        "compliance-performance": "short runs vary: use --run-length official",
         "server-latency": "with pytest: leave --target-latency out",
         "accuracy-hash": "pytest --mlperf-submit does that",
         "accuracy-log-size": "pytest --mlperf-submit does that",

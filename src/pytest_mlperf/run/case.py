@@ -1,4 +1,4 @@
-"""A case: one benchmark run, decided once; everything later reads what it says."""
+"""A case: one benchmark run, and its plan."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Case:
     """A benchmark × implementation × backend × device × scenario × mode: one pytest item.
 
     In compliance mode, and only there, ``test`` names one of the round's compliance tests, which is part of the id.
-    Two cases are equal when these are; what they were decided to mean is in `plan`.
+    Cases are equal if these fields are equal; everything else about the run is in `plan`.
     """
 
     benchmark: str
@@ -42,22 +42,22 @@ class Case:
 
     @cached_property
     def plan(self) -> Plan:
-        """What was decided.
+        """The plan of the case.
 
         Raises
         ------
         MLPerfError
-            The case cannot be run as it was asked for.
+            The case cannot be run with these options.
         """
         if self.decided is None:
-            raise ValueError(f"{self.id} was never decided")
+            raise ValueError(f"{self.id} has no plan")
         if isinstance(self.decided, Exception):
             raise self.decided
         return self.decided
 
     @cached_property
     def id(self) -> str:
-        """What stands between the brackets of the node id; what is usual is left out: python, fp32, the plain form."""
+        """The text in the brackets of the node id; the defaults python, fp32 and the plain form are left out."""
         parts = (
             self.benchmark,
             "" if self.implementation == "python" else self.implementation,
@@ -77,26 +77,26 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What a case means.
+    """Everything that a case runs with.
 
     Attributes
     ----------
     benchmark, backend, implementation
-        What is run, on what, and fed by whom; the benchmark is that of the model file's variant.
+        The objects that the case names; the benchmark has the variant of the model file.
     benchmark_reference, backend_reference
-        The first two as ``module:attribute``, for a child process.
+        Benchmark and backend as ``module:attribute``, for a child process.
     model
-        The model file; its source is the path that the user named, if so.
+        The model file; its source is the path given by the user, if any.
     dataset
-        Where its data set comes from.
+        The source of the data set.
     dataset_size
         Samples in the whole data set.
     sample_count
-        Samples that the case uses: of an accuracy run all that it sees.
+        Samples that the case uses; an accuracy run answers all of them.
     round, rules
-        The round by whose rules it is run, and its row of the benchmark; None where MLPerf has not the benchmark.
+        The round whose rules apply, and its rules for the benchmark; None if MLPerf does not have the benchmark.
     limits
-        What the metric must reach.
+        The limits that the metric must reach.
     """
 
     benchmark: Benchmark

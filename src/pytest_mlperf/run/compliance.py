@@ -1,4 +1,4 @@
-"""From a finished compliance test to its result: held against the case's other runs, laid out for a submission."""
+"""Judges a finished compliance test against the case's other runs and writes its directory for a submission."""
 
 from __future__ import annotations
 
@@ -38,20 +38,20 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.child import Finished
     from pytest_mlperf.run.judge import Run
 
-#: By what part the accuracy may differ for a benchmark in no round.
+#: Ratio of accuracies that passes for a benchmark that is in no round.
 TOLERANCE = 0.99
 BASELINE_LOG = "mlperf_log_accuracy_baseline.json"
 
 
 @dataclass(frozen=True)
 class References:
-    """The runs that a compliance test is about; ``accuracy`` where answers are compared."""
+    """The runs that a compliance test is compared with; ``accuracy`` only if answers are compared."""
 
     performance: RunResult
     accuracy: RunResult | None = None
 
     def check(self) -> None:
-        """Refuse runs that nothing can be compared with, before hours are spent.
+        """Raise before the test, which may take hours, if a run cannot be used for comparison.
 
         Raises
         ------
@@ -64,17 +64,17 @@ class References:
                     f"there is no {result.mode} run to compare with",
                     expected=f"a valid {result.mode} run of {result.case}",
                     found=f"{result.verdict}, " + "; ".join(error.what for error in result.errors),
-                    fix=f"fix that run first; its files: {result.output}",
+                    fix=f"fix that run first; its files are in {result.output}",
                 )
 
 
 def needs_answers(test: str) -> bool:
-    """Say whether a test compares answers with those of the accuracy run."""
+    """Return whether a test compares answers with those of the accuracy run."""
     return test == "TEST01"
 
 
 def as_tested(run: Run, audit: Audit, performance: RunResult) -> Run:
-    """Return the test's run: the performance run again, in the same layout and with the same user.conf, audited."""
+    """Return the test's run: the performance run with its layout and its user.conf, and the audit.config."""
     spec = structs.replace(
         run.spec,
         mode="performance",
@@ -88,7 +88,7 @@ def as_tested(run: Run, audit: Audit, performance: RunResult) -> Run:
 
 
 def judge_compliance(run: Run, finished: Finished, references: References) -> RunResult:
-    """Return the result of a compliance test that ended well, and write its directory.
+    """Return the result of a finished compliance test, and write its directory.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def judge_compliance(run: Run, finished: Finished, references: References) -> Ru
 
 @dataclass(frozen=True)
 class _Answers:
-    """What TEST01 found about the answers; ``baseline`` is there where some differ."""
+    """TEST01's comparison of the answers; ``baseline`` is set if some differ."""
 
     counts: AnswerCounts
     compliance: Accuracy
@@ -138,20 +138,20 @@ class _Answers:
 
     @property
     def delta(self) -> float:
-        """By what part the accuracy differs."""
+        """The relative difference of the accuracy."""
         return accuracy_delta(self.baseline.value, self.compliance.value) if self.baseline is not None else 0.0
 
     @property
     def agreement(self) -> AnswerAgreement:
-        """What the rules judge."""
+        """The agreement as the rules judge it."""
         return AnswerAgreement(self.counts, self.delta, self.allowed)
 
     def notes(self, run: Run) -> Iterator[str]:
-        """Yield what the user should know of a test that passes by its accuracy."""
+        """Yield a note for a test whose answers differ but whose accuracy passes."""
         if self.baseline is not None and self.agreement.agree:
             yield (
-                f"{run.case.id}: {self.counts.different:,} of {self.counts.matched:,} answers are not those of the "
-                f"accuracy run, and their accuracy is: {self.compliance.value:.3f}, of theirs {self.baseline.value:.3f}"
+                f"{run.case.id}: {self.counts.different:,} of {self.counts.matched:,} answers differ from the "
+                f"accuracy run; accuracy passes: {self.compliance.value:.3f}, accuracy run {self.baseline.value:.3f}"
             )
 
 
@@ -196,7 +196,7 @@ def _compliance(
 
 
 def _lay_out(run: Run, figures: FigureAgreement, answers: _Answers | None) -> Path:
-    """Write the test's directory as run_verification.py leaves it, whole or not at all."""
+    """Write the test's directory as run_verification.py does; it is renamed when complete."""
     output = Path(run.spec.output)
     place, beside = output / run.case.test, output / f"{run.case.test}.part"
     logs = beside / "performance" / "run_1"

@@ -1,4 +1,4 @@
-"""From a finished run to its result: the logs are read, the metric is computed, the rules are asked."""
+"""Makes the result of a finished run: reads the logs, computes the metric, checks the rules."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Run:
-    """What was run, before it has a result."""
+    """A run without its result."""
 
     case: Case
     spec: RunSpec
@@ -40,7 +40,7 @@ class Run:
 
 
 def judge(run: Run, finished: Finished) -> RunResult:
-    """Return the result of a run that ended well.
+    """Return the result of a finished run.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def judge(run: Run, finished: Finished) -> RunResult:
 
 
 def failed(run: Run, error: MLPerfError) -> RunResult:
-    """Return the result of a run that has none, for the summary."""
+    """Return a result for a failed run, for the summary."""
     finding = Finding(
         rule="run-finished",
         what=error.what,
@@ -64,7 +64,7 @@ def failed(run: Run, error: MLPerfError) -> RunResult:
 
 
 def score(run: Run, accuracy_log: Path) -> Accuracy:
-    """Return the metric over an accuracy log, against the case's limits.
+    """Compute the metric of an accuracy log, with the case's limits.
 
     Raises
     ------
@@ -88,9 +88,9 @@ def score(run: Run, accuracy_log: Path) -> Accuracy:
 
 
 def _asked(run: Run, official: OfficialLength | None) -> Asked:
-    """Return what the round asks, or LoadGen's built-in configuration where there is none; the whole data set is ours.
+    """Return the requirements of the round, or of LoadGen's built-in configuration if there is no round.
 
-    A tiny edition's data set is another than the round's.
+    The data set's size is the benchmark's: a tiny edition has another data set than the round.
     """
     plan = run.case.plan
     if plan.round is not None:

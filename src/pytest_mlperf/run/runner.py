@@ -1,4 +1,4 @@
-"""Runs a case: a child process, and what becomes of what it leaves. Nothing of pytest."""
+"""Runs a case in a child process and returns its result; independent of pytest."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Provided:
-    """What a case was provided with.
+    """What the fixtures provide for a case.
 
     Attributes
     ----------
     program
-        What runs it.
+        The program that runs the case.
     model, model_sha256
         The model's path or address, and its digest; empty for an address.
     model_file
-        Its row among the benchmark's files.
+        Its entry in the benchmark's ``models``.
     dataset
         The data set's directory.
     notes
-        What the user should know of it.
+        Notes for the user.
     """
 
     program: Program
@@ -58,25 +58,24 @@ class Provided:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What a run needs of those who ask for it.
+    """What a run needs from its session.
 
     Attributes
     ----------
     directory
-        The session's: a run makes its own in it.
+        The session's directory, in which each run makes its own.
     references
-        Where the runs that compliance tests are about are known.
+        The directory for the runs that compliance tests are compared with.
     cache
-        Where durations are noted.
+        The cache directory, in which durations are stored.
     device
-        Holds a device, alone or with others.
+        Locks a device, exclusively or shared.
     progress
         Shows a case's progress.
     tell
-        Returns what tells the user whom a run waits for.
+        Returns a function that tells the user what a run is waiting for.
     stops
-        Called at Ctrl-C with the case and the seconds since its start; says whether the session is to stop, and else
-        tells the user what goes on.
+        Called at Ctrl-C with the case; returns whether the session stops, and if not, tells the user.
     """
 
     directory: Path
@@ -89,7 +88,7 @@ class Surroundings:
 
 
 class Outcome(NamedTuple):
-    """A run's result, and the error that it ended with instead of a real one."""
+    """A run's result, and the error if it failed."""
 
     result: RunResult
     error: MLPerfError | None = None
@@ -97,7 +96,7 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class Runner:
-    """Runs a case, and the runs that its compliance test is about."""
+    """Runs a case, and the runs that its compliance test is compared with."""
 
     options: RunOptions
     provided: Provided
@@ -106,21 +105,21 @@ class Runner:
     def run(self, case: Case, *, shared: bool) -> Outcome:
         """Run a case once.
 
-        Performance runs have the device to themselves; accuracy runs share it. A compliance test is compared with the
-        case's accuracy and performance runs of the session, and makes those that nobody has made yet; their own items
-        then report them instead of running again.
+        A performance run locks the device; accuracy runs share it. A compliance test is compared with the case's
+        accuracy and performance runs of the session. It makes the missing ones; their own items then report these
+        results instead of running again.
 
         Parameters
         ----------
         case
-            What is run.
+            The case.
         shared
-            Whether a compliance test of the session is about this run.
+            Whether a compliance test of the session is compared with this run.
 
         Raises
         ------
         KeyboardInterrupt
-            A second Ctrl-C a moment after the one that ended another run.
+            Ctrl-C was pressed twice within a few seconds.
         """
         if case.mode == COMPLIANCE:
             return self._comply(case)
@@ -141,7 +140,7 @@ class Runner:
         return Run(case, spec, provided.model_file, provided.model_sha256, provided.notes)
 
     def _comply(self, case: Case) -> Outcome:
-        """Run a compliance test, after the runs that it is about."""
+        """Run a compliance test, after the runs that it is compared with."""
         from pytest_mlperf.rules.audit import audit_of
 
         plan = case.plan
@@ -157,7 +156,7 @@ class Runner:
         return self._once(run, lambda finished: judge_compliance(run, finished, references))
 
     def _shared(self, case: Case, *, mine: bool = False) -> Outcome:
-        """Return the session's run of a case that compliance tests are about; make it when there is none."""
+        """Return the session's run for comparison with compliance tests; make it if there is none."""
         waiting = self.around.tell(f"waiting for the {case.mode} run of {case.id}")
         with turn(self.around.references, case, waiting) as slot:
             kept = slot.read()
@@ -169,7 +168,7 @@ class Runner:
             return Outcome(kept.result, kept.error)
 
     def _once(self, run: Run, judged: Callable[[Finished], RunResult] | None = None) -> Outcome:
-        """Execute a run; what it ends with without a result is one, too."""
+        """Execute a run; return a failed result for an error."""
         start = time.monotonic()
         try:
             with (
@@ -195,5 +194,5 @@ def _interrupted(run: Run, seconds: float) -> RunError:
         "the run was interrupted",
         expected="a finished run",
         found=f"Ctrl-C after {seconds:.0f} s",
-        fix=f"only this item ended; the files of the run: {run.spec.output}",
+        fix=f"run it again, or see its files in {run.spec.output}",
     )

@@ -1,4 +1,4 @@
-"""run.json: what a child process is asked for, of a case and the options in force."""
+"""Makes run.json for a child process from a case and the options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """What the user's options ask of every run; see `RunSpec` for each."""
+    """The user's options for every run; see `RunSpec` for each."""
 
     run_length: str
     user_conf: Path | None = None
@@ -46,13 +46,13 @@ def spec_of(
     Parameters
     ----------
     case, options
-        What is run, and what the options say.
+        The case and the user's options.
     model, place
-        The model, and its path or address.
+        The model file, and its path or address.
     dataset, output
         The directories of the data set and of the run.
     loadgen_built
-        Of what and by which compiler LoadGen was built here; empty for a released wheel.
+        The source and compiler of a LoadGen built on this machine; empty for a released wheel.
     """
     plan = case.plan
     return RunSpec(
@@ -85,7 +85,7 @@ def spec_of(
 
 
 def _round_settings(plan: Plan) -> RoundSettings | None:
-    """Return what the case's round asks of LoadGen."""
+    """Return the settings of LoadGen from the case's round."""
     found, rules = plan.round, plan.rules
     if found is None or rules is None:
         return None

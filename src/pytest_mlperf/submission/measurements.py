@@ -1,4 +1,4 @@
-"""measurements.json: what the model's weights and inputs are; changes when the official fields do."""
+"""Writes measurements.json, which describes the model's weights and inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _UNQUANTISED = frozenset({"fp64", "fp32", "fp16", "bf16"})
 
 @dataclass(frozen=True)
 class Measurements:
-    """SYSTEM_IMP_REQUIRED_FILES of the official checker; each a text that is not empty."""
+    """SYSTEM_IMP_REQUIRED_FILES of the official checker; no field may be empty."""
 
     input_data_types: str
     retraining: str
@@ -34,7 +34,7 @@ class Measurements:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """The fields that nobody has stated."""
+        """The names of the unknown fields."""
         return tuple(name for name, value in vars(self).items() if value == UNKNOWN)
 
     def to_json(self) -> bytes:
@@ -43,9 +43,9 @@ class Measurements:
 
 
 def measurements_of(result: RunResult) -> Measurements:
-    """Return what a run's model file says of itself.
+    """Return the measurements of a run's model file.
 
-    This package changes no weights; where a file is quantised, somebody else did it, and how is not stated.
+    This package does not change weights; if they are quantised, how that was done is not known.
     """
     inputs = dict.fromkeys(_MLPERF_WORDS.get(dtype, dtype) for dtype in result.input_types)
     measured = Measurements(

@@ -51,14 +51,14 @@ class Stopwatch:
         self._start = time.perf_counter()
 
     def lap(self, name: str) -> None:
-        """Book the time since the last lap to `name`."""
+        """Record the time since the last lap as `name`."""
         now = time.perf_counter()
         self.seconds[name] = now - self._start
         self._start = now
 
 
 def run(spec: RunSpec, guard: Guard) -> WorkerResult:
-    """Do everything that a run is."""
+    """Run the case and return its result."""
     watch, reporter = Stopwatch(), Reporter()
     benchmark: Benchmark = replace(resolve_name(spec.benchmark), variant=spec.variant)
     backend: Backend = resolve_name(spec.backend)()
@@ -99,9 +99,9 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
 
 
 def peak_memory_bytes() -> int:
-    """Return the most memory that this process has had in RAM.
+    """Return the peak resident memory of this process.
 
-    Not getrusage: its maximum lives through exec and begins with what the parent had.
+    Not from getrusage: its maximum survives exec and so includes the parent's.
     """
     for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
         if line.startswith("VmHWM:"):
@@ -145,7 +145,7 @@ def _bench(
 
 
 def _cost(benchmark: Benchmark, library: SampleLibrary) -> Callable[[int], float] | None:
-    """Return how much work a loaded sample is; None where the benchmark does not say."""
+    """Return a function for the cost of a loaded sample; None if the benchmark does not define it."""
     if type(benchmark).cost is BaseBenchmark.cost:
         return None
     return lambda index: benchmark.cost(library.batch([index])[0])
@@ -178,14 +178,14 @@ def _versions(spec: RunSpec, backend: Backend) -> dict[str, str]:
 
 
 def main(run_file: Path) -> None:
-    """Run the case that `run_file` describes and leave with 0, or with a written reason."""
+    """Run the case that `run_file` describes and exit: with 0, or with the error in result.json."""
     spec = read_spec(run_file)
     output = Path(spec.output)
     guard = Guard(output)
     exit_with_parent(sys.stdin.fileno())
     faulthandler.enable()
     if spec.timeout:
-        # Works while StartTest blocks; the stacks in the log say where. The parent's own limit is the second net.
+        # Works while StartTest blocks, and writes the stacks to the log. The parent has a limit too.
         faulthandler.dump_traceback_later(spec.timeout, exit=True)
     os.chdir(output)
     result = guard.wrap(run)(spec, guard)

@@ -1,4 +1,4 @@
-"""From sample indices to completed queries: one stream's way."""
+"""Answers the samples of one stream and completes its queries."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 class Inference:
-    """Answers batches with one model; it keeps no state of its own.
+    """Answers batches with one model.
 
     Parameters
     ----------
     benchmark, model, library, reporter
-        What makes answers, what infers, where the samples are, and who is told.
+        The benchmark that encodes answers, the model, the loaded samples, and the progress.
     first_tokens
         Whether LoadGen measures the time to the first token.
     """
@@ -44,7 +44,7 @@ class Inference:
         self._first_tokens = first_tokens
 
     def infer(self, indices: Sequence[int]) -> Records:
-        """Answer one batch of loaded samples, of whom LoadGen is not told."""
+        """Answer one batch of loaded samples without telling LoadGen."""
         return self._answer(self._model, self._batch(indices), indices, _ignore)
 
     def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
@@ -63,7 +63,7 @@ class Inference:
 
 
 def _ignore(place: int, token: NDArray[Any]) -> None:
-    """Take a first token that nobody measures."""
+    """Ignore a first token, if its time is not measured."""
 
 
 class _FirstTokens:

@@ -1,4 +1,4 @@
-"""How long a test lasts: the lines that the run length and the user's options add to user.conf."""
+"""The length of a test: the lines of user.conf from the run length and the user's options."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def conf_entries(spec: RunSpec, model: str, short: Short, tuned: Tuned, given: Mapping[str, str]) -> list[Entry]:
-    """Return the settings to append to the user's own: options always, suggestions where `given` is silent.
+    """Return the settings to append to the user's own: options, and suggestions for what `given` does not set.
 
     Parameters
     ----------
@@ -27,9 +27,9 @@ def conf_entries(spec: RunSpec, model: str, short: Short, tuned: Tuned, given: M
     model
         LoadGen's name of the benchmark.
     short
-        What a short run of the benchmark is.
+        The length of a short run of the benchmark.
     tuned
-        The rehearsal's figures.
+        The measurements of the warm-up.
     given
         What the user's user.conf sets for this model and scenario.
     """
@@ -47,7 +47,7 @@ def expected_latency_ns(tuned: Tuned) -> int:
 def _suggestions(spec: RunSpec, short: Short, tuned: Tuned) -> Iterator[tuple[str, str]]:
     if spec.mode == "accuracy":
         if spec.scenario == "Server":
-            # Accuracy follows the arrival schedule, too; nothing is timed, so the samples come at once.
+            # Accuracy mode follows the arrival schedule too; nothing is timed, so let the samples arrive at once.
             yield "target_qps", "100000"
         return
     scenario = SCENARIOS[spec.scenario]
@@ -59,7 +59,7 @@ def _suggestions(spec: RunSpec, short: Short, tuned: Tuned) -> Iterator[tuple[st
 
 
 def fewest_queries(scenario: Scenario, short: Short) -> int:
-    """Return the fewest queries of a short run; Offline's samples need not be more than those of its accuracy."""
+    """Return the fewest queries of a short run; for Offline, no more samples than in its accuracy run."""
     return min(scenario.fewest_queries, short.samples) if scenario.name == "Offline" else scenario.fewest_queries
 
 

@@ -1,4 +1,4 @@
-"""LoadGen's query sample library: samples in memory from the moment LoadGen loads them until it unloads them."""
+"""LoadGen's query sample library: keeps samples in memory while LoadGen has them loaded."""
 
 from __future__ import annotations
 
@@ -26,18 +26,19 @@ class _Place(NamedTuple):
 
 
 class SampleLibrary:
-    """Holds the loaded samples, of whatever type.
+    """Holds the loaded samples, of any type.
 
-    Samples that are mappings of arrays of one shape, as images are, lie side by side in one buffer an input, so that a
-    batch of neighbours is no copy. LoadGen may name a sample twice in one load and again in one unload (MultiStream
-    pads a set with its first samples), so loads are counted. Memory is what is loaded, whatever the data set's size.
+    Samples that are mappings of arrays of one shape, such as images, are stored in one buffer for each input, so that
+    a batch of adjacent samples needs no copy. LoadGen may name a sample twice in one load and
+    again in one unload (MultiStream pads a set with its first samples), so loads are counted. Only loaded samples
+    take memory.
 
     Parameters
     ----------
     samples
         The data set's samples by index.
     threads
-        How many samples are loaded at once.
+        How many samples are loaded in parallel.
     """
 
     def __init__(self, samples: Samples, threads: int) -> None:
@@ -75,7 +76,7 @@ class SampleLibrary:
             self._loaded.update(zip(new, pool.map(place, range(len(new))), strict=True))
 
     def unload(self, indices: Sequence[int]) -> None:
-        """Forget samples; a set's buffer is freed with its last sample."""
+        """Release samples; a buffer is freed with its last sample."""
         self._loads.subtract(indices)
         for index in set(indices):
             if self._loads[index] <= 0:
@@ -89,7 +90,7 @@ class SampleLibrary:
 
 
 class Batch(Sequence[Any]):
-    """Loaded samples in the order of a batch; `stack` is the quick way to the inputs of those that are stackable."""
+    """The samples of a batch, in order; `stack` returns the stacked inputs, if possible without a copy."""
 
     def __init__(self, places: list[Any]) -> None:
         self._places = places
@@ -104,7 +105,7 @@ class Batch(Sequence[Any]):
         return place.sample() if isinstance(place, _Place) else place
 
     def stack(self) -> Tensors:
-        """Return the inputs of the batch, shape ``[len(self), ...]``, without a copy where the samples adjoin."""
+        """Return the inputs of the batch, shape ``[len(self), ...]``, without a copy if the samples are adjacent."""
         places = self._places
         first = places[0]
         if isinstance(first, _Place):
@@ -120,7 +121,7 @@ class Batch(Sequence[Any]):
 
 
 def _buffers(sample: Any, count: int) -> Tensors | None:
-    """Return room for `count` samples like this one, None for samples that are no mappings of arrays."""
+    """Return buffers for `count` samples like this one; None if it is not a mapping of arrays."""
     if not isinstance(sample, Mapping) or not all(isinstance(value, np.ndarray) for value in sample.values()):
         return None
     return {name: np.empty((count, *value.shape), value.dtype) for name, value in sample.items()}

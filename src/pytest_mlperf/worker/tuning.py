@@ -1,7 +1,7 @@
-"""Before the test: which layout serves the scenario best on this machine, and how fast it is.
+"""The warm-up: finds the fastest layout for the scenario on this machine, and measures it.
 
-Small models lose to the threads of one inference, large ones to the memory of many; nobody knows before
-measuring. Each candidate serves a rehearsal query with the scenario's own SUT, outside the timed test.
+Small models run slower with many threads in one inference, large ones with many inferences at once, so the best
+layout must be measured. Each candidate answers a rehearsal query with the scenario's own SUT, outside the timed test.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ LARGEST_BATCH = 1024
 
 @dataclass(frozen=True)
 class Bench:
-    """What a layout is tried with: for which scenario, and on what.
+    """What is needed to try a layout.
 
-    ``samples`` are the indices in memory.
+    ``samples`` are the indices of the loaded samples.
     """
 
     scenario: Scenario
@@ -47,7 +47,7 @@ class Bench:
 
 
 def available_cores() -> int:
-    """Return the cores that this process may use: its affinity, and its cgroup's quota where there is one."""
+    """Return the cores that this process may use: its affinity, limited by the cgroup's quota."""
     cores = len(os.sched_getaffinity(0))
     try:
         with open("/sys/fs/cgroup/cpu.max", encoding="ascii") as file:  # noqa: PTH123 - a kernel interface
@@ -58,7 +58,7 @@ def available_cores() -> int:
 
 
 def tune(bench: Bench) -> Tuned:
-    """Try the layouts that may serve the scenario and return the best with its figures; free the others' models."""
+    """Try the scenario's layouts and return the best one with its measurements; free the models of the others."""
     best: Tuned | None = None
     for layout in bench.scenario.layouts(bench.machine):
         trial = _rehearse(layout, bench)
@@ -70,7 +70,7 @@ def tune(bench: Bench) -> Tuned:
 
 
 def measure(layout: ExecutionLayout, bench: Bench) -> Tuned:
-    """Return what a known layout does in rehearsal, for each batch that Server may take."""
+    """Measure a given layout; for Server, with each batch size."""
     if not bench.scenario.batch_grows:
         return _rehearse(layout, bench)
     trials = [_rehearse(structs.replace(layout, batch=size), bench) for size in _sizes(layout.batch)]
@@ -79,18 +79,18 @@ def measure(layout: ExecutionLayout, bench: Bench) -> Tuned:
 
 
 def untuned(layout: ExecutionLayout) -> Tuned:
-    """Return a layout without figures: Server then takes whatever waits, up to the batch."""
+    """Return a layout without measurements; Server then takes all waiting samples, up to the batch size."""
     return Tuned(layout, 0.0, 0.0, dict.fromkeys(_sizes(layout.batch), 0.0))
 
 
 def _sizes(largest: int) -> list[int]:
-    """Return the powers of two up to a batch, and the batch."""
+    """Return the powers of two up to `largest`, and `largest`."""
     powers = [1 << n for n in range(largest.bit_length()) if 1 << n <= largest]
     return sorted({*powers, largest})
 
 
 def _grow_batch(best: Tuned, bench: Bench) -> Tuned:
-    """Double the batch while it pays, and keep the latency of each size that was tried."""
+    """Double the batch while throughput grows, and keep the latency of each size."""
     latency = {best.layout.batch: _batch_seconds(best)}
     while (batch := best.layout.batch * 2) <= bench.machine.max_batch:
         trial = _rehearse(structs.replace(best.layout, batch=batch), bench)
@@ -143,7 +143,7 @@ def _rehearse(layout: ExecutionLayout, bench: Bench) -> Tuned:
 
 
 class Models:
-    """Gives models to streams, loading each no more often than the runtime needs.
+    """Loads models for streams; a concurrent model is loaded once and shared.
 
     Parameters
     ----------
@@ -156,14 +156,14 @@ class Models:
         self._loaded: dict[tuple[int, int], Model] = {}
 
     def get(self, streams: int, threads: int) -> list[Model]:
-        """Return a model for each of `streams`, with `threads` threads each; one that is concurrent serves them all."""
+        """Return a model for each of `streams`, with `threads` threads each; a concurrent model is shared by all."""
         first = self._one(0, threads)
         if first.concurrent:
             return [first] * streams
         return [first, *(self._one(stream, threads) for stream in range(1, streams))]
 
     def keep(self, layout: ExecutionLayout) -> list[Model]:
-        """Return the models of a layout; close and free all others: their memory is not the run's."""
+        """Return the models of a layout; close all others, so that their memory does not count for the run."""
         kept = self.get(layout.streams, layout.threads)
         for key, model in tuple(self._loaded.items()):
             if not any(model is each for each in kept):
