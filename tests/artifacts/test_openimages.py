@@ -104,7 +104,7 @@ def test_a_page_in_the_place_of_an_image_is_refused_and_fetched_again(
 ) -> None:
     bad = f"/validation/{IN_ORDER[1]}"
     web.files[bad] = b"<html>Please log in</html>"
-    with pytest.raises(FetchError, match=r"1 of 3 files are no JPEG images\n.*" + IN_ORDER[1]):
+    with pytest.raises(FetchError, match=r"1 of 3 files are not JPEG images\n.*" + IN_ORDER[1]):
         store.get(OpenImagesRecipe(3, files))
     web.files[bad] = stand_ins[bad]
     found = store.get(OpenImagesRecipe(3, files)).path
@@ -137,7 +137,7 @@ def test_a_disk_without_room_for_the_images_is_told_before_the_first(
 
 
 def test_more_images_than_there_are_cannot_be_had(files: OpenImagesFiles, store: Store) -> None:
-    with pytest.raises(DatasetError, match=r"expected: 13; found: 12\nask for at most 12 with --dataset-size"):
+    with pytest.raises(DatasetError, match=r"expected: 13; found: 12\nuse at most 12 with --dataset-size"):
         store.get(OpenImagesRecipe(13, files))
 
 
@@ -185,7 +185,7 @@ def test_the_calibration_images_are_those_of_the_list(files: OpenImagesFiles, st
 def test_a_list_that_is_none_is_refused(files: OpenImagesFiles, store: Store, web: Web, content: bytes) -> None:
     web.files[standins.official_path(files.calibration_list)] = content
     lax = replace(files, calibration_list=replace(files.calibration_list, size=None, sha256=None))
-    with pytest.raises(DatasetError, match=r"openimages_cal_images_list\.txt is no list of images"):
+    with pytest.raises(DatasetError, match=r"openimages_cal_images_list\.txt is not a list of images"):
         store.get(CalibrationRecipe(lax))
 
 

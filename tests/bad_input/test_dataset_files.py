@@ -138,8 +138,8 @@ def test_a_broken_image_is_one_failed_item_that_names_it(
     path.write_bytes(damage(path.read_bytes()))
     tiny.refuses(
         tiny.run(dataset=scenes),
-        f"Image {path} cannot be read",
-        f"expected: a whole image file; found: {path.stat().st_size:,} bytes",
+        f"image {path} cannot be read",
+        f"expected: a complete image file; found: {path.stat().st_size:,} bytes",
         "Replace the file",
     )
 

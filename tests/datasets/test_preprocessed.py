@@ -164,7 +164,7 @@ def test_the_command_shows_a_bar_at_a_terminal(tmp_path: Path) -> None:
 def test_the_command_refuses_what_is_no_data_set_without_a_traceback(tmp_path: Path) -> None:
     done = command(tmp_path, tmp_path / "out", "--count=4")
     assert done.returncode == 1
-    assert "is not laid out as this data set" in done.stderr
+    assert "does not have the layout of this data set" in done.stderr
     assert "Traceback" not in done.stderr
     assert command(tmp_path, tmp_path, "--count=0").returncode == 2
 

@@ -291,7 +291,7 @@ def test_an_answer_that_names_another_sample_is_refused(tmp_path: Path) -> None:
     annotations = write_annotations(tmp_path / "truth.json", [(80, 40)] * 2, [(0, 1, BOX, 0)])
     log = write_log(tmp_path / "log.json", {0: [PERFECT], 1: [PERFECT]})
     log.write_text(log.read_text().replace('"qsl_idx" : 0', '"qsl_idx" : 1'))
-    with pytest.raises(AccuracyLogError, match="sample 1 holds a detection of another sample"):
+    with pytest.raises(AccuracyLogError, match="sample 1 has a detection of another sample"):
         score(log, annotations)
 
 

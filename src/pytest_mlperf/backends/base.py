@@ -1,4 +1,4 @@
-"""The protocol between the worker and a runtime."""
+"""The protocol of backends, which load and run models."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.benchmarks.base import ModelFile
 
-#: A batch, by the benchmark's names of its inputs; the first dimension is the batch.
+#: The inputs of a batch, by the benchmark's names; the first dimension is the batch.
 Inputs = Mapping[str, "NDArray[Any]"]
-#: What a graph returns, in the order of its outputs in the `ModelFile`.
+#: The outputs of a graph, in the order of the `ModelFile`.
 Outputs = Sequence["NDArray[Any]"]
 
 
@@ -24,13 +24,13 @@ class Model(Protocol):
     Attributes
     ----------
     device
-        The device that does the work, as the runtime reports it after loading, not as it was asked for.
+        The device that is used, as reported by the runtime after loading, not as requested.
     max_batch
         The largest batch that the model takes; None for any.
     concurrent
         Whether `run` may be called from several threads at once.
     weight_types
-        The element types of its weights: ``fp32``, ``int8``; empty where the runtime does not tell.
+        The element types of its weights: ``fp32``, ``int8``; empty if unknown.
     """
 
     device: str
@@ -39,25 +39,25 @@ class Model(Protocol):
     weight_types: Sequence[str]
 
     def run(self, inputs: Inputs, graph: str = "") -> Outputs:
-        """Run one batch through a graph. Raises when the inference fails."""
+        """Run a graph on one batch. Raises if the inference fails."""
         ...
 
     def close(self) -> None:
-        """Free what the model holds; it is not used after that."""
+        """Free the model's resources; it is not used afterwards."""
         ...
 
 
 class Backend(Protocol):
-    """A runtime; its entry point's name is its own. Importing its module imports no runtime; loading a model does.
+    """A backend. The name of its entry point is its name. The runtime is only imported when a model is loaded.
 
     Attributes
     ----------
     devices
-        The devices that it can be asked for.
+        The devices that it supports.
     formats
-        The formats of model files that it loads, the preferred one first.
+        The model file formats that it loads, the preferred one first.
     requirements
-        What pip installs for it; any one of them serves.
+        Alternative requirements for pip; one of them is enough.
     """
 
     devices: tuple[str, ...]
@@ -72,23 +72,23 @@ class Backend(Protocol):
         file
             The file or directory; an address for the format ``endpoint``.
         model
-            What it is: format, precision, graphs.
+            Its description: format, precision, graphs.
         device, threads
-            Where it runs, and on how many threads.
+            The device, and the number of threads for each inference.
         options
-            What the user gave with ``--backend-option``, by name.
+            The user's ``--backend-option`` values, by name.
 
         Raises
         ------
         ModelError
-            The file is missing, unreadable, or its inputs and outputs are not those of `model`.
+            The file is missing or unreadable, or its inputs and outputs differ from `model`.
         RequirementError
-            The runtime is not installed, or has no such device.
+            The runtime is not installed, or does not support the device.
         OptionError
-            An option that it does not have, or a value that it cannot use.
+            An option does not exist, or its value is invalid.
         """
         ...
 
     def versions(self) -> Mapping[str, str]:
-        """Return the versions of the packages that do the work."""
+        """Return the versions of the runtime's packages, for the results."""
         ...

@@ -32,7 +32,7 @@ DTYPES = {
 
 
 class OnnxRuntimeModel:
-    """The sessions of a model's graphs, which answer in the order of the `ModelFile`."""
+    """The sessions of a model's graphs; outputs are in the order of the `ModelFile`."""
 
     concurrent = True
 
@@ -58,13 +58,13 @@ class OnnxRuntimeModel:
         return result
 
     def close(self) -> None:
-        """Let the sessions go; their memory is freed with them."""
+        """Release the sessions and their memory."""
         self._graphs.clear()
 
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph in its session: names of its outputs, and of those inputs that the file calls something else."""
+    """A graph and its session: the names of its outputs, and of inputs with another name in the file."""
 
     session: onnxruntime.InferenceSession
     outputs: list[str]
@@ -73,7 +73,7 @@ class _Graph:
 
     @classmethod
     def of(cls, graph: Graph, session: onnxruntime.InferenceSession) -> _Graph:
-        # A file may leave the length open that the benchmark fixes: its outputs have no room for another.
+        # The benchmark may fix a batch size that is variable in the file.
         shapes = [tensor.shape for tensor in graph.inputs] + [value.shape for value in session.get_inputs()]
         fixed = [shape[0] for shape in shapes if shape and isinstance(shape[0], int)]
         return cls(
@@ -87,7 +87,7 @@ class _Graph:
 class OnnxRuntime:
     """ONNX Runtime, from the package onnxruntime (cpu) or onnxruntime-gpu (cuda).
 
-    Options whose name has a dot are session options of ONNX Runtime: ``session.set_denormal_as_zero=1``.
+    Options with a dot in their name are session options of ONNX Runtime: ``session.set_denormal_as_zero=1``.
     """
 
     devices: tuple[str, ...] = ("cpu", "cuda")
@@ -127,7 +127,7 @@ def _session_options(threads: int, given: Mapping[str, str]) -> onnxruntime.Sess
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A thread that spins while the post-processing runs takes the core of another stream.
+    # A thread that spins during post-processing takes a core from another stream.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
     options.log_severity_level = 3
     for name, value in given.items():
@@ -150,14 +150,14 @@ def _session(
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
     except Exception as error:
-        # onnxruntime's own exception classes have no public base; each of them means this file.
+        # onnxruntime's exceptions have no public base class; any of them is about this file.
         raise ModelError(
             f"ONNX Runtime cannot load {path}",
             expected="an ONNX model",
             found=_first_line(error),
-            fix="give the benchmark's ONNX file with --model-path, or remove the option to use the known one",
+            fix="give the benchmark's ONNX file with --model-path, or leave the option out",
         ) from error
-    # A session that was asked for cuda only is made on the cpu without a word when cuda's libraries are missing.
+    # onnxruntime silently uses the cpu if the libraries of cuda are missing.
     if session.get_providers()[0] != provider:
         raise _no_device(device, provider, session.get_providers())
     return session
@@ -166,7 +166,7 @@ def _session(
 def _weights(path: Path) -> tuple[str, ...]:
     try:
         return weight_dtypes(path)
-    except (OSError, ValueError):  # what the runtime loads is a model; only its weights' types stay unknown
+    except (OSError, ValueError):  # the runtime can load the model; only the types of its weights are unknown
         return ()
 
 
@@ -178,7 +178,7 @@ def check_tensors(model: Path, kind: str, expected: Sequence[Tensor], found: Seq
     Raises
     ------
     ModelError
-        A name, an element type or a dimension is another than expected.
+        A name, an element type or a dimension differs.
     """
     by_name = {value.name: value for value in found}
     for tensor in expected:
@@ -226,7 +226,7 @@ def _require_file(model: Path) -> None:
             f"{model} is empty",
             expected="an ONNX model",
             found="0 bytes",
-            fix="fetch the file again: an interrupted download leaves this",
+            fix="fetch the file again; an interrupted download may leave an empty file",
         )
 
 

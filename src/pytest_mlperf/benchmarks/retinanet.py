@@ -1,4 +1,4 @@
-"""RetinaNet: object detection, the official ResNeXt50 on OpenImages and a tiny edition on scenes of digits."""
+"""RetinaNet, object detection: the official ResNeXt50 on OpenImages, and a tiny edition on scenes of digits."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SCORE_THRESHOLD = 0.05
 def whole_graph(size: int) -> Graph:
     """Return the graph of a detector for square images: boxes are x1, y1, x2, y2 in pixels of the input.
 
-    The batch is 1: an image's detections have no batch dimension. Scores descend.
+    The batch is 1, because the detections have no batch dimension. Scores are in descending order.
     """
     return Graph(
         inputs=(Tensor("images", "float32", (1, 3, size, size)),),
@@ -48,7 +48,7 @@ HEADS, BATCHED_HEADS = "heads", "batched-heads"
 
 
 def heads_graph(size: int, batch: int | None) -> Graph:
-    """Return the graph of a detector that ends at its heads, of all levels together."""
+    """Return the graph of a detector that ends at its heads, with all levels in one tensor."""
     return Graph(
         inputs=(Tensor("images", "float32", (batch, 3, size, size)),),
         outputs=(
@@ -59,7 +59,7 @@ def heads_graph(size: int, batch: int | None) -> Graph:
 
 
 def with_heads(whole: ModelFile, size: int) -> tuple[ModelFile, ...]:
-    """Return a whole file's row, and those of the same file cut at its heads, for one image and for batches."""
+    """Return the model files for a whole file: itself, and cut at its heads, for one image and for batches."""
 
     def cut(variant: str, batch: int | None) -> ModelFile:
         def recipe(model: Path, sha256: str) -> HeadsRecipe:
@@ -75,12 +75,12 @@ def with_heads(whole: ModelFile, size: int) -> tuple[ModelFile, ...]:
 
 @dataclass(frozen=True, kw_only=True)
 class RetinaNet(Benchmark):
-    """Detection of objects in images stretched to a square, scored as mAP over IoU 0.50:0.95."""
+    """Object detection in images stretched to a square, scored as mAP for IoU 0.50:0.95."""
 
     size: int
 
     def encode(self, outputs: Outputs, samples: Sequence[Any], indices: Sequence[int]) -> Records:
-        """Return 7 float32 a detection: sample index, ymin, xmin, ymax, xmax over the size, score, label."""
+        """Return 7 float32 for each detection: sample index, ymin, xmin, ymax, xmax over the size, score, label."""
         del samples
         if self.variant in (HEADS, BATCHED_HEADS):
             from pytest_mlperf.benchmarks.retinanet_decoder import decoder_for
@@ -93,7 +93,7 @@ class RetinaNet(Benchmark):
     def _record(
         self, boxes: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any], index: int
     ) -> NDArray[np.float32]:
-        """Return an image's detections; the reference walks the scores and stops at the first below the threshold."""
+        """Return an image's detections, up to the first score below the threshold, as in the reference."""
         import numpy as np
 
         low = scores < SCORE_THRESHOLD
@@ -109,8 +109,8 @@ class RetinaNet(Benchmark):
 
 #: The published files of the official model, by format.
 PUBLISHED: Mapping[str, RemoteFile] = {
-    # Addresses and MD5 are those of MLCommons' automation (get-ml-model-retinanet), Zenodo's record first:
-    # armi.in is one person's server.
+    # Addresses and MD5 are those of MLCommons' automation (get-ml-model-retinanet), Zenodo first,
+    # because armi.in is a personal server.
     "onnx": RemoteFile(
         "resnext50_32x4d_fpn.onnx",
         (
@@ -133,7 +133,7 @@ PUBLISHED: Mapping[str, RemoteFile] = {
 
 
 def official_models(published: Mapping[str, RemoteFile]) -> tuple[ModelFile, ...]:
-    """Return the rows of the published files, by format."""
+    """Return the model files that are published, by format."""
     rows = [
         ModelFile(
             form,
@@ -141,7 +141,7 @@ def official_models(published: Mapping[str, RemoteFile]) -> tuple[ModelFile, ...
             Remote(
                 FileRecipe(file, f"retinanet {form} fp32"),
                 file.name,
-                f"{file.size:,} bytes" if file.size is not None else "some 150 MB",
+                f"{file.size:,} bytes" if file.size is not None else "about 150 MB",
                 file.size or 150_000_000,
                 "--model-path FILE",
             ),
@@ -163,16 +163,16 @@ class TinyRetinaNet(RetinaNet):
         """
         whole: list[float | None] = tiny_record()["reference_by_count"]
         count = min(samples, len(whole))
-        if whole[count - 1] is None:  # these scenes have nothing to be found
+        if whole[count - 1] is None:  # these scenes have no objects
             count = len(whole)
         reference = whole[count - 1]
-        assert reference is not None  # noqa: S101 - the whole has objects
+        assert reference is not None  # noqa: S101 - the whole data set has objects
         return (Limit("mAP", minimum=0.99 * reference, reference=reference, samples=count),)
 
 
 @lru_cache(maxsize=1)
 def tiny_record() -> Mapping[str, Any]:
-    """Return what the training script wrote down beside the tiny model."""
+    """Return the record that the training script wrote beside the tiny model."""
     text = files("pytest_mlperf").joinpath("data", "retinanet-tiny.json").read_text("utf-8")
     record: dict[str, Any] = json.loads(text)
     return record

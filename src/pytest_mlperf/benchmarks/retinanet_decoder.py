@@ -1,4 +1,4 @@
-"""RetinaNet's post-processing in numpy: class logits and box deltas to detections, as the whole graph has them."""
+"""RetinaNet's post-processing in numpy: class logits and box deltas to the detections of the whole graph."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pytest_mlperf.errors import ModelError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Logits compared at a time: the block and its comparison stay in a core's cache.
+#: Logits compared at a time, so that a block and its comparison fit in a core's cache.
 _BLOCK = 1 << 18
 #: How far below the threshold's logit a logit may lie whose float32 score is still above it.
 _ROUNDING = 1e-4
@@ -34,7 +34,7 @@ _LOGISTIC = np.array(
 
 
 class Detections(NamedTuple):
-    """What is found in one image, best first.
+    """The detections in one image, best first.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class Detections(NamedTuple):
 
 @dataclass(frozen=True)
 class Decoder:
-    """A RetinaNet's anchors, and the numbers of its post-processing.
+    """The anchors of a RetinaNet, and the parameters of its post-processing.
 
     Attributes
     ----------
@@ -171,10 +171,10 @@ class Decoder:
         if logits.ndim == 3 and logits.shape[1] == anchors and deltas.shape == (*logits.shape[:2], 4):
             return
         raise ModelError(
-            f"the heads' outputs are not those of a RetinaNet for {self.input_size}x{self.input_size} pixels",
+            f"the outputs of the heads do not match a RetinaNet for {self.input_size}x{self.input_size} pixels",
             expected=f"logits [n, {anchors}, classes] and deltas [n, {anchors}, 4]",
             found=f"{list(logits.shape)} and {list(deltas.shape)}",
-            fix="give the model file that belongs to this benchmark",
+            fix="give the model file of this benchmark",
         )
 
     def _candidates(self, logits: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
@@ -211,10 +211,10 @@ class Decoder:
         return np.concatenate([low + (high - low) / 2, high - low], axis=1)
 
     def _boxes(self, deltas: NDArray[np.float32], anchor: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the boxes at some deltas from their anchors, cut off at the input's edges."""
+        """Return the boxes at some deltas from their anchors, clipped to the input."""
         if self.box_weights != (1.0, 1.0, 1.0, 1.0):
             deltas = np.divide(deltas, np.array(self.box_weights, np.float32), dtype=np.float32)
-        # Coordinates as rows: numpy is quickest along what lies together.
+        # Coordinates as rows, because numpy is fastest along contiguous memory.
         moves, growth = np.ascontiguousarray(deltas.T).reshape(2, 2, -1)
         centres, sides = np.ascontiguousarray(self._centred_anchors.take(anchor, axis=0).T).reshape(2, 2, -1)
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite delta ends at an edge
@@ -230,7 +230,7 @@ class Decoder:
     def _apart(
         self, boxes: NDArray[np.float32], label: NDArray[np.int64], image: NDArray[np.int64]
     ) -> NDArray[np.float32]:
-        """Return the boxes with those of each class in a place of their own, rounded as in the graph."""
+        """Return the boxes shifted so that those of different classes do not overlap, rounded as in the graph."""
         gap: NDArray[np.float32]
         if self.class_gap is not None:
             gap = np.full(len(boxes), self.class_gap, np.float32)
@@ -268,7 +268,7 @@ def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     both[0] = _LOGISTIC[0, 0]
     both[1] = square * _LOGISTIC[0, 1] + _LOGISTIC[1, 1]
     for pair in _LOGISTIC[2:]:
-        # A product of two float32 is exact in float64, so that only the sum is rounded, as fused it is.
+        # A product of two float32 is exact in float64, so only the sum is rounded, as in a fused multiply-add.
         both = (both * square + pair[:, None]).astype(np.float32)
     scores = both[0] * x / both[1] + np.float32(0.5)
     limited: NDArray[np.float32] = np.minimum(np.maximum(scores, np.float32(0)), np.float32(1))
@@ -276,7 +276,7 @@ def _sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _best_of_each(values: NDArray[np.float32], cuts: NDArray[np.int64], most: int) -> NDArray[np.bool_]:
-    """Say of each value whether it is one of the `most` best between its cuts; of equal ones the first are taken."""
+    """Return for each value whether it is one of the `most` best between its cuts; for equal values, the first are."""
     best = np.ones(len(values), np.bool_)
     for part in np.flatnonzero(np.diff(cuts) > most):
         some = values[cuts[part] : cuts[part + 1]]
@@ -295,7 +295,7 @@ TINY = Decoder(
     ranked_by="logit",
     class_gap=193,
 )
-"""That of the tiny edition's graph, whose numbers are TINY's in tools/retinanet/config.py."""
+"""The decoder of the tiny edition; its parameters are those of TINY in tools/retinanet/config.py."""
 
 OFFICIAL = Decoder(
     input_size=800,
@@ -305,7 +305,7 @@ OFFICIAL = Decoder(
     ranked_by="score",
     class_gap=None,
 )
-"""That of MLPerf's graph: RetinaNet in single_stage_detector/ssd/model/retinanet.py of mlcommons/training.
+"""The decoder of MLPerf's model: RetinaNet in single_stage_detector/ssd/model/retinanet.py of mlcommons/training.
 
 Its BoxCoder (weights of 1, growth up to ``log(1000 / 16)``) is in model/utils.py there; the gap between classes is
 that of torchvision's batched_nms as it is exported.

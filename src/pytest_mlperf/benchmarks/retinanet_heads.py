@@ -1,4 +1,4 @@
-"""RetinaNet cut at its heads: from a whole ONNX file to one that gives class logits and box deltas, for our decoder."""
+"""Cuts a RetinaNet ONNX file at its heads: the result returns class logits and box deltas, for our decoder."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.benchmarks.retinanet_decoder import Decoder, Detections
 
-#: Changes with what the cut file is made of.
+#: Increase this when the cut file is made differently.
 VERSION = 1
 IMAGES, LOGITS, DELTAS = "images", "logits", "deltas"
-#: Scenes of digits on which a cut file must find what the whole one finds, before it is kept.
+#: Number of scenes of digits on which a cut file must agree with the whole one.
 CHECKED_SCENES = 4
 BOX_PIXELS, SCORE = 1e-2, 1e-5
 
@@ -35,7 +35,7 @@ class Head(NamedTuple):
 
 @dataclass(frozen=True)
 class HeadsRecipe:
-    """How the cache makes the cut file of a whole one.
+    """The recipe of a cut file.
 
     Attributes
     ----------
@@ -56,12 +56,12 @@ class HeadsRecipe:
 
     @property
     def name(self) -> str:
-        """What the cache calls it."""
+        """The name in the cache."""
         return f"{self.model.stem} {'batched ' if self.open_batch else ''}heads"
 
     @property
     def source(self) -> str:
-        """Where it comes from."""
+        """The source, as shown to users."""
         return f"cut from {self.model.name}"
 
     def key(self) -> dict[str, str | int]:
@@ -69,7 +69,7 @@ class HeadsRecipe:
         return {"sha256": self.sha256, "size": self.size, "open_batch": self.open_batch, "version": VERSION}
 
     def build(self, directory: Path) -> None:
-        """Cut the file, and compare what both find in a few scenes.
+        """Cut the file, and compare the detections of both files in a few scenes.
 
         Raises
         ------
@@ -116,7 +116,9 @@ def cut_at_heads(model: Path, target: Path, decoder: Decoder, *, open_batch: boo
 
     try:
         whole = onnx.load(model)
-    except Exception as error:  # protobuf's DecodeError has no base of its own; a missing file of weights is an OSError
+    except (
+        Exception
+    ) as error:  # protobuf's DecodeError has no specific base class; a missing file of weights is an OSError
         raise ModelError(
             f"cannot read {model}",
             expected="an ONNX model",
@@ -132,7 +134,7 @@ def cut_at_heads(model: Path, target: Path, decoder: Decoder, *, open_batch: boo
         if not _runs_batches(part, decoder.input_size):
             raise ModelError(
                 f"{model} cannot take batches",
-                expected="a graph that gives for two images what it gives for each",
+                expected="a graph with the same outputs for two images as for each of them",
                 found="another result",
                 fix="run it for one image at a time: --mlperf-variant heads",
             )
@@ -140,7 +142,7 @@ def cut_at_heads(model: Path, target: Path, decoder: Decoder, *, open_batch: boo
 
 
 def _reshapes_behind_convolutions(graph: onnx.GraphProto) -> Iterator[str]:
-    """Yield what the Reshape nodes return that have only Reshape and Transpose between them and a Conv."""
+    """Yield the outputs of Reshape nodes with only Reshape and Transpose between them and a Conv."""
     made_by = {output: node for node in graph.node for output in node.output}
     used_by: dict[str, list[str]] = {}
     for node in graph.node:
@@ -182,7 +184,7 @@ def _by_kind(model: Path, heads: Sequence[Head], anchors: int) -> tuple[list[str
     if boxes is None or len(whole) != 1 or (classes := next(iter(whole.values()))).keys() != boxes.keys():
         shapes = ", ".join(f"[1,{head.anchors},{head.values}]" for head in heads) or "none"
         raise ModelError(
-            f"{model} has no heads that can be told apart",
+            f"the heads of {model} cannot be identified",
             expected=f"for each level [1,n,classes] and [1,n,4] behind a convolution, {anchors:,} anchors in all",
             found=shapes[:300],
             fix="run the whole graph: --mlperf-variant whole",
@@ -192,7 +194,7 @@ def _by_kind(model: Path, heads: Sequence[Head], anchors: int) -> tuple[list[str
 
 
 def _part(whole: onnx.ModelProto, logits: Sequence[str], deltas: Sequence[str]) -> onnx.ModelProto:
-    """Return the nodes that the heads need, with all levels in one tensor."""
+    """Return the nodes for the heads, with all levels in one tensor."""
     import onnx
 
     made_by = {output: node for node in whole.graph.node for output in node.output}
@@ -248,7 +250,7 @@ def _open_batch(part: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _runs_batches(model: onnx.ModelProto, size: int) -> bool:
-    """Say whether a batch of two gives what two batches of one give."""
+    """Return whether a batch of two has the same outputs as two batches of one."""
     import numpy as np
 
     images = np.random.default_rng(0).random((2, 3, size, size), np.float32)
@@ -278,7 +280,7 @@ def _session(model: Path | onnx.ModelProto) -> Callable[[NDArray[np.float32], Se
 
 
 def _scenes(size: int) -> NDArray[np.float32]:
-    """Return scenes of digits as float32 ``[n, 3, size, size]``: real input, for the small model at least."""
+    """Return scenes of digits as float32 ``[n, 3, size, size]``: real input for the tiny edition."""
     import tempfile
 
     import numpy as np
@@ -293,7 +295,7 @@ def _scenes(size: int) -> NDArray[np.float32]:
 
 
 def _compare(whole: Path, heads: Path, decoder: Decoder, images: NDArray[np.float32]) -> None:
-    """Refuse a cut file in which the decoder does not find what the whole file finds."""
+    """Raise if the detections of the cut file differ from those of the whole file."""
     run_whole, run_heads = _session(whole), _session(heads)
     for number, image in enumerate(images):
         batch = image[None]
@@ -301,9 +303,9 @@ def _compare(whole: Path, heads: Path, decoder: Decoder, images: NDArray[np.floa
         [found] = decoder.decode(*run_heads(batch, [LOGITS, DELTAS]))
         if not _same(found, boxes, labels, scores):
             raise ModelError(
-                f"{whole.name} cut at its heads does not find what it finds whole",
+                f"{whole.name} cut at its heads has other detections than the whole file",
                 expected=f"{len(scores)} detections in scene {number}",
-                found=f"{len(found.scores)}, or others",
+                found=f"{len(found.scores)}, or different ones",
                 fix="run the whole graph: --mlperf-variant whole",
             )
 
@@ -315,7 +317,7 @@ def _same(
 
     if len(found.scores) != len(scores) or not np.allclose(found.scores, scores, rtol=0, atol=SCORE):
         return False
-    # Detections whose scores differ in the last bits may stand in another order: each needs its own counterpart.
+    # Detections with almost equal scores may be in another order, so each one is matched separately.
     alike = (
         (np.abs(found.scores[:, None] - scores) <= SCORE)
         & (found.labels[:, None] == labels)

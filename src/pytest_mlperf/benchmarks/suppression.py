@@ -1,4 +1,4 @@
-"""Greedy non-maximum suppression of many images at once, to the last bit that of ONNX's NonMaxSuppression."""
+"""Greedy non-maximum suppression of many images at once, with the exact results of ONNX's NonMaxSuppression."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-#: Pairs of neighbouring boxes an image from which it costs less to go from box to box.
+#: With more pairs of neighbouring boxes per image, going from box to box is faster.
 MOST_PAIRS = 1 << 17
 
 
 def suppress(
     boxes: NDArray[np.float32], image: NDArray[np.int64], threshold: float, most: int, most_pairs: int = MOST_PAIRS
 ) -> NDArray[np.int64]:
-    """Return the positions of the boxes that stay: at most `most` an image, in the order given.
+    """Return the positions of the boxes that are kept: at most `most` per image, in the given order.
 
-    A box stays unless it overlaps with a better one that stays. Boxes of no area, or with a coordinate that is not a
+    A box is kept unless it overlaps with a better kept box. Boxes of no area, or with a coordinate that is not a
     number, overlap with nothing.
 
     Parameters
@@ -60,7 +60,7 @@ class _Neighbours(NamedTuple):
 
 
 def _neighbours(boxes: NDArray[np.float32], image: NDArray[np.int64], threshold: float) -> _Neighbours:
-    """Find what may overlap.
+    """Find the boxes that may overlap.
 
     Boxes overlap at most as much as their extents along x do. Where the further one begins more than
     ``1 - threshold`` of the nearer one's width after it, these share less than `threshold` of their union.
@@ -70,7 +70,7 @@ def _neighbours(boxes: NDArray[np.float32], image: NDArray[np.int64], threshold:
     order = left.argsort()
     left = left[order]
     width = (right - boxes[:, 0])[order]
-    # A little more, for what float32 rounds.
+    # A little more, for the rounding of float32.
     reach = left + width * (1.001 - threshold)
     return _Neighbours(order, left.searchsorted(reach, "right") - np.arange(1, len(left) + 1))
 
@@ -95,7 +95,7 @@ def _overlaps(
     union = area.take(first)
     union += area.take(second)
     union -= shared
-    # Not by a product: the quotient is what ONNX compares, and it rounds otherwise.
+    # Not with a product: ONNX compares the quotient, which is rounded differently.
     with np.errstate(divide="ignore", invalid="ignore"):  # boxes without an area
         clash = shared / union > np.float32(threshold)
     overlap = np.flatnonzero(clash & (height > 0) & (width > 0))
@@ -105,9 +105,9 @@ def _overlaps(
 
 
 def _unbeaten(better: NDArray[np.int64], lesser: NDArray[np.int64], count: int) -> NDArray[np.bool_]:
-    """Say of each box whether it stays, given the pairs that overlap.
+    """Return for each box whether it is kept, given the pairs that overlap.
 
-    In each round those stay that no box in question beats, and what they beat goes.
+    In each pass, boxes without an undecided better box are kept, and the boxes that they overlap are removed.
     """
     stays = np.ones(count, np.bool_)
     while len(better):
@@ -115,14 +115,14 @@ def _unbeaten(better: NDArray[np.int64], lesser: NDArray[np.int64], count: int) 
         doubtful[lesser] = True
         in_question = doubtful.take(better)
         stays[lesser[~in_question]] = False
-        # A pair has something to decide as long as the better box is in question and the lesser one has not gone.
+        # A pair is undecided as long as the better box is undecided and the other one is not removed.
         undecided = np.flatnonzero(in_question & stays.take(better) & stays.take(lesser))
         better, lesser = better.take(undecided), lesser.take(undecided)
     return stays
 
 
 def _one_by_one(boxes: NDArray[np.float32], threshold: float, most: int) -> NDArray[np.int64]:
-    """Return the positions of one image's boxes that stay: what is quick where nearly all overlap."""
+    """Return the positions of the kept boxes of one image; fast if nearly all boxes overlap."""
     x1, y1, x2, y2 = np.ascontiguousarray(boxes.T)
     area = (x2 - x1) * (y2 - y1)
     left = np.arange(len(boxes))

@@ -1,4 +1,4 @@
-"""The data sets of detectors: OpenImages, and the scenes of digits that are laid out like it."""
+"""The data sets for object detection: OpenImages, and scenes of digits in the same layout."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class OpenImages(DetectionImages):
         return Remote(
             openimages_recipe.OpenImagesRecipe(count, self.files),
             "the OpenImages validation images with annotations/openimages-mlperf.json",
-            f"{count:,} JPEG files, some {_estimate(size_bytes / 1e6)}",
+            f"{count:,} JPEG files, about {_estimate(size_bytes / 1e6)}",
             size_bytes,
             "--dataset-path DIR",
         )

@@ -1,4 +1,4 @@
-"""What an implementation is: who feeds LoadGen. It reads run.json, and leaves LoadGen's logs and result.json."""
+"""The protocol of implementations: programs that read run.json and write LoadGen's logs and result.json."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Program:
-    """What runs a case: a command that takes run.json's path as its last argument.
+    """The program that runs a case: a command that takes the path of run.json as its last argument.
 
     Attributes
     ----------
     command
         The program and its first arguments.
     environment
-        Variables to set for it; one that is None is removed.
+        Environment variables to set; None removes a variable.
     loadgen_built
-        Of what and by which compiler LoadGen was built here; empty for a released wheel.
+        The source and compiler of a LoadGen built on this machine; empty for a released wheel.
     """
 
     command: tuple[str, ...]
@@ -35,16 +35,16 @@ class Program:
 
 @dataclass(frozen=True)
 class Provision:
-    """What an implementation may ask for.
+    """What an implementation can use.
 
     Attributes
     ----------
     references
         The case's benchmark and backend as ``module:attribute``.
     python
-        Returns the interpreter that has what the backend needs: the session's fixture ``python``.
+        Returns the interpreter with the backend's packages: the fixture ``python``.
     get
-        Makes an artifact, or finds it in the cache, and returns its directory, which stays until the session's end.
+        Finds an artifact in the cache, or makes it, and returns its directory, which is kept until the session ends.
     scratch
         Returns a new empty directory for the session.
     """
@@ -56,10 +56,10 @@ class Provision:
 
 
 class Implementation(Protocol):
-    """Who feeds LoadGen; its entry point's name is its own."""
+    """An implementation of the benchmarks. The name of its entry point is its name."""
 
     def supports(self, benchmark: Benchmark, backend: str, device: str, scenario: str) -> bool:
-        """Say whether it can run a case."""
+        """Return whether it can run a case."""
         ...
 
     def provide(self, provision: Provision) -> Program:
@@ -68,10 +68,10 @@ class Implementation(Protocol):
         Raises
         ------
         RequirementError
-            This machine lacks something.
+            Something is missing on this machine.
         """
         ...
 
     def command(self, program: Program, run_json: Path) -> list[str]:
-        """Return the command line of a run; it leaves LoadGen's logs and result.json beside run.json."""
+        """Return the command line of a run, which writes LoadGen's logs and result.json beside run.json."""
         ...

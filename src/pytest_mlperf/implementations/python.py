@@ -1,4 +1,4 @@
-"""The python implementation: this package's worker, in an interpreter that has what the backend needs."""
+"""The python implementation: this package's worker, in an interpreter with the backend's packages."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ if TYPE_CHECKING:
 
 
 class PythonWorker:
-    """Runs ``python -m pytest_mlperf.worker run.json``; every backend of the protocol can be loaded there."""
+    """Runs ``python -m pytest_mlperf.worker run.json``; it can load every backend."""
 
     def supports(self, benchmark: Benchmark, backend: str, device: str, scenario: str) -> bool:
-        """Say yes: what a benchmark and a backend have is what the worker can run."""
+        """Return True: the worker can run every benchmark on every backend."""
         del benchmark, backend, device, scenario
         return True
 
     def provide(self, provision: Provision) -> Program:
-        """Return the interpreter; one of another environment finds this package by links, and no other of ours."""
+        """Return the interpreter. In another environment, links make this package, but no other, importable."""
         python = provision.python()
-        # A module of the user's current directory must not stand in for one of the runtime's (Python 3.11 on).
+        # A module in the current directory must not shadow one of the runtime's (from Python 3.11 on).
         environment: dict[str, str | None] = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
         if python.foreign:
             from pytest_mlperf.environments.sources import link_sources
 
             sources = link_sources(provision.references, provision.scratch())
-            # Nothing of the session's packages; and no bytecode in an environment of the cache, whose files are listed.
+            # No packages of the session, and no bytecode files in an environment of the cache, whose files are listed.
             environment |= {"PYTHONPATH": str(sources), "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
             environment["PYTHONHOME"] = None
         command = (python.executable, "-m", "pytest_mlperf.worker")

@@ -1,4 +1,4 @@
-"""COCO's evaluation of boxes, by hotcoco or pycocotools; changes when what computes it does."""
+"""COCO's evaluation of boxes, computed by hotcoco or pycocotools."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 # One detection in the log: qsl_idx, ymin, xmin, ymax, xmax (each a fraction of the image), score, label.
 _COLUMNS = 7
 _BATCH_IMAGES = 500
-_FIX = "Check the model's outputs and their order: qsl_idx, ymin, xmin, ymax, xmax, score, label."
+_FIX = "check the model's outputs and their order: qsl_idx, ymin, xmin, ymax, xmax, score, label"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detections:
-    """Boxes that a model found, in the order in which the log holds them.
+    """Boxes found by a model, in the order of the log.
 
     Attributes
     ----------
@@ -54,18 +54,18 @@ class Detections:
 def coco_stats(
     truth: Annotations, image_ids: NDArray[np.int64], detections: Detections, scorer: Scorer
 ) -> tuple[float, ...]:
-    """Compute COCO's twelve figures over some of the images.
+    """Compute COCO's twelve figures for some of the images.
 
     Parameters
     ----------
     truth
         The annotated boxes.
     image_ids
-        ``int64[m]``: which images count.
+        ``int64[m]``: the images to evaluate.
     detections
         Boxes found in these images; those of a category that the annotation file does not have are ignored.
     scorer
-        Which library computes.
+        The library to use.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def coco_stats(
 
 
 def read_detections(answers: Iterable[Record], truth: Annotations) -> tuple[NDArray[np.int64], Detections]:
-    """Return which images are answered, and the detections in pixels of these images."""
+    """Return the answered images, and their detections in pixels."""
     records = float32_rows(answers, _COLUMNS)
     _check(records, truth)
     images = [truth.images[index] for index in records.qsl_idx.tolist()]
@@ -99,7 +99,7 @@ def read_detections(answers: Iterable[Record], truth: Annotations) -> tuple[NDAr
     np.multiply(top, height, out=xywh[:, 1])
     np.subtract(right * width, xywh[:, 0], out=xywh[:, 2])
     np.subtract(bottom * height, xywh[:, 1], out=xywh[:, 3])
-    # Towards zero, as int() does; clipped, as what an int64 cannot hold is no category anyway.
+    # Towards zero, as int() does; clipped, because no category is too large for an int64.
     labels = records.values[:, 6].clip(-1, 2**62).astype(np.int64)
     return of_record[:, 0], Detections(ids, labels, xywh, records.values[:, 5].astype(np.float64))
 
@@ -111,7 +111,7 @@ def _check(records: Float32Records, truth: Annotations) -> None:
             f"the accuracy log answers sample {last}",
             expected=f"samples 0 to {len(truth.images) - 1}, the images of {truth.path}",
             found=f"sample {last}",
-            fix="Score the log with the annotation file that it was run with.",
+            fix="score the log with the annotation file of its run",
         )
     samples = np.repeat(records.qsl_idx, np.diff(records.offsets))
     finite = np.isfinite(records.values).all(axis=1)
@@ -127,7 +127,7 @@ def _check(records: Float32Records, truth: Annotations) -> None:
     if not same.all():
         first = int(np.argmin(same))
         raise AccuracyLogError(
-            f"the answer to sample {samples[first]} holds a detection of another sample",
+            f"the answer to sample {samples[first]} has a detection of another sample",
             expected=f"{samples[first]} as its first value",
             found=f"{records.values[first].tolist()}",
             fix=_FIX,
@@ -140,14 +140,14 @@ def _with_hotcoco(
     import hotcoco
 
     categories = [{"id": category, "name": str(category)} for category in category_ids]
-    # Matching some images at a time keeps a third of the memory that matching all at once takes.
+    # Matching some images at a time takes a third of the memory of matching all at once.
     streaming = hotcoco.StreamingEval(categories, iou_type="bbox")
     images = np.sort(image_ids)
     truth = _Grouped(boxes.image_ids, images)
     found = _Grouped(detections.image_ids, images)
     for start in range(0, len(images), _BATCH_IMAGES):
         stop = min(start + _BATCH_IMAGES, len(images))
-        # The columns that hotcoco wants: image, left, top, width, height, score, category.
+        # The columns that hotcoco expects: image, left, top, width, height, score, category.
         each = found.between(start, stop)
         columns = (detections.image_ids, detections.xywh, detections.scores, detections.category_ids)
         rows: NDArray[np.float64] = np.column_stack([column[each] for column in columns])
@@ -160,7 +160,7 @@ def _with_hotcoco(
 
 
 class _Grouped:
-    """Which rows belong to which of some images, each image's in their order."""
+    """The rows of each image, in their order."""
 
     def __init__(self, of_row: NDArray[np.int64], images: NDArray[np.int64]) -> None:
         self._order = np.argsort(of_row, kind="stable")
@@ -183,7 +183,7 @@ def _with_pycocotools(
         area=detections.xywh[:, 2] * detections.xywh[:, 3],
         iscrowd=np.zeros(len(detections), np.int64),
     )
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does, and its table
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress and its table
         truth = _to_pycocotools(image_ids, category_ids, boxes)
         results = _to_pycocotools(image_ids, category_ids, found)
         # Not loadRes(): it fails without detections, and adds a polygon to each.
@@ -210,7 +210,7 @@ def _to_pycocotools(image_ids: NDArray[np.int64], category_ids: tuple[int, ...],
 
 
 def _to_dicts(boxes: Boxes) -> list[dict[str, Any]]:
-    """Boxes as COCO's annotations, numbered from 1: pycocotools takes a match with id 0 for none."""
+    """Boxes as COCO's annotations, numbered from 1: pycocotools treats a match with id 0 as no match."""
     keys = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
     columns = (boxes.image_ids, boxes.category_ids, boxes.xywh, boxes.area, boxes.iscrowd)
     rows = zip(count(1), *(column.tolist() for column in columns), strict=False)

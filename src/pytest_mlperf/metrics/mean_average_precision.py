@@ -1,4 +1,4 @@
-"""Mean average precision over boxes, as mlcommons/inference scores OpenImages with RetinaNet."""
+"""Mean average precision of boxes, as mlcommons/inference computes it for RetinaNet on OpenImages."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class MeanAveragePrecision:
     Attributes
     ----------
     scorer
-        ``hotcoco`` is fast and small; ``pycocotools`` is what the reference uses, and takes kilobytes a box. Their
-        figures are the same. Empty for hotcoco where it is installed.
+        ``hotcoco`` is fast and needs little memory; ``pycocotools`` is what the reference uses, and needs kilobytes
+        for each box. Their figures are the same. Empty: hotcoco if it is installed, else pycocotools.
     """
 
     scorer: Scorer | Literal[""] = ""
@@ -38,15 +38,16 @@ class MeanAveragePrecision:
     requirements: tuple[str, ...] = ("hotcoco>=1.3", "pycocotools>=2.0.8")
 
     def with_scorer(self, scorer: str) -> MeanAveragePrecision:
-        """Return the metric as another library computes it."""
+        """Return the same metric, computed by another library."""
         return replace(self, scorer=cast("Scorer", scorer))
 
     def score(self, answers: Iterable[Record], dataset: Path) -> Mapping[str, float]:
         """Score answers of boxes as ``tools/accuracy-openimages.py`` of mlcommons/inference does.
 
-        A sample index is a position among the annotation file's images. Only images that are answered are scored,
-        with or without detections; a part of the data set gives that part's mAP. Where the reference dies (no
-        detection at all) the mAP is 0; where it scores on (an answer that names another sample) this refuses.
+        A sample index is a position among the annotation file's images. All answered images are scored,
+        with or without detections; a part of the data set gives the mAP of that part. There are two differences: the
+        mAP is 0 if there is no detection at all, where the reference crashes; and an answer with the index of another
+        sample is an error, where the reference scores it.
 
         Edges are multiplied in double precision, as the reference does under NumPy 1; under NumPy 2 it rounds them to
         single precision.
@@ -54,7 +55,7 @@ class MeanAveragePrecision:
         Parameters
         ----------
         answers
-            One record a sample: rows of 7 float32, qsl_idx, ymin, xmin, ymax, xmax, score, label.
+            One record for each sample: rows of 7 float32, qsl_idx, ymin, xmin, ymax, xmax, score, label.
         dataset
             The data set's directory.
 
@@ -62,22 +63,22 @@ class MeanAveragePrecision:
         -------
         mapping of str to float
             ``mAP`` in percent; COCO's twelve figures as fractions by the names of `COCO_STATS`, -1 where the images
-            have no such object; and ``detections``, how many boxes were answered.
+            have no such object; and ``detections``, the number of boxes.
 
         Raises
         ------
         AccuracyLogError
-            An answer does not fit the annotation file, or holds values that are not finite; or the answered images
-            have no object to be found.
+            An answer does not match the annotation file or has values that are not finite, or the answered images
+            have no annotated object.
         DatasetError
-            The annotation file cannot be trusted.
+            The annotation file is invalid.
         """
         from pytest_mlperf.datasets.coco import read_annotations
 
         return self.score_against(answers, read_annotations(dataset / ANNOTATIONS))
 
     def score_against(self, answers: Iterable[Record], truth: Annotations) -> Mapping[str, float]:
-        """Score answers against annotations that were read already; see `score`."""
+        """Score answers against annotations that are already read; see `score`."""
         from pytest_mlperf.metrics.coco_evaluation import coco_stats, read_detections
 
         image_ids, detections = read_detections(answers, truth)
@@ -94,5 +95,5 @@ class MeanAveragePrecision:
         return {self.name: 100 * stats[0], **named, "detections": len(detections)}
 
     def text(self, values: Mapping[str, float]) -> str:
-        """Return the line of ``tools/accuracy-openimages.py``."""
+        """Return the line that ``tools/accuracy-openimages.py`` prints."""
         return f"mAP={values[self.name]:.3f}%\n"

@@ -1,4 +1,4 @@
-"""The scenarios of MLPerf, one file each: the system under test, what is tried before the test, the figure."""
+"""The scenarios of MLPerf, one module each."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scenario is: its system under test, what is tried before the test, and its figure."""
+"""The base class of scenarios: the system under test, the layouts to try, and the result."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class Figure(NamedTuple):
-    """Where a scenario's result stands in the detail log (RESULT_FIELD_NEW of the official checker)."""
+    """A scenario's result in the detail log (RESULT_FIELD_NEW of the official checker)."""
 
     key: str
     unit: str
@@ -25,18 +25,18 @@ class Figure(NamedTuple):
 
 
 class Answering(Protocol):
-    """One stream's way from samples to answers; what a SUT distributes its queries over."""
+    """A stream that answers samples; a SUT distributes its queries over streams."""
 
     def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        """Infer some loaded samples as one batch and complete them."""
+        """Answer some loaded samples as one batch and complete them."""
         ...
 
 
 class Guard(Protocol):
-    """Ends the run when a thread's function raises."""
+    """Ends the run when a wrapped function raises."""
 
     def wrap(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return `function` with every exception turned into the end of the run."""
+        """Return `function`, changed so that any exception ends the run."""
         ...
 
 
@@ -45,10 +45,10 @@ class SUT(ABC):
 
     @abstractmethod
     def issue(self, ids: list[int], indices: list[int]) -> None:
-        """Take a query's samples: LoadGen's identifiers and the samples' indices, in step."""
+        """Receive a query's samples: LoadGen's identifiers and the sample indices, in the same order."""
 
     def flush(self) -> None:
-        """LoadGen has issued its last query; a SUT that holds samples back must send them off."""
+        """Send any samples that are held back; LoadGen has issued its last query."""
 
     def close(self) -> None:
         """Stop the SUT's threads after the test."""
@@ -56,9 +56,9 @@ class SUT(ABC):
 
 @dataclass(frozen=True)
 class Tuned:
-    """A layout and what it did in rehearsal.
+    """A layout and its measurements in the warm-up.
 
-    ``latency`` is the seconds that a stream takes for a batch, by batch size, with all streams at work.
+    ``latency`` is the time of a batch in seconds, by batch size, while all streams work.
     """
 
     layout: ExecutionLayout
@@ -69,7 +69,7 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Machine:
-    """What layouts are made for: threads, the largest batch, and MultiStream's samples a query."""
+    """The limits for layouts: threads, the largest batch, and MultiStream's samples per query."""
 
     threads: int
     max_batch: int
@@ -78,20 +78,20 @@ class Machine:
 
 @dataclass(frozen=True)
 class Serving:
-    """What a SUT is made of.
+    """The parts of a SUT.
 
     Attributes
     ----------
     streams
-        One a stream of the layout.
+        One for each stream of the layout.
     tuned
-        The layout and its figures.
+        The layout and its measurements.
     guard
         Ends the run when a stream raises.
     bound
-        Server's latency bound in seconds; infinite where nothing is timed.
+        Server's latency bound in seconds; infinite if nothing is timed.
     cost
-        Returns how much work a loaded sample is; None where all are the same.
+        Returns the relative cost of a loaded sample; None if all are equal.
     """
 
     streams: Sequence[Answering]
@@ -107,13 +107,13 @@ class Scenario(ABC):
     Attributes
     ----------
     name
-        As LoadGen writes it.
+        The name in LoadGen.
     figure
-        What its result is.
+        Its result in the detail log.
     fewest_queries
         The fewest queries (in Offline: samples) that can be VALID.
     batch_grows
-        Whether larger batches are tried for the best layout, as long as they pay.
+        Whether larger batches are tried for the best layout, as long as throughput grows.
     """
 
     name: str
@@ -123,31 +123,31 @@ class Scenario(ABC):
 
     @abstractmethod
     def layouts(self, machine: Machine) -> list[ExecutionLayout]:
-        """Return what to try before a performance run, the simplest first."""
+        """Return the layouts to try before a performance run, the simplest first."""
 
     @abstractmethod
     def query_size(self, layout: ExecutionLayout, machine: Machine) -> int:
-        """Return the samples of a rehearsal query."""
+        """Return the number of samples of a rehearsal query."""
 
     @abstractmethod
     def sut(self, serving: Serving) -> SUT:
         """Return the system under test."""
 
     def rehearsal_sut(self, serving: Serving) -> SUT:
-        """Return what serves the rehearsal queries."""
+        """Return the system under test for the rehearsal."""
         return self.sut(serving)
 
     def untuned(self, machine: Machine) -> ExecutionLayout:
-        """Return a sound layout without measuring, for accuracy runs."""
+        """Return a reasonable layout without measuring, for accuracy runs."""
         return ExecutionLayout(streams=machine.threads, threads=1, batch=min(machine.max_batch, 8))
 
     def suggested(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
-        """Yield settings of user.conf for a performance run that nobody has set."""
+        """Yield default settings of user.conf for a performance run."""
         del tuned
         return iter(())
 
     def queries_per_second(self, tuned: Tuned) -> float:
-        """Return the queries (in Offline: samples) a second to expect."""
+        """Return the expected queries (in Offline: samples) per second."""
         return 1 / tuned.query_seconds if tuned.query_seconds else 0.0
 
 
@@ -162,5 +162,5 @@ def splits(threads: int) -> list[tuple[int, int]]:
 
 
 def number(value: float) -> str:
-    """Return a number as user.conf takes it."""
+    """Format a number for user.conf."""
     return f"{value:.6g}" if value < 1e15 else str(round(value))

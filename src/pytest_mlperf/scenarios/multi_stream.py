@@ -1,4 +1,4 @@
-"""MultiStream: some samples a query (8 by the rules), the next when all are answered."""
+"""MultiStream: several samples per query (8 by the rules); the next query comes when all are answered."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class MultiStream(Scenario):
-    """A query's samples are shared by the streams, one by one or in one batch each."""
+    """The streams share the samples of a query, one by one or in one batch each."""
 
     name = "MultiStream"
     figure = Figure("early_stopping_latency_ms", "ms", 1e-6, "99th percentile latency")
@@ -36,17 +36,17 @@ class MultiStream(Scenario):
         ]
 
     def query_size(self, layout: ExecutionLayout, machine: Machine) -> int:
-        """Return a query's samples."""
+        """Return the number of samples of a query."""
         del layout
         return machine.samples_per_query
 
     def sut(self, serving: Serving) -> SUT:
-        """Return what spreads each query over the streams."""
+        """Return a SUT that distributes each query over the streams."""
         return MultiStreamSUT(serving.streams, serving.tuned.layout.batch, serving.guard)
 
 
 class MultiStreamSUT(SUT):
-    """The first stream works in LoadGen's own thread, the others beside it, on batches of the same query."""
+    """Answers a query in batches: the first stream in LoadGen's thread, the others in their own threads."""
 
     def __init__(self, streams: Sequence[Answering], batch: int, guard: Guard) -> None:
         self._own = streams[0]
@@ -54,7 +54,7 @@ class MultiStreamSUT(SUT):
         self._batch = batch
 
     def issue(self, ids: list[int], indices: list[int]) -> None:
-        """Spread the query over the streams and work along."""
+        """Distribute the query over the streams, and work on it in this thread too."""
         job = share(ids, indices, self._batch)
         self._others.start(job)
         job(self._own)

@@ -1,4 +1,4 @@
-"""Offline: one query with every sample; only the throughput counts."""
+"""Offline: one query with all samples; only the throughput counts."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.scenarios.base import Answering, Guard, Machine, Serving, Tuned
 
-#: LoadGen counts Offline's samples from the expected throughput, with a tenth to spare; a warm-up of a moment
-#: may be off by more, and a run that ends before its minimum duration is lost.
+#: LoadGen computes the number of Offline's samples from the expected throughput, plus 10 %. A short warm-up may be
+#: off by more, and a run that ends before its minimum duration is INVALID.
 MARGIN = 1.2
 
 
 class Offline(Scenario):
-    """Streams take batches in turn, which grow while they pay."""
+    """Streams take one batch after the other; batches grow as long as throughput does."""
 
     name = "Offline"
     figure = Figure("result_samples_per_second", "samples/s", 1.0, "samples per second")
@@ -28,7 +28,7 @@ class Offline(Scenario):
     batch_grows = True
 
     def layouts(self, machine: Machine) -> list[ExecutionLayout]:
-        """Return each split of the threads, one sample a call."""
+        """Return each split of the threads, one sample per call."""
         return [
             ExecutionLayout(streams=streams, threads=threads, batch=1) for streams, threads in splits(machine.threads)
         ]
@@ -39,20 +39,20 @@ class Offline(Scenario):
         return 2 * layout.streams * layout.batch
 
     def sut(self, serving: Serving) -> SUT:
-        """Return what lets the streams take batches in turn."""
+        """Return a SUT whose streams take one batch after the other."""
         return OfflineSUT(serving.streams, serving.tuned.layout.batch, serving.guard, serving.cost)
 
     def suggested(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
-        """Yield the throughput to expect, from which LoadGen counts the samples."""
+        """Yield the expected throughput, from which LoadGen computes the number of samples."""
         yield "target_qps", number(tuned.samples_per_second * MARGIN)
 
     def queries_per_second(self, tuned: Tuned) -> float:
-        """Return the samples a second."""
+        """Return the samples per second."""
         return tuned.samples_per_second
 
 
 class OfflineSUT(SUT):
-    """Streams take batches of the query in turn until it is empty, the samples of most work first.
+    """Streams take one batch of the query after the other, the most expensive samples first.
 
     In accuracy mode LoadGen issues a query for each loaded set and waits for it before it unloads the set.
     """
@@ -69,7 +69,7 @@ class OfflineSUT(SUT):
         self._cost = cost
 
     def issue(self, ids: list[int], indices: list[int]) -> None:
-        """Hand the query to the streams."""
+        """Give the query to the streams."""
         if self._cost is not None:
             ids, indices = _by_cost(ids, indices, self._cost)
         self._streams.start(share(ids, indices, self._batch))
@@ -80,7 +80,7 @@ class OfflineSUT(SUT):
 
 
 def _by_cost(ids: list[int], indices: list[int], cost: Callable[[int], float]) -> tuple[list[int], list[int]]:
-    """Sort a query so that a batch's samples are of equal work, the longest first: the end is then short."""
+    """Sort a query by cost, the most expensive samples first, so that the streams finish at about the same time."""
     costs = {index: cost(index) for index in set(indices)}
     order = sorted(range(len(indices)), key=lambda place: -costs[indices[place]])
     return [ids[place] for place in order], [indices[place] for place in order]

@@ -1,4 +1,4 @@
-"""SingleStream: one sample a query, the next when it is answered; only the latency counts."""
+"""SingleStream: one sample per query; the next comes when it is answered; only the latency counts."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class SingleStream(Scenario):
-    """One stream; what is measured is how many threads an inference is given."""
+    """One stream; the warm-up finds the best number of threads for an inference."""
 
     name = "SingleStream"
     figure = Figure("early_stopping_latency_ss", "ms", 1e-6, "90th percentile latency")
@@ -29,7 +29,7 @@ class SingleStream(Scenario):
         return 1
 
     def sut(self, serving: Serving) -> SUT:
-        """Return what answers in LoadGen's own thread."""
+        """Return a SUT that answers in LoadGen's thread."""
         return SingleStreamSUT(serving.streams[0])
 
     def untuned(self, machine: Machine) -> ExecutionLayout:
@@ -38,7 +38,7 @@ class SingleStream(Scenario):
 
 
 class SingleStreamSUT(SUT):
-    """Infers in LoadGen's own thread: a hand-over to another thread would be part of the latency."""
+    """Answers in LoadGen's thread, because switching to another thread would add latency."""
 
     def __init__(self, inference: Answering) -> None:
         self._answer = inference.answer
