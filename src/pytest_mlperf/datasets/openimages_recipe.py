@@ -220,7 +220,7 @@ def _fetch_images(names: Sequence[str], base: str, folder: Path, downloads: Down
     images = downloads.fetch_many(files, title, MEAN_IMAGE_BYTES)
     strange = list(_not_jpeg(images))
     for image in strange:  # a page that asks for a password, say
-        depot.reject(image)
+        downloads.reject(image)
     if strange:
         raise FetchError(
             f"{len(strange):,} of {len(images):,} files are not JPEG images",
