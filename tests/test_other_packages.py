@@ -54,9 +54,10 @@ def beside(tmp_path: Path, shared_cache: Path) -> Callable[..., RunSession]:
             "expected: visitor:THING to be there; found: ModuleNotFoundError",
         ),
         ("raise OSError('no licence')\n", "found: OSError: no licence"),
+        ("import sys; sys.exit(3)\n", "found: SystemExit: 3"),
         ("THING = 'a text'\n", "is not one\nexpected: "),
     ],
-    ids=["no module", "raises", "another type"],
+    ids=["no module", "raises", "exits", "another type"],
 )
 @pytest.mark.parametrize("kind", ["benchmark", "backend"])
 def test_what_cannot_be_loaded_costs_its_own_cases(

@@ -118,7 +118,7 @@ def _load(point: EntryPoint, is_right: Callable[[Any], bool], expected: str) -> 
     fix = "update or uninstall that package, or report it to its authors"
     try:
         found = point.load()
-    except Exception as error:  # a third-party module may raise anything; only its own cases fail
+    except (Exception, SystemExit) as error:  # a third-party module may raise anything; only its own cases fail
         said = f"{type(error).__name__}: {error}"[:300]
         return EntryPointError(
             f"the {kind} {point.name}{package} cannot be imported",

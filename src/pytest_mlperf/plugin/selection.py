@@ -35,7 +35,9 @@ class Selection:
 
     def names(self, case: Case) -> bool:
         """Return whether an option names the case's benchmark or backend."""
-        return case.benchmark in self.model or case.backend in self.backend
+        return (
+            case.benchmark in self.model or case.backend in self.backend or case.implementation in self.implementation
+        )
 
 
 def select(

@@ -85,7 +85,9 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     def comparable(self) -> bool:
         """Whether the limits are stated for the samples that were scored; those of the whole say nothing of a part."""
         whole = self.samples >= self.dataset_size
-        return all(whole if limit.samples is None else whole or limit.samples == self.samples for limit in self.limits)
+        return bool(self.limits) and all(
+            whole if limit.samples is None else whole or limit.samples == self.samples for limit in self.limits
+        )
 
 
 def check_limits(values: Mapping[str, float], limits: Sequence[Limit], *, file: str = "") -> Iterator[Finding]:

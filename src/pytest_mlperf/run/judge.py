@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from pytest_mlperf.errors import AccuracyLogError
 from pytest_mlperf.metrics.accuracy_log import Answers
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.asked import Asked, asked_by_round
@@ -75,15 +76,24 @@ def score(run: Run, accuracy_log: Path) -> Accuracy:
     metric = plan.benchmark.metric
     answers = Answers(accuracy_log)
     values = {name: float(value) for name, value in metric.score(answers, Path(run.spec.dataset)).items()}
+    try:
+        value, text = values[metric.name], metric.text(values)
+    except KeyError as missing:
+        raise AccuracyLogError(
+            f"the metric {metric.name} of {run.case.benchmark} cannot be stated",
+            expected=f"a value {missing.args[0]}",
+            found=", ".join(values) or "none",
+            fix="let the metric's score() return it",
+        ) from missing
     return Accuracy(
         metric=metric.name,
         unit=metric.unit,
-        value=values[metric.name],
+        value=value,
         limits=plan.limits,
         samples=answers.count,
         dataset_size=plan.dataset_size,
         values=values,
-        text=metric.text(values),
+        text=text,
     )
 
 
