@@ -272,8 +272,6 @@ def test_a_member_larger_than_the_disk_is_told_before_it_is_written(tmp_path: Pa
     info.size = BEYOND
     data = info.tobuf() + bytes(512)
     (tmp_path / "t").write_bytes(data)
-    with pytest.raises(
-        CacheError, match=r"no room to unpack t\nexpected: 1,099,511,627,776 bytes free"
-    ):
+    with pytest.raises(CacheError, match=r"no room to unpack t\nexpected: 1,099,511,627,776 bytes free"):
         unpack(tmp_path / "t", tmp_path / "content", Limits(size=2 * BEYOND))
     assert [path.name for path in tmp_path.iterdir()] == ["t"]

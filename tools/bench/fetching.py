@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.artifacts.archives import unpack
 from pytest_mlperf.artifacts.download import fetch, fetch_many
-from pytest_mlperf.artifacts.streaming import fetch_and_unpack
 from pytest_mlperf.artifacts.sources import Network, RemoteFile
+from pytest_mlperf.artifacts.streaming import fetch_and_unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable
