@@ -189,7 +189,7 @@ def test_use_says_when_a_removal_came_first(store: Store, scenes: Scenes) -> Non
 
 def test_old_downloads_go_and_those_under_way_stay(store: Store) -> None:
     place = leave_partial(store, 30)
-    with lease(build_lock(store.root, "model", "retinanet-0123456789abcdef")):
+    with lease(build_lock(store.root / "model" / "retinanet-0123456789abcdef")):
         assert collect(store.root, listing(store.root), Keep(days=7), NOW).removed == ()
         assert place.exists()
     assert collect(store.root, listing(store.root), Keep(days=40), NOW).removed == ()
@@ -200,7 +200,7 @@ def test_old_downloads_go_and_those_under_way_stay(store: Store) -> None:
 def test_what_a_kill_left_goes_at_once_and_a_build_under_way_stays(store: Store) -> None:
     left = store.root / "dataset" / ".scenes-0123456789abcdef.tmpxy"
     left.mkdir(parents=True)
-    with lease(build_lock(store.root, "dataset", "scenes-0123456789abcdef")):
+    with lease(build_lock(store.root / "dataset" / "scenes-0123456789abcdef")):
         assert len(collect(store.root, listing(store.root), Keep(days=7), NOW).in_use) == 1
     assert left.exists()
     collect(store.root, listing(store.root), Keep(days=7), NOW)
@@ -214,7 +214,7 @@ def use_as_nobody(root: Path, recipe: Scenes) -> None:
     assert artifact is not None
     with store.use(artifact) as there:
         assert there
-        assert is_held(use_lock(root, "dataset", artifact.path.parent.name))
+        assert is_held(use_lock(artifact.path.parent))
     with pytest.raises(CacheError, match="cannot"):
         remove(root, listing(root))
 

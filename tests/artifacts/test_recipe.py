@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf.artifacts.manifest import Manifest
+from pytest_mlperf.artifacts.entries import Manifest
 from pytest_mlperf.artifacts.recipe import KeyValue, canonical_key, entry_name
 
 scalars = st.one_of(

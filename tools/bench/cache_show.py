@@ -16,8 +16,8 @@ from pathlib import Path
 
 import msgspec
 
+from pytest_mlperf.artifacts.entries import File, Manifest
 from pytest_mlperf.artifacts.layout import CONTENT, MANIFEST
-from pytest_mlperf.artifacts.manifest import File, Manifest
 from pytest_mlperf.artifacts.recipe import FORMAT, entry_name
 
 _NOTHING = [sys.executable, "-c", "pass"]

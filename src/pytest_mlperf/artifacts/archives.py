@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, TYPE_CHECKING, Any
 
-from pytest_mlperf.artifacts.room import check_room
+from pytest_mlperf.artifacts.disk import check_room
 from pytest_mlperf.errors import ArchiveError
 
 if TYPE_CHECKING:
@@ -33,8 +33,11 @@ _TAR_BUFFER = 128 * _BLOCK
 _HARMLESS = 64 << 20
 _LONGEST_LINK = 4096
 _ENCRYPTED = 0x1
+_ZIP_KINDS = {0: tarfile.REGTYPE, stat.S_IFREG: tarfile.REGTYPE, stat.S_IFLNK: tarfile.SYMTYPE}
 _DECOMPRESSORS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\x00": lzma.open, b"BZh": bz2.open}
-_DAMAGE = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, struct.error)
+_BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, struct.error)
+#: What the libraries raise for damage, beside their own errors.
+_DAMAGE = (*_BROKEN, NotImplementedError, ValueError, OverflowError, OSError)
 
 
 @dataclass(frozen=True)
@@ -113,18 +116,24 @@ class _Target:
     size: int = 0
     links: dict[Path, str] = field(default_factory=dict)
 
-    @contextmanager
-    def place(self, member: str) -> Iterator[Path]:
-        """Yield where a member belongs, for the block to make it; its directory exists then."""
+    def add(self, member: tarfile.TarInfo, content: IO[bytes] | None) -> None:
+        """Make a member, a link only in `make_links`; refuse what is outside, taken, or one too many."""
         self.members += 1
         if self.members > self.limits.members:
             raise self.refusal(f"more than {self.limits.members:,} members")
-        path = self.inside(member)
+        place = self.inside(member.name)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield path
+            place.parent.mkdir(parents=True, exist_ok=True)
+            if member.isdir():
+                place.mkdir(exist_ok=True)
+            elif member.issym() or member.islnk():
+                self.add_link(place, member)
+            elif content is not None:
+                self.add_file(place, member, content)
+            else:
+                raise self.refusal(f"{member.name!r}, which is a device or a pipe")
         except (FileExistsError, IsADirectoryError, NotADirectoryError):
-            raise self.refusal(f"{member!r} twice, or below a file") from None
+            raise self.refusal(f"{member.name!r} twice, or below a file") from None
 
     def inside(self, member: str) -> Path:
         """Return a member's path; refuse one that is absolute, goes up, or is no name of a file."""
@@ -133,36 +142,27 @@ class _Target:
             raise self.refusal(f"the member {member!r}, which lies outside")
         return self.directory / path
 
-    def add_directory(self, member: str) -> None:
-        """Make a directory."""
-        with self.place(member) as place:
-            place.mkdir(exist_ok=True)
+    def add_file(self, place: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
+        """Write a file of exactly its size."""
+        self.grow(member.size)
+        with place.open("xb") as file:
+            shutil.copyfileobj(content, file, _CHUNK)
+            if file.tell() != member.size:
+                raise EOFError(f"{member.name} ends after {file.tell():,} of {member.size:,} bytes")
+            os.fchmod(file.fileno(), 0o755 if member.mode & stat.S_IXUSR else 0o644)
 
-    def add_file(self, member: str, content: IO[bytes], size: int, *, executable: bool) -> None:
-        """Write a file of exactly `size` bytes."""
-        with self.place(member) as place:
-            self.grow(size)
-            with place.open("xb") as file:
-                shutil.copyfileobj(content, file, _CHUNK)
-                if file.tell() != size:
-                    raise EOFError(f"{member} ends after {file.tell():,} of {size:,} bytes")
-                os.fchmod(file.fileno(), 0o755 if executable else 0o644)
-
-    def add_hard_link(self, member: str, target: str) -> None:
-        """Make another name for a file that is there already."""
-        with self.place(member) as place:
-            first = self.inside(target)
-            if not first.is_file():
-                raise self.refusal(f"{member!r}, a link to {target!r}, which is not in it")
-            os.link(first, place)
-
-    def add_symbolic_link(self, member: str, target: str) -> None:
-        """Remember a link."""
-        with self.place(member) as place:
-            if not target or target.startswith("/") or "\0" in target:
-                raise self.refusal(f"{member!r}, a link to {target!r}, which lies outside")
-            if place in self.links or os.path.lexists(place):
-                raise FileExistsError
+    def add_link(self, place: Path, member: tarfile.TarInfo) -> None:
+        """Make another name for a file that is there, or remember a symbolic link."""
+        target = member.linkname
+        if member.islnk():
+            if not self.inside(target).is_file():
+                raise self.refusal(f"{member.name!r}, a link to {target!r}, which is not in it")
+            os.link(self.inside(target), place)
+        elif not target or target.startswith("/") or "\0" in target:
+            raise self.refusal(f"{member.name!r}, a link to {target!r}, which lies outside")
+        elif place in self.links or os.path.lexists(place):
+            raise FileExistsError
+        else:
             self.links[place] = target
 
     def make_links(self) -> None:
@@ -239,28 +239,15 @@ def _is_tar(head: bytes) -> bool:
 def _unpack_tar(plain: io.BufferedReader[Any], target: _Target) -> None:
     with tarfile.open(fileobj=plain, mode="r|", bufsize=_TAR_BUFFER, tarinfo=_Member) as archive:
         while member := archive.next():
-            _add_tar_member(archive, member, target)
+            target.add(member, archive.extractfile(member) if member.isreg() else None)
             archive.members.clear()  # type: ignore[attr-defined] # it would keep them all
     while plain.read(_CHUNK):  # as far as the checksum at the end
         pass
     target.make_links()
 
 
-def _add_tar_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: _Target) -> None:
-    if member.isdir():
-        target.add_directory(member.name)
-    elif member.issym():
-        target.add_symbolic_link(member.name, member.linkname)
-    elif member.islnk():
-        target.add_hard_link(member.name, member.linkname)
-    elif content := archive.extractfile(member) if member.isreg() else None:
-        target.add_file(member.name, content, member.size, executable=bool(member.mode & stat.S_IXUSR))
-    else:
-        raise target.refusal(f"{member.name!r}, which is a device or a pipe")
-
-
 def _unpack_single(plain: io.BufferedReader[Any], target: _Target) -> None:
-    with target.place(PurePosixPath(target.name).stem) as place, place.open("xb") as file:
+    with target.inside(PurePosixPath(target.name).stem).open("xb") as file:
         while data := plain.read(_CHUNK):
             target.grow(len(data))
             file.write(data)
@@ -271,24 +258,16 @@ def _unpack_zip(file: IO[bytes], target: _Target) -> None:
         members = archive.infolist()
         target.check_ratio(sum(member.file_size for member in members))
         for member in members:
-            _add_zip_member(archive, member, target)
+            if member.flag_bits & _ENCRYPTED:
+                raise target.refusal(f"{member.filename!r}, which is encrypted")
+            info = tarfile.TarInfo(member.filename)
+            info.mode, info.size = member.external_attr >> 16, member.file_size
+            info.type = tarfile.DIRTYPE if member.is_dir() else _ZIP_KINDS.get(stat.S_IFMT(info.mode), tarfile.FIFOTYPE)
+            with archive.open(member) as content:
+                if info.issym():
+                    info.linkname = os.fsdecode(content.read(_LONGEST_LINK))
+                target.add(info, content if info.isreg() else None)
     target.make_links()
-
-
-def _add_zip_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: _Target) -> None:
-    name, mode = member.filename, member.external_attr >> 16
-    if member.flag_bits & _ENCRYPTED:
-        raise target.refusal(f"{name!r}, which is encrypted")
-    if member.is_dir():
-        target.add_directory(name)
-        return
-    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFLNK):
-        raise target.refusal(f"{name!r}, which is a device or a pipe")
-    with archive.open(member) as content:
-        if stat.S_ISLNK(mode):
-            target.add_symbolic_link(name, os.fsdecode(content.read(_LONGEST_LINK)))
-        else:
-            target.add_file(name, content, member.file_size, executable=bool(mode & stat.S_IXUSR))
 
 
 @contextmanager
@@ -297,20 +276,10 @@ def _whole_or_nothing(directory: Path, name: str) -> Iterator[Path]:
     directory.parent.mkdir(parents=True, exist_ok=True)
     into = Path(tempfile.mkdtemp(prefix=f".{directory.name}.", dir=directory.parent))
     try:
-        with _damage_of(name):
-            yield into
+        yield into
         into.chmod(stat.S_IMODE((directory if directory.is_dir() else directory.parent).stat().st_mode) & 0o777)
         into.rename(directory)  # also onto an empty one
-    except BaseException:
-        shutil.rmtree(into, ignore_errors=True)
-        raise
-
-
-@contextmanager
-def _damage_of(name: str) -> Iterator[None]:
-    try:
-        yield
-    except (*_DAMAGE, NotImplementedError, ValueError, OverflowError, OSError) as error:
+    except _DAMAGE as error:
         # gzip and bz2 raise an OSError without a number; zipfile seeks wherever a damaged table says.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
@@ -320,3 +289,5 @@ def _damage_of(name: str) -> Iterator[None]:
             found=f"{error or type(error).__name__}",
             fix="it is cut off or damaged: fetch it again",
         ) from error
+    finally:
+        shutil.rmtree(into, ignore_errors=True)

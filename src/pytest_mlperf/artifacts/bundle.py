@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts.archives import unpack
-from pytest_mlperf.artifacts.atomic import replacing
+from pytest_mlperf.artifacts.disk import replacing, unwritten
 from pytest_mlperf.artifacts.layout import CONTENT, MANIFEST
-from pytest_mlperf.artifacts.room import unwritten
 from pytest_mlperf.errors import ArchiveError, CacheError, OutputError
 
 if TYPE_CHECKING:
@@ -33,14 +32,8 @@ def export_bundle(store: Store, artifacts: Sequence[Artifact], file: Path) -> No
     """Write artifacts to a tar file, each as ``<kind>/<entry>/manifest.json`` and ``…/content/``.
 
     The same artifacts give the same bytes. They are hashed before they are written, and held against removal.
-    `file` is replaced at once when all is written, and left as it is when that fails.
-
-    Raises
-    ------
-    CacheError
-        An artifact is damaged, or was removed meanwhile.
-    OutputError
-        The file cannot be written.
+    `file` is replaced at once when all is written, and left as it is when that fails, by an OutputError. One that is
+    damaged, or was removed meanwhile, is a CacheError.
     """
     try:
         if file.is_dir():
@@ -61,15 +54,9 @@ def export_bundle(store: Store, artifacts: Sequence[Artifact], file: Path) -> No
 def import_bundle(store: Store, file: Path, on_wait: OnWait | None = None) -> Imported:
     """Take the artifacts of a bundle into a cache; all are verified before the first of them can be seen.
 
-    What is there already is left as it is. A bundle may have been compressed with gzip, xz or bzip2.
-
-    Raises
-    ------
-    ArchiveError
-        It is damaged or cut off, or has members that an archive must not have.
-    CacheError
-        It cannot be read, is no bundle, has content that its manifests do not describe, or the cache cannot be
-        written or has no room.
+    What is there already is left as it is. A bundle may have been compressed with gzip, xz or bzip2. Raises
+    ArchiveError where it is damaged, cut off or hostile; CacheError where it cannot be read, is no bundle, has content
+    that its manifests do not describe, or the cache cannot be written or has no room.
     """
     try:
         file.open("rb").close()

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies_environment, proxy_bypass
 
@@ -51,19 +51,14 @@ _CA_FILES = (
 class AddressFault(Exception):  # noqa: N818 - it becomes a line of an error
     """An address does not give the file, for a `reason` in words.
 
-    Another attempt may help where that is `passing`, after `wait_s` where the server asks for it.
+    Another attempt may help where that is `passing`, after `wait_s` where the server asks for it. Where it is `stale`,
+    what is here is no part of what the address has now.
     """
 
-    def __init__(self, reason: str, *, passing: bool = False, wait_s: float | None = None) -> None:
+    def __init__(self, reason: str, *, passing: bool = False, wait_s: float | None = None, stale: bool = False) -> None:
         super().__init__(reason)
-        self.reason, self.passing, self.wait_s = reason, passing, wait_s
-
-
-class RangeFault(AddressFault):
-    """What is here is no part of what the address has now."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason, passing=True, wait_s=0)
+        self.reason, self.stale = reason, stale
+        self.passing, self.wait_s = passing or stale, 0 if stale else wait_s
 
 
 class Stopped(Exception):  # noqa: N818 - no fault
@@ -89,7 +84,7 @@ class Client:
     """Opens addresses, from any thread, until it is stopped or closed."""
 
     def __init__(self, network: Network) -> None:
-        self._network = network
+        self.network = network
         self._lock = threading.Lock()
         self._pools: dict[str, urllib3.PoolManager] = {}
         self._open: set[urllib3.BaseHTTPResponse] = set()
@@ -119,8 +114,10 @@ class Client:
             raise
         with self._lock:
             self._open.add(response)
+        # A strong ETag or the date: RFC 9110, section 13.1.5, on If-Range.
+        etag, date = response.headers.get("ETag", ""), response.headers.get("Last-Modified", "")
         chunks = self._read(response, total)
-        return Body(first, total, _validator(response.headers), chunks, lambda: self._close(response))
+        return Body(first, total, etag if etag.startswith('"') else date, chunks, lambda: self._close(response))
 
     def wait(self, seconds: float) -> None:
         """Wait; raise Stopped as soon as the client is."""
@@ -149,7 +146,9 @@ class Client:
         seen = [address]
         try:
             while True:
-                response = self._request(seen[-1], _HEADERS | ranges)
+                headers = _HEADERS | ranges | urllib3.make_headers(basic_auth=_login(seen[-1]))
+                pool = self._pool(seen[-1])
+                response = pool.request("GET", seen[-1], headers=headers, redirect=False, preload_content=False)
                 target = response.get_redirect_location()
                 if not target:
                     return response
@@ -157,18 +156,7 @@ class Client:
                 seen.append(_redirected(seen, target))
         except _FAULTS as error:
             self.check()
-            raise _fault_of(error, self._network) from error
-
-    def _request(self, url: str, headers: dict[str, str]) -> urllib3.BaseHTTPResponse:
-        return self._pool(url).request(
-            "GET",
-            url,
-            headers=headers | urllib3.make_headers(basic_auth=_login(url)),
-            timeout=urllib3.Timeout(connect=self._network.connect_timeout_s, read=self._network.read_timeout_s),
-            retries=False,
-            redirect=False,
-            preload_content=False,
-        )
+            raise _fault_of(error, self.network) from error
 
     def _pool(self, url: str) -> urllib3.PoolManager:
         parts, proxies = urlsplit(url), getproxies_environment()
@@ -177,11 +165,11 @@ class Client:
         proxy = "" if direct else proxies.get(parts.scheme) or proxies.get("all") or ""
         with self._lock:
             if proxy not in self._pools:
-                self._pools[proxy] = _make_pool(proxy, self._network.parallel)
+                self._pools[proxy] = _make_pool(proxy, self.network)
             return self._pools[proxy]
 
     def _read(self, response: urllib3.BaseHTTPResponse, total: int | None) -> Iterator[bytes]:
-        network, since, received = self._network, time.monotonic(), 0
+        network, since, received = self.network, time.monotonic(), 0
         while chunk := self._read_chunk(response, total):
             yield chunk
             received += len(chunk)
@@ -198,7 +186,7 @@ class Client:
             self.check()
             if total is not None and _cause(error, IncompleteRead):
                 return b""  # whoever counts the bytes can say it better
-            raise _fault_of(error, self._network) from error
+            raise _fault_of(error, self.network) from error
         self.check()
         return chunk
 
@@ -246,7 +234,7 @@ def _extent(response: urllib3.BaseHTTPResponse, offset: int) -> tuple[int, int |
     """Return the offset of the first byte that comes, and the size of the whole file where it is known."""
     headers, status = response.headers, response.status
     if status == 416:
-        raise RangeFault("the file became shorter there")
+        raise AddressFault("the file became shorter there", stale=True)
     if status not in (200, 206):
         wait = _wait_asked(headers.get("Retry-After", ""))
         raise AddressFault(f"HTTP {status} {response.reason or ''}".rstrip(), passing=status in _PASSING, wait_s=wait)
@@ -257,14 +245,8 @@ def _extent(response: urllib3.BaseHTTPResponse, offset: int) -> tuple[int, int |
         return 0, int(length) if length.isdecimal() else None
     match = _CONTENT_RANGE.fullmatch(headers.get("Content-Range", ""))
     if match is None or int(match[1]) != offset:
-        raise RangeFault(f"answers a request for a range with {headers.get('Content-Range')!r}")
+        raise AddressFault(f"answers a request for a range with {headers.get('Content-Range')!r}", stale=True)
     return offset, None if match[2] == "*" else int(match[2])
-
-
-def _validator(headers: urllib3.HTTPHeaderDict) -> str:
-    """Return the strong ETag or the date of a response: RFC 9110, section 13.1.5, on If-Range."""
-    etag: str = headers.get("ETag", "")
-    return etag if etag.startswith('"') else headers.get("Last-Modified", "")
 
 
 def _wait_asked(value: str) -> float | None:
@@ -282,16 +264,15 @@ def _login(url: str) -> str | None:
     return None if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
 
 
-def _make_pool(proxy: str, size: int) -> urllib3.PoolManager:
-    trust = _ca_certificates()
+def _make_pool(proxy: str, network: Network) -> urllib3.PoolManager:
+    trust, timeout = _ca_certificates(), urllib3.Timeout(connect=network.connect_timeout_s, read=network.read_timeout_s)
+    common: Any = {"maxsize": network.parallel, "ssl_context": trust, "timeout": timeout, "retries": False}
     if not proxy:
-        return urllib3.PoolManager(maxsize=size, ssl_context=trust)
+        return urllib3.PoolManager(**common)
     address = proxy if "://" in proxy else f"http://{proxy}"
     login = urllib3.make_headers(proxy_basic_auth=_login(address))
     try:
-        return urllib3.ProxyManager(
-            address, maxsize=size, ssl_context=trust, proxy_ssl_context=trust, proxy_headers=login
-        )
+        return urllib3.ProxyManager(address, proxy_ssl_context=trust, proxy_headers=login, **common)
     except (HTTPError, ValueError) as error:
         raise FetchError(
             "cannot use the proxy that the environment names",

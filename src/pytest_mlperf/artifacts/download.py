@@ -8,24 +8,22 @@ import random
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts.connections import AddressFault, Client, Stopped
-from pytest_mlperf.artifacts.room import check_room, unwritten
+from pytest_mlperf.artifacts.disk import check_room, unwritten
 from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile, addresses, is_local, without_secrets
 from pytest_mlperf.artifacts.transfer import Digests, Partial, measure, receive
 from pytest_mlperf.errors import FetchError, OfflineError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-    from concurrent.futures import Future
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_mlperf.artifacts.pins import Pin
+    from pytest_mlperf.artifacts.remote import Pin
 
 _REPORT_SECONDS = 0.1
 #: The part of an estimated size that is needed for sure.
@@ -78,9 +76,8 @@ def fetch(
     """Return ``directory/<file.name>``; fetch it if it is not there, from the first address that gives it.
 
     A fetch that was cut off leaves ``<file.name>.part`` and a note beside it, and the next one goes on there.
-    One process at a time may fetch to a directory, which is made where missing.
-
-    `on_size` is told how many bytes are in `partial_path`, at each piece; fewer than before where it begins anew.
+    One process at a time may fetch to a directory, which is made where missing. `on_size` is told how many bytes
+    are in `partial_path`, at each piece; fewer than before where it begins anew.
 
     Raises
     ------
@@ -91,11 +88,7 @@ def fetch(
     CacheError
         There is no room for it, or the directory cannot be written to.
     """
-    meter = _Meter(network, file.name, [file])
-    with Client(network) as client, _disk_faults(file.name, directory):
-        found = _Fetch(file, directory, network, options or FetchOptions(), client, meter, on_size).run()
-    meter.finish()
-    return found
+    return fetch_many([file], directory, network, options, file.name, on_size=on_size)[0]
 
 
 def fetch_many(
@@ -105,6 +98,7 @@ def fetch_many(
     options: FetchOptions | None = None,
     name: str = "",
     typical_size: int | None = None,
+    on_size: Callable[[int], None] | None = None,
 ) -> list[Fetched]:
     """Return all `files` in `directory`, up to ``network.parallel`` of them fetched at once; see `fetch`.
 
@@ -115,26 +109,29 @@ def fetch_many(
     if len({file.name for file in files}) != len(files):
         raise ValueError("two of the files have the same name")
     meter, options = _Meter(network, name, files), options or FetchOptions()
-    with Client(network) as client, _disk_faults(name or str(directory), directory):
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
         if typical_size is not None:
             missing = (file for file in files if not (directory / file.name).exists())
             check_room(f"for {name}", round(_SURELY * sum(file.size or typical_size for file in missing)), directory)
-        jobs = [_Fetch(file, directory, network, options, client, meter) for file in files]
-        with ThreadPoolExecutor(network.parallel, "fetch") as pool:
-            futures = [pool.submit(job.run) for job in jobs]
-            try:
-                wait(futures, return_when=FIRST_EXCEPTION)
-            finally:
-                # Also on Ctrl-C. Nothing is left to do where all are done.
-                if not all(future.done() and not future.exception() for future in futures):
-                    pool.shutdown(wait=False, cancel_futures=True)
-                    client.stop()
-        found = _results(futures)
+        with Client(network) as client:
+            found = _run([_Fetch(file, directory, network, options, client, meter, on_size) for file in files], client)
+    except OSError as error:
+        raise unwritten(f"cannot write {name or directory}", error, directory) from error
     meter.finish()
     return found
 
 
-def _results(futures: Sequence[Future[Fetched]]) -> list[Fetched]:
+def _run(jobs: Sequence[_Fetch], client: Client) -> list[Fetched]:
+    with ThreadPoolExecutor(client.network.parallel, "fetch") as pool:
+        futures = [pool.submit(job.run) for job in jobs]
+        try:
+            wait(futures, return_when=FIRST_EXCEPTION)
+        finally:
+            # Also on Ctrl-C. Nothing is left to do where all are done.
+            if not all(future.done() and not future.exception() for future in futures):
+                pool.shutdown(wait=False, cancel_futures=True)
+                client.stop()
     faults = (future.exception() for future in futures if not future.cancelled())
     # Those that were stopped are none.
     if fault := next((fault for fault in faults if fault is not None and not isinstance(fault, Stopped)), None):
@@ -328,12 +325,3 @@ class _Meter:
             total = sum(self._totals.values()) if len(self._totals) == self._count else None
             here, before = sum(self._sizes.values()), sum(self._before.values())
             self._report(Progress(self._name, here, total, before, self._done, self._count))
-
-
-@contextmanager
-def _disk_faults(name: str, directory: Path) -> Iterator[None]:
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as error:
-        raise unwritten(f"cannot write {name}", error, directory) from error

@@ -27,16 +27,12 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
         ``ready``: an artifact. ``damaged``: one without a manifest that can be read. ``partial``: what was fetched
         of one that is not finished. ``evidence``: a file that had a wrong checksum. ``unfinished``: an artifact in
         the making, or what a killed process left of it.
-    kind, name, source
-        As in its manifest; else as far as is known.
-    size
-        Bytes of its files.
+    kind, name, source, size
+        As in its manifest; else as far as is known. Bytes of its files.
     created, used
         When it was made, and when a run last used it: UTC, ISO 8601.
-    directory
-        What a removal takes away.
-    path
-        The directory with its content.
+    directory, path
+        What a removal takes away, and the directory with its content.
     """
 
     state: State
@@ -65,36 +61,21 @@ class _Head(msgspec.Struct, frozen=True):
     created: str
 
 
-class _Evidence(msgspec.Struct, frozen=True):
-    """The part of the note beside a wrong file that a listing needs."""
-
-    wanted: str
-    address: str
-
-
 _head = msgspec.json.Decoder(_Head)
 
 
 def listing(root: Path) -> list[Entry]:
-    """Return everything that is in the cache `root`, by kind and name; contents are not compared with manifests.
-
-    Takes no lock and writes nothing; what is removed meanwhile is left out.
-    """
+    """Return everything that is in the cache `root`, by kind and name; take no lock, write nothing, hash nothing."""
     found = [entry for entry in _all(root) if entry is not None]
     return sorted(found, key=lambda entry: (not entry.is_artifact, entry.kind, entry.name, entry.directory))
 
 
 def find(entries: Iterable[Entry], words: Sequence[str]) -> list[Entry]:
-    """Return the entries that have every word somewhere in their kind, name, source, or directory's name.
-
-    Upper and lower case are the same.
-    """
-    wanted = [word.casefold() for word in words]
-    return [entry for entry in entries if all(word in _text(entry) for word in wanted)]
-
-
-def _text(entry: Entry) -> str:
-    return "\n".join((entry.kind, entry.name, entry.source, Path(entry.directory).name)).casefold()
+    """Return the entries with every word, in any case, somewhere in their kind, name, source, or directory's name."""
+    texts = [
+        (entry, "\n".join((entry.kind, entry.name, entry.source, Path(entry.directory).name))) for entry in entries
+    ]
+    return [entry for entry, text in texts if all(word.casefold() in text.casefold() for word in words)]
 
 
 def _all(root: Path) -> Iterator[Entry | None]:
@@ -107,10 +88,10 @@ def _all(root: Path) -> Iterator[Entry | None]:
         yield _other("partial", entry.name, entry)
     for entry in _folders(root / EVIDENCE):
         try:
-            note = msgspec.json.decode(Path(entry.path, "note.json").read_bytes(), type=_Evidence)
+            note = msgspec.json.decode(Path(entry.path, "note.json").read_bytes(), type=dict[str, str | int])
         except _UNREADABLE:
-            note = _Evidence(entry.name, "")
-        yield _other("evidence", note.wanted, entry, source=note.address)
+            note = {}
+        yield _other("evidence", str(note.get("wanted", entry.name)), entry, source=str(note.get("address", "")))
 
 
 def _entry(kind: str, entry: os.DirEntry[str]) -> Entry | None:

@@ -17,14 +17,14 @@ PARTIAL, PINS, EVIDENCE = ".partial", ".pins", ".evidence"
 IMPORTS = ".import"
 
 
-def build_lock(root: Path, kind: str, entry: str) -> Path:
+def build_lock(entry: Path) -> Path:
     """Return the lock file of whoever makes an entry."""
-    return root / LOCKS / f"{kind}-{entry}.lock"
+    return entry.parent.parent / LOCKS / f"{entry.parent.name}-{entry.name}.lock"
 
 
-def use_lock(root: Path, kind: str, entry: str) -> Path:
+def use_lock(entry: Path) -> Path:
     """Return the lock file that the users of an entry share, and that its removal takes alone."""
-    return root / LOCKS / f"{kind}-{entry}.use"
+    return entry.parent.parent / LOCKS / f"{entry.parent.name}-{entry.name}.use"
 
 
 def import_lock(root: Path) -> Path:

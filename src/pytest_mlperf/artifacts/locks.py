@@ -10,7 +10,7 @@ import socket
 import time
 from contextlib import contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
@@ -25,13 +25,14 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 _READ_ONLY = {errno.EACCES, errno.EPERM, errno.EROFS}
-_LONGEST_NAME = 4096
+_READ = os.O_RDONLY | os.O_CLOEXEC
+_WRITE = os.O_RDWR | os.O_CLOEXEC
 
 
 class Holder(msgspec.Struct, frozen=True):
-    """The process that holds a lease: its number, its machine (a disk may be shared), and since when, UTC."""
+    """The process that holds a lease: its number, its machine (the disk may be shared), and since when, in UTC."""
 
-    pid: int
+    pid: Annotated[int, msgspec.Meta(gt=0, lt=1 << 31)]
     host: str
     since: str
 
@@ -51,21 +52,18 @@ def lease(
 ) -> Iterator[None]:
     """Hold `path` alone among all processes and threads, until the block ends or the process dies.
 
-    The lock file stays: deleting a file that another process is about to lock would let two of them in.
-
     Parameters
     ----------
     path
-        The lock file; it and its directories are made where missing.
-    timeout
-        Seconds to wait at most; None waits as long as it takes.
+        The lock file; it and its directories are made where missing. It stays: deleting a file that another
+        process is about to lock would let two of them in.
+    timeout, poll
+        Seconds to wait at most, None for as long as it takes, and between two attempts.
     on_wait
         Called once, when the lease is not free, with its holder, or None where the holder is not known.
     mode
         Permission bits of the lock file, whatever the umask says. Everyone who may lock needs read and
         write: 0o666 for all users of a machine; a directory made for such a file is open to them as well.
-    poll
-        Seconds between two attempts.
     shared
         Hold it together with others who share it; whoever wants it alone waits for all of them.
 
@@ -81,7 +79,8 @@ def lease(
         descriptor = _open(path, mode, poll, shared=shared)
     try:
         with _locking(path):
-            _lock(path, descriptor, timeout, on_wait, poll, shared=shared)
+            if not _try(descriptor, shared=shared):
+                _wait(path, descriptor, timeout, on_wait, poll, shared=shared)
         with nullcontext() if shared else _named(descriptor):
             yield
     finally:
@@ -91,21 +90,19 @@ def lease(
 def holder(path: Path) -> Holder | None:
     """Say who holds the lease `path` alone, as far as is known; no answer does not mean that it is free."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            found = msgspec.json.decode(os.read(descriptor, _LONGEST_NAME), type=Holder)
-        finally:
-            os.close(descriptor)
+        found = msgspec.json.decode(path.read_bytes(), type=Holder)
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
         return None
+    import psutil
+
     # A killed holder leaves its name behind; whoever came next may not have written its own yet.
-    return None if found.host == socket.gethostname() and not _alive(found.pid) else found
+    return found if found.host != socket.gethostname() or psutil.pid_exists(found.pid) else None
 
 
 def is_held(path: Path) -> bool:
     """Say whether someone holds the lease `path`, alone or together with others; write nothing."""
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = os.open(path, _READ)
     except OSError:
         return False
     try:
@@ -139,45 +136,28 @@ def _make_directory(directory: Path, mode: int) -> None:
 
 def _open(path: Path, mode: int, poll: float, *, shared: bool) -> int:
     try:
-        return _open_once(path, mode, shared=shared)
-    except PermissionError:
-        # Another user may be between making the file, under the umask, and giving it its mode.
-        time.sleep(poll)
-        return _open_once(path, mode, shared=shared)
-
-
-def _open_once(path: Path, mode: int, *, shared: bool) -> int:
-    flags = os.O_RDWR | os.O_CLOEXEC
-    try:
-        # Without O_CREAT where it is there: under a sticky bit the kernel (fs.protected_regular) refuses that for
-        # a file that another user has made.
-        with suppress(FileNotFoundError):
-            return os.open(path, flags)
-        with suppress(FileExistsError):
-            descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL, mode)
-            os.fchmod(descriptor, mode)
-            return descriptor
-        return os.open(path, flags)
+        return _open_or_make(path, mode)
     except OSError as error:
-        if not shared or error.errno not in _READ_ONLY:
+        if error.errno not in _READ_ONLY:
             raise
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # who may only read can share all the same
+    if shared:  # who may only read can share all the same
+        with suppress(OSError):
+            return os.open(path, _READ)
+    # Another user may be between making the file, under the umask, and giving it its mode.
+    time.sleep(poll)
+    return _open_or_make(path, mode)
 
 
-def _lock(
-    path: Path, descriptor: int, timeout: float | None, on_wait: OnWait | None, poll: float, *, shared: bool
-) -> None:
-    if _try(descriptor, shared=shared):
-        return
-    who = holder(path)
-    _log.info("waiting for %s, held by %s", path, who or "another process")
-    if on_wait is not None:
-        on_wait(who)
-    started = time.monotonic()
-    while not _try(descriptor, shared=shared):
-        if timeout is not None and time.monotonic() >= started + timeout:
-            raise TimeoutError(f"{path} was not free within {timeout:g} s: held by {holder(path) or 'another process'}")
-        time.sleep(poll)
+def _open_or_make(path: Path, mode: int) -> int:
+    # Without O_CREAT where it is there: under a sticky bit the kernel (fs.protected_regular) refuses that for a file
+    # that another user has made.
+    with suppress(FileNotFoundError):
+        return os.open(path, _WRITE)
+    with suppress(FileExistsError):
+        descriptor = os.open(path, _WRITE | os.O_CREAT | os.O_EXCL, mode)
+        os.fchmod(descriptor, mode)
+        return descriptor
+    return os.open(path, _WRITE)
 
 
 def _try(descriptor: int, *, shared: bool) -> bool:
@@ -186,6 +166,20 @@ def _try(descriptor: int, *, shared: bool) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def _wait(
+    path: Path, descriptor: int, timeout: float | None, on_wait: OnWait | None, poll: float, *, shared: bool
+) -> None:
+    who, started = holder(path), time.monotonic()
+    _log.info("waiting for %s, held by %s", path, who or "another process")
+    if on_wait is not None:
+        on_wait(who)
+    while not _try(descriptor, shared=shared):
+        if timeout is not None and time.monotonic() >= started + timeout:
+            who = holder(path)
+            raise TimeoutError(f"{path} was not free within {timeout:g} s: held by {who or 'another process'}")
+        time.sleep(poll)
 
 
 @contextmanager
@@ -200,13 +194,3 @@ def _named(descriptor: int) -> Iterator[None]:
     finally:
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return True
-    return True

@@ -93,14 +93,9 @@ Recipe = Union[LocalRecipe, RemoteRecipe]  # noqa: UP007 - evaluated on Python 3
 def canonical_key(key: Mapping[str, KeyValue]) -> str:
     """Return the one JSON text of `key`: sorted, without spaces; the same for every order of its items.
 
-    Values of different types are different keys: ``1``, ``1.0`` and ``True`` name three artifacts.
-
-    Raises
-    ------
-    TypeError
-        A name that is no string, or a value outside `KeyValue`.
-    ValueError
-        A NaN or an infinity, an integer beyond 64 bits, or a string that is not valid Unicode.
+    Values of different types are different keys: ``1``, ``1.0`` and ``True`` name three artifacts. Raises TypeError for
+    a name that is no string, or a value outside `KeyValue`; ValueError for a NaN or an infinity, an integer beyond 64
+    bits, or a string that is not valid Unicode.
     """
     for name, value in key.items():
         if not isinstance(name, str):

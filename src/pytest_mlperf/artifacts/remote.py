@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+import msgspec
+
+from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.artifacts.layout import EVIDENCE, PARTIAL, PINS
-from pytest_mlperf.artifacts.pins import Pin, read_pins, write_pins
+from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,6 +23,15 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.download import Fetched, FetchOptions
     from pytest_mlperf.artifacts.recipe import KeyValue
     from pytest_mlperf.artifacts.sources import Network, RemoteFile
+
+
+class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The content that a file had when it was first fetched: SHA-256, size in bytes, the address, the date."""
+
+    sha256: str
+    size: int
+    source: str
+    date: str
 
 
 @dataclass(frozen=True)
@@ -73,11 +85,11 @@ class Downloads:
         """Remember the content, so that another one under the same key is an error from now on."""
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         pins = {file.name: Pin(file.sha256, file.size, file.url, now) for file in files}
-        known = read_pins(self._pins)
+        known = self._known()
         # The first date stays: it says how long the content has been the same.
         if pins.keys() - known.keys():
             self._make(self._pins.parent)
-            write_pins(self._pins, pins | known, self.mode)
+            write_atomic(self._pins, msgspec.json.encode(pins | known), mode=0o600 | self.mode & 0o666, sync=True)
 
     def clear(self) -> None:
         """Delete what was fetched; it is the artifact's content now."""
@@ -87,13 +99,26 @@ class Downloads:
     def _pins(self) -> Path:
         return self.root / PINS / f"{self.entry}.json"
 
+    def _known(self) -> dict[str, Pin]:
+        try:
+            return msgspec.json.decode(self._pins.read_bytes(), type=dict[str, Pin])
+        except FileNotFoundError:
+            return {}
+        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            raise CacheError(
+                "cannot read which content was trusted before",
+                expected=f"checksums in {self._pins}",
+                found=str(error),
+                fix="make it readable; or delete it, and the next content that comes is trusted",
+            ) from error
+
     def _directory(self) -> Path:
         return self._make(self._make(self.root / PARTIAL) / self.entry)
 
     def _options(self, *, keep_notes: bool) -> FetchOptions:
         from pytest_mlperf.artifacts.download import FetchOptions
 
-        return FetchOptions(read_pins(self._pins), self._pins, self._make(self.root / EVIDENCE), keep_notes)
+        return FetchOptions(self._known(), self._pins, self._make(self.root / EVIDENCE), keep_notes)
 
     def _make(self, directory: Path) -> Path:
         """Make a directory for all who share the cache; without its sticky bit, since what one left another removes."""

@@ -37,13 +37,7 @@ class Removal:
 
 
 def remove(root: Path, entries: Iterable[Entry]) -> Removal:
-    """Remove entries of the cache `root`; what a process uses stays.
-
-    Raises
-    ------
-    CacheError
-        This user may not remove one.
-    """
+    """Remove entries of the cache `root`; what a process uses stays; CacheError where this user may not remove one."""
     gone = [(entry, _take(root, entry)) for entry in entries]
     return Removal(tuple(entry for entry, taken in gone if taken), tuple(entry for entry, taken in gone if not taken))
 
@@ -51,14 +45,7 @@ def remove(root: Path, entries: Iterable[Entry]) -> Removal:
 def collect(root: Path, entries: Sequence[Entry], keep: Keep, now: datetime, *, dry_run: bool = False) -> Removal:
     """Remove what killed processes left, what was not used for long, then the least recently used; see `remove`.
 
-    Parameters
-    ----------
-    root, entries
-        The cache's directory, and everything in it.
-    keep, now
-        What is left, and the time, with its zone.
-    dry_run
-        Remove nothing; return what would be.
+    `entries` is everything in the cache; `now` has its zone. With `dry_run` nothing is removed: return what would be.
     """
     removed: list[Entry] = []
     in_use: list[Entry] = []
@@ -107,13 +94,13 @@ def _lock(root: Path, entry: Entry) -> Path | None:
     """Return the lock that whoever uses an entry holds; None where nobody can."""
     directory = Path(entry.directory)
     if entry.is_artifact:
-        return use_lock(root, directory.parent.name, directory.name)
+        return use_lock(directory)
     if entry.state == "partial":
         return root / LOCKS / f"{directory.name}.lock"
     if directory.name == IMPORTS:
         return import_lock(root)
     if entry.state == "unfinished":
-        return build_lock(root, directory.parent.name, entry.name)
+        return build_lock(directory.with_name(entry.name))
     return None
 
 

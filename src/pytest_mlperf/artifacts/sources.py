@@ -50,16 +50,9 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a fetch of a file, or of a set of files, is.
+    """How far a fetch of a file, or of a set of files, is: bytes and whole files that are here, and all.
 
-    Attributes
-    ----------
-    bytes_done, bytes_total
-        Bytes that are here, and of the whole; None where nobody states it.
-    bytes_before
-        Those of `bytes_done` that were here already, which no rate should count.
-    files_done, files_total
-        Files that are here whole, and all.
+    `bytes_total` is None where nobody states it; `bytes_before` were here already, which no rate should count.
     """
 
     name: str

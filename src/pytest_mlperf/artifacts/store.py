@@ -19,13 +19,12 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_mlperf.artifacts import entries as on_disk
-from pytest_mlperf.artifacts.entries import UNREADABLE, Artifact
+from pytest_mlperf.artifacts.disk import unwritten
+from pytest_mlperf.artifacts.entries import UNREADABLE, Artifact, Manifest, seal
 from pytest_mlperf.artifacts.layout import CONTENT, IMPORTS, LOCKS, MANIFEST, build_lock, import_lock, use_lock
 from pytest_mlperf.artifacts.locks import lease
-from pytest_mlperf.artifacts.manifest import Manifest, seal
 from pytest_mlperf.artifacts.recipe import FORMAT, PartRecipe, RemoteRecipe, canonical_key, entry_name
 from pytest_mlperf.artifacts.remote import Downloads
-from pytest_mlperf.artifacts.room import unwritten
 from pytest_mlperf.artifacts.sources import Network
 from pytest_mlperf.errors import CacheError
 
@@ -91,7 +90,7 @@ class Store:
             return artifact
         entry = self._entry(recipe)
         try:
-            with self._making(entry, on_wait, timeout) as mode:
+            with self._locked(entry, build_lock(entry), on_wait, timeout) as mode:
                 return self.find(recipe) or self._build(recipe, entry, mode)
         except TimeoutError as error:
             raise CacheError(
@@ -153,7 +152,7 @@ class Store:
         """Publish what `examine` returned; return the artifact, and whether it is new here."""
         source = staged.path.parent
         entry = self.root / source.parent.name / source.name
-        with self._making(entry, on_wait) as mode:
+        with self._locked(entry, build_lock(entry), on_wait) as mode:
             if (artifact := on_disk.find_artifact(entry)) is not None:
                 return artifact, False
             with _writing(entry):
@@ -178,7 +177,7 @@ class Store:
         return None
 
     def _share(self, entry: Path, mode: int) -> AbstractContextManager[None]:
-        return lease(use_lock(self.root, entry.parent.name, entry.name), shared=True, mode=0o600 | mode & 0o666)
+        return lease(use_lock(entry), shared=True, mode=0o600 | mode & 0o666)
 
     def _make_use_lock(self, entry: Path, mode: int) -> None:
         """Make the file for those who may read the cache and not write to it: they can share it then."""
@@ -187,9 +186,6 @@ class Store:
 
     def _entry(self, recipe: Recipe) -> Path:
         return self.root / recipe.kind / entry_name(recipe.kind, recipe.name, recipe.key())
-
-    def _making(self, entry: Path, on_wait: OnWait | None, timeout: float | None = None) -> AbstractContextManager[int]:
-        return self._locked(entry, build_lock(self.root, entry.parent.name, entry.name), on_wait, timeout)
 
     @contextmanager
     def _locked(self, entry: Path, lock: Path, on_wait: OnWait | None, timeout: float | None = None) -> Iterator[int]:

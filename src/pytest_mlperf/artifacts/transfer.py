@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_mlperf.artifacts.atomic import write_atomic
-from pytest_mlperf.artifacts.connections import AddressFault, RangeFault
-from pytest_mlperf.artifacts.room import check_room
+from pytest_mlperf.artifacts.connections import AddressFault
+from pytest_mlperf.artifacts.disk import check_room, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,16 +120,9 @@ class Partial:
 def receive(file: RemoteFile, address: str, partial: Partial, client: Client, on_size: OnSize) -> Digests:
     """Bring `partial` to the whole content that `address` has, and hash it in the same pass.
 
-    What is there of the same version at the same address is kept and hashed.
-
-    Raises
-    ------
-    AddressFault
-        The address does not give the file, or another than `file` says; what has come stays for another attempt.
-    CacheError
-        The disk has no room for it.
-    Stopped
-        The client was stopped.
+    What is there of the same version at the same address is kept and hashed. Raises AddressFault where the address does
+    not give the file, or another than `file` says: what has come stays for another attempt; CacheError where the disk
+    has no room for it; Stopped.
     """
     here = partial.size
     note = partial.note() if here else None
@@ -141,12 +133,12 @@ def receive(file: RemoteFile, address: str, partial: Partial, client: Client, on
         on_size(digests.size, digests.size)
         return digests
     try:
-        body = client.open(address, here, note.validator if note else "")
-    except RangeFault:
-        partial.discard()
+        with closing(client.open(address, here, note.validator if note else "")) as body:
+            return _append(file, address, note, body, partial, client, on_size)
+    except AddressFault as fault:
+        if fault.stale:
+            partial.discard()
         raise
-    with closing(body):
-        return _append(file, address, note, body, partial, client, on_size)
 
 
 def measure(path: Path, file: RemoteFile, client: Client) -> Digests:
@@ -169,8 +161,7 @@ def _append(
 ) -> Digests:
     # Compared here, too: a server need not heed If-Range.
     if body.offset and note and (body.validator != note.validator or body.total not in (None, note.total)):
-        partial.discard()
-        raise RangeFault("the file changed there between two parts of it")
+        raise AddressFault("the file changed there between two parts of it", stale=True)
     total = file.size if body.total is None else body.total
     if total is not None:
         if file.size not in (None, total):

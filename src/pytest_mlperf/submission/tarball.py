@@ -9,7 +9,7 @@ import stat
 import tarfile
 from typing import IO, TYPE_CHECKING, cast
 
-from pytest_mlperf.artifacts.atomic import replacing
+from pytest_mlperf.artifacts.disk import replacing
 from pytest_mlperf.errors import OutputError, SubmissionError
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 

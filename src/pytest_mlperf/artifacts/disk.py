@@ -1,10 +1,13 @@
-"""Files that are there whole or not at all: each is written beside its place and renamed into it."""
+"""Writing to the disk: files that are there whole or not at all, and room for them."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
+
+from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,20 +18,8 @@ if TYPE_CHECKING:
 def replacing(path: Path, *, sync: bool = False) -> Iterator[Path]:
     """Yield a path beside `path`; the file that is there at the block's end replaces `path`.
 
-    A block that raises leaves `path` as it was and nothing beside it. A file is never written through another
-    name that it may have: `path` gets a new one.
-
-    Parameters
-    ----------
-    path
-        The file; its directory exists.
-    sync
-        Bring the content to the disk before the rename, for what has to survive a power cut.
-
-    Raises
-    ------
-    OSError
-        It cannot be renamed.
+    A block that raises leaves `path` as it was and nothing beside it. A file that has other names keeps its content
+    under them. `sync` brings the new content to the disk before the rename, for what has to survive a power cut.
     """
     beside = path.with_name(f".{path.name}.{os.getpid()}.part")
     beside.unlink(missing_ok=True)
@@ -57,3 +48,27 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def check_room(purpose: str, needed: int, directory: Path) -> None:
+    """Raise CacheError where fewer than `needed` bytes are free in `directory`."""
+    free = shutil.disk_usage(directory).free
+    if needed > free:
+        raise CacheError(
+            f"no room {purpose}",
+            expected=f"{needed:,} bytes free",
+            found=f"{free:,} bytes free in {directory}",
+            fix="free some space there, or choose another cache directory",
+        )
+
+
+def unwritten(what: str, error: OSError, directory: Path) -> CacheError:
+    """Return the error for what could not be written to `directory`, of which it says how full it is."""
+    free = "?"
+    with suppress(OSError):
+        free = f"{shutil.disk_usage(directory).free:,}"
+    return CacheError(
+        what,
+        found=f"{error}; {free} bytes are free in {directory}",
+        fix="free some space or raise the limit there, or choose another cache directory",
+    )
