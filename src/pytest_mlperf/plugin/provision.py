@@ -325,6 +325,5 @@ def _advised(error: MLPerfError) -> MLPerfError:
         hint = f" (--mlperf-cache DIR or {CACHE_VARIABLE} names the cache)"
     else:
         hint = ""
-    return type(error)(
-        error.what, expected=error.expected, found=error.found, fix=f"{error.fix.rstrip('.')}{hint}".lstrip()
-    )
+    fix = f"{error.fix.rstrip('.')}{hint}".lstrip()
+    return type(error)(error.what, expected=error.expected, found=error.found, fix=fix)
