@@ -94,7 +94,7 @@ def test_nothing_large_is_fetched_unasked(official: RunSession, web: Web) -> Non
     session = official(*RUN, "--mode=accuracy", f"--mlperf-mirror={web.url}")
     assert session.outcomes().endswith("1 error"), session.output
     assert "bytes; give it with --model-path FILE, or fetch it with --mlperf-fetch" in session.output
-    assert "8 JPEG files, some 2 MB; give it with --dataset-path DIR, or fetch it with --mlperf-fetch" in session.output
+    assert "8 JPEG files, about 2 MB; give it with --dataset-path DIR, or fetch" in session.output
     assert web.requests == []
 
 

@@ -41,7 +41,7 @@ def edit(scenes: Path, change: Edit) -> None:
 def test_a_file_that_is_cut_off(tiny: Tiny, scenes: Path) -> None:
     whole = (scenes / ANNOTATIONS).read_bytes()
     (scenes / ANNOTATIONS).write_bytes(whole[: len(whole) // 2])
-    tiny.refuses(tiny.run(dataset=scenes), str(scenes / ANNOTATIONS), "Input data was truncated", "Fetch")
+    tiny.refuses(tiny.run(dataset=scenes), str(scenes / ANNOTATIONS), "Input data was truncated", "fetch")
     assert tiny.logs() == []
 
 
@@ -56,7 +56,7 @@ def test_a_file_that_is_cut_off(tiny: Tiny, scenes: Path) -> None:
 )
 def test_annotations_that_no_score_can_be_computed_from(tiny: Tiny, scenes: Path, change: Edit, says: str) -> None:
     edit(scenes, change)
-    tiny.refuses(tiny.run(dataset=scenes), str(scenes / ANNOTATIONS), says, "Fetch the annotation file again")
+    tiny.refuses(tiny.run(dataset=scenes), str(scenes / ANNOTATIONS), says, "fetch the annotation file again")
     assert tiny.logs() == []
 
 
@@ -140,7 +140,7 @@ def test_a_broken_image_is_one_failed_item_that_names_it(
         tiny.run(dataset=scenes),
         f"image {path} cannot be read",
         f"expected: a complete image file; found: {path.stat().st_size:,} bytes",
-        "Replace the file",
+        "replace it with the file",
     )
 
 

@@ -320,9 +320,10 @@ def _advised(error: MLPerfError) -> MLPerfError:
     if isinstance(error, OfflineError):
         hint = "\nleave out --mlperf-offline, or name a directory with --mlperf-mirror DIR"
     elif isinstance(error, FetchError):
-        hint = "\nor name a mirror with --mlperf-mirror URL|DIR"
+        hint = "\nname a mirror with --mlperf-mirror URL|DIR, if there is one"
     elif isinstance(error, CacheError):
-        hint = f"\nor name another cache with --mlperf-cache DIR or {CACHE_VARIABLE}"
+        hint = f" (--mlperf-cache DIR or {CACHE_VARIABLE} names the cache)"
     else:
         hint = ""
-    return type(error)(error.what, expected=error.expected, found=error.found, fix=f"{error.fix}{hint}".lstrip())
+    fix = f"{error.fix.rstrip('.')}{hint}".lstrip()
+    return type(error)(error.what, expected=error.expected, found=error.found, fix=fix)
