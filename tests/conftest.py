@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,12 @@ pytest_plugins = ["pytester"]
 
 REPOSITORY = Path(__file__).parents[1]
 SUPPORT = REPOSITORY / "tests" / "support"
+
+
+def pytest_configure() -> None:
+    """Take SIGINT as usual: a run in the background of a script ignores it, and so would what the tests start."""
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)

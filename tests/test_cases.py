@@ -3,7 +3,9 @@ from __future__ import annotations
 import pytest
 
 from pytest_mlperf.errors import OptionError
-from pytest_mlperf.run.case import Case, Registry, Selection, select
+from pytest_mlperf.plugin.selection import select
+from pytest_mlperf.registry import Registry
+from pytest_mlperf.run.case import Case
 
 CASE = Case("retinanet-tiny", "python", "onnxruntime", "cpu", "Offline", "accuracy")
 
@@ -19,31 +21,14 @@ def test_another_implementation_than_python_is_part_of_the_id() -> None:
     )
 
 
-def test_ids_are_unique_in_a_mode() -> None:
-    cases = Registry().cases("accuracy")
-    assert len({case.id for case in cases}) == len(cases) >= 16
+def test_another_precision_than_fp32_is_part_of_the_id() -> None:
+    case = Case("resnet50", "python", "onnxruntime", "cpu", "Offline", "accuracy", precision="int8", variant="NHWC")
+    assert case.id == "resnet50-onnxruntime-int8-NHWC-cpu-Offline"
 
 
 def test_our_own_benchmarks_are_found_as_any_others() -> None:
     assert {"retinanet", "retinanet-tiny"} <= Registry().benchmarks.keys()
     assert "onnxruntime" in Registry().backends
-
-
-@pytest.mark.parametrize(
-    ("dimension", "value", "kept"),
-    [
-        ("model", "retinanet-tiny", True),
-        ("model", "retinanet", False),
-        ("scenario", "Server", False),
-        ("mode", "accuracy", True),
-    ],
-)
-def test_a_selection_keeps_what_has_its_values(dimension: str, value: str, kept: bool) -> None:
-    assert Selection(**{dimension: (value,)}).keeps(CASE) is kept
-
-
-def test_no_value_keeps_all() -> None:
-    assert Selection().keeps(CASE)
 
 
 def test_gpu_means_cuda_and_case_does_not_matter() -> None:

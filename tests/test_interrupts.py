@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: So many samples that a slow run lasts for minutes.
 MANY = "--dataset-size=30000"
 IN_START_TEST = r"accuracy, [1-9][\d,]*/30,000 samples"
-TEACHES = "interrupted; the other items go on, two Ctrl-C within 3 s stop the session"
+TEACHES = "interrupted; the other items continue, two Ctrl-C within 3 s stop the session"
 
 
 @contextmanager

@@ -7,17 +7,20 @@ import pytest
 
 from pytest_mlperf.errors import MLPerfError, OptionError
 from pytest_mlperf.plugin.option_values import (
+    benchmark_path,
     duration,
     file_name,
     mirror,
+    name_and_value,
     positive,
     positive_number,
+    precision,
     python_version,
     threads,
     yes,
 )
 from pytest_mlperf.plugin.options import OPTIONS, Option, Settings, read_settings
-from pytest_mlperf.run.case import Registry
+from pytest_mlperf.registry import Registry
 
 Read = Callable[..., Settings]
 
@@ -35,7 +38,7 @@ def read(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Read:
 
 def test_the_defaults_are_a_short_run_on_the_cpu(read: Read, pytester: pytest.Pytester) -> None:
     settings = read()
-    assert (settings.run_length, settings.selection.device, settings.scorer) == ("short", ("cpu",), "hotcoco")
+    assert (settings.run_length, settings.selection.device, settings.scorer) == ("short", ("cpu",), None)
     assert settings.output == pytester.path / "mlperf-results"
     assert (settings.timeout, settings.given) == (600.0, {})
 
@@ -97,6 +100,9 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         mirror: "http://mirror.example/mlperf",
         file_name: "Example",
         python_version: "3.11",
+        precision: "int8",
+        name_and_value: "name=value",
+        benchmark_path: "retinanet=some/where",
     }
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
     from_ini = read(ini=f"{option.ini} = {text}")
@@ -154,7 +160,7 @@ def test_a_time_limit_of_zero_is_none(read: Read) -> None:
 def test_accuracy_uses_the_whole_data_set_at_official_length_only(
     read: Read, options: tuple[str, ...], count: int
 ) -> None:
-    assert read(*options).sample_count(24_781) == count
+    assert read(*options).sample_count(24_781, 500) == count
 
 
 def test_paths_in_the_ini_file_are_relative_to_it(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

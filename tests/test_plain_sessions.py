@@ -54,5 +54,6 @@ def test_a_plain_session_imports_nothing_heavy_and_shows_nothing(tmp_path: Path,
 
 def test_planning_runs_imports_nothing_heavy(tmp_path: Path) -> None:
     modules, output = imported(tmp_path, str(REPOSITORY / "benchmarks"), "--collect-only", "-q")
-    assert not modules & HEAVY
+    # A case is decided when it is made: its round is read, with msgspec.
+    assert not modules & (HEAVY - {"msgspec"})
     assert "test_accuracy[retinanet-tiny-onnxruntime-cpu-Offline]" in output

@@ -18,8 +18,8 @@ def test_a_plan_says_what_is_here_and_what_is_made_and_the_time(benchmarks: RunS
     cache = f"--mlperf-cache={shared_cache / 'plan'}"
     before = benchmarks(*TINY, cache, "--mlperf-plan")
     assert before.code == 0, before.output
-    assert "data set retinanet-tiny scenes 500: to be made by the first run" in before.output
-    assert "retinanet-tiny-onnxruntime-cpu-Offline accuracy: no run here yet" in before.output
+    assert "data set retinanet-tiny scenes 500: made by the first run" in before.output
+    assert "retinanet-tiny-onnxruntime-cpu-Offline accuracy: no earlier run" in before.output
     assert "to fetch: nothing" in before.output
     assert "MLPerf results" not in before.output
     assert not (shared_cache / "plan").exists()
@@ -28,7 +28,7 @@ def test_a_plan_says_what_is_here_and_what_is_made_and_the_time(benchmarks: RunS
     after = benchmarks(*TINY, cache, "--mlperf-plan")
     assert "data set retinanet-tiny scenes 500: in the cache" in after.output
     assert "retinanet-tiny-onnxruntime-cpu-Offline accuracy: about " in after.output
-    assert "for the 1 of 1 runs that this machine has done before" in after.output
+    assert "for 1 of 1 runs, from earlier runs on this machine" in after.output
 
 
 def test_a_plan_of_the_official_edition_counts_what_is_to_be_fetched(benchmarks: RunSession, tmp_path: Path) -> None:
@@ -39,6 +39,7 @@ def test_a_plan_of_the_official_edition_counts_what_is_to_be_fetched(benchmarks:
     assert "time: about 0 s for the 0 of 8 runs" in output
 
 
+@pytest.mark.slow
 def test_a_plan_tells_of_an_environment_that_is_not_the_sessions_own(benchmarks: RunSession, tmp_path: Path) -> None:
     options = ("--scenario=Offline", f"--mlperf-cache={tmp_path / 'cache'}", "--mlperf-plan")
     unnamed = benchmarks(*options, "-k", "null-needssix or null-null").output
@@ -46,7 +47,7 @@ def test_a_plan_tells_of_an_environment_that_is_not_the_sessions_own(benchmarks:
     assert "environment six python3." in unnamed
     assert ": missing; made with --backend needssix or --mlperf-fetch" in unnamed
     named = benchmarks(*options, "--model=null", "--backend=needssix").output
-    assert ": to be made by the first run, with pip or uv, which fetch its packages" in named
+    assert ": made by the first run; pip or uv fetches its packages" in named
     nowhere = benchmarks(*options, "--model=null", "--backend=null", "--python-version=3.99").output
     assert "Python for null: missing, there is no Python 3.99 here" in nowhere
     assert not (tmp_path / "cache").exists()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.conftest import RunSession
+    from tests.conftest import RunSession, Session
 
 NULL = ("--model", "null", "--backend", "null")
 
@@ -126,7 +126,7 @@ def test_missing_official_files_are_a_skip_beside_others_and_an_error_alone(benc
         "onnxruntime,null",
     )
     assert beside.outcomes().startswith("1 passed, 1 skipped"), beside.output
-    assert "resnext50_32x4d_fpn.onnx (148,688,824 bytes; name it with --model-path FILE" in beside.output
+    assert "resnext50_32x4d_fpn.onnx (148,688,824 bytes; give it with --model-path FILE" in beside.output
     assert "or fetch it with --mlperf-fetch" in beside.output
     alone = benchmarks("--model", "retinanet", "--mode", "accuracy", "--scenario", "Offline")
     assert alone.code == 1
@@ -134,6 +134,7 @@ def test_missing_official_files_are_a_skip_beside_others_and_an_error_alone(benc
     assert "148,688,824 bytes" in alone.output
 
 
+@pytest.mark.slow
 def test_last_failed_runs_what_failed(benchmarks: RunSession, tmp_path: Path) -> None:
     options = (
         *NULL,
@@ -184,13 +185,51 @@ def test_a_users_own_test_gets_the_files_of_its_case(benchmarks: RunSession, tmp
     assert benchmarks(*NULL, "--scenario=Offline", path=tmp_path / "test_mine.py").outcomes() == "1 passed"
 
 
-def test_an_unknown_mode_in_a_mark_is_an_error(benchmarks: RunSession, tmp_path: Path) -> None:
-    (tmp_path / "test_mine.py").write_text(
-        "import pytest\n@pytest.mark.mlperf(mode='speed')\ndef test_it(mlperf): pass\n"
-    )
-    session = benchmarks(path=tmp_path / "test_mine.py")
-    assert "valid: accuracy, performance" in session.output
+def collected(benchmarks: RunSession, tmp_path: Path, mark: str) -> Session:
+    """Collect a test with a mark."""
+    (tmp_path / "test_mine.py").write_text(f"import pytest\n@pytest.mark.mlperf({mark})\ndef test_it(mlperf): pass\n")
+    return benchmarks("--collect-only", "-q", path=tmp_path / "test_mine.py")
+
+
+@pytest.mark.parametrize(
+    ("mark", "says"),
+    [
+        ("mode='speed'", "expected: one of accuracy, performance, compliance; found: speed"),
+        ("mod='performance'", "the mark mlperf has no such argument"),
+        ("'retinanet-tiny', 'Offline'", "the mark mlperf has no such argument"),
+        ("'retinanet-tiny', model='null'", "the mark mlperf has no such argument"),
+        ("'retinanet_tiny'", "did you mean 'retinanet-tiny'?"),
+        ("scenario=['Offline', 'Online']", "did you mean 'Offline'?"),
+        ("backend='onnxrt'", "did you mean 'onnxruntime'?"),
+    ],
+)
+def test_a_mark_that_means_nothing_is_an_error(benchmarks: RunSession, tmp_path: Path, mark: str, says: str) -> None:
+    session = collected(benchmarks, tmp_path, mark)
     assert session.code != 0
+    assert says in session.output
+    assert "test_it" in session.output
+
+
+@pytest.mark.parametrize(
+    ("mark", "ids"),
+    [
+        ("'null', backend='null', scenario='Offline'", ["null-null-cpu-Offline"]),
+        (
+            "model=['null'], backend='null', scenario=['offline', 'Server']",
+            ["null-null-cpu-Offline", "null-null-cpu-Server"],
+        ),
+        (
+            "'null', backend='null', scenario='Offline', mode=['accuracy', 'performance']",
+            ["null-null-cpu-Offline-accuracy", "null-null-cpu-Offline-performance"],
+        ),
+        ("'null', backend='null', scenario='Offline', device='gpu'", []),
+    ],
+)
+def test_a_marks_arguments_select(benchmarks: RunSession, tmp_path: Path, mark: str, ids: list[str]) -> None:
+    session = collected(benchmarks, tmp_path, mark)
+    assert [
+        line.partition("[")[2].rstrip("]") for line in session.output.splitlines() if "::test_it[null" in line
+    ] == ids
 
 
 def test_an_audit_file_in_the_current_directory_is_ignored_with_a_note(benchmarks: RunSession, tmp_path: Path) -> None:

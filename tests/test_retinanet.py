@@ -11,10 +11,11 @@ from hypothesis.extra import numpy as hnp
 from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.benchmarks.base import Remote
 from pytest_mlperf.benchmarks.retinanet import OFFICIAL, TINY, RetinaNet
+from pytest_mlperf.rules.accuracy import Limit
+from pytest_mlperf.rules.round import find_round
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from numpy.typing import NDArray
 
@@ -37,7 +38,7 @@ def reference_records(
 
 
 def encode(benchmark: RetinaNet, index: int, outputs: Sequence[NDArray[np.generic]]) -> bytes:
-    data, offsets = benchmark.encode(outputs, [index])
+    data, offsets = benchmark.encode(outputs, [{}], [index])
     assert list(offsets) == [0, data.nbytes]
     return data.tobytes()
 
@@ -76,27 +77,26 @@ def test_outputs_that_do_not_belong_together_are_an_error() -> None:
 
 def test_the_official_targets_are_those_of_the_rules() -> None:
     # submission_checker/constants.py of mlcommons/inference: retinanet, mAP 37.55 * 0.99.
-    assert OFFICIAL.metric(500).target == pytest.approx(37.1745)
-    assert (OFFICIAL.dataset_size, OFFICIAL.size, OFFICIAL.loadgen_model) == (24_781, 800, "retinanet")
+    # They stand in the rounds' files only.
+    rules = find_round("v5.1").benchmarks[OFFICIAL.official_name]
+    assert rules.limits == (Limit("mAP", minimum=37.55 * 0.99),)
+    assert not OFFICIAL.limits(500)
+    assert (rules.dataset_size, OFFICIAL.dataset.size) == (24_781, None)
+    assert (OFFICIAL.size, OFFICIAL.loadgen_model) == (800, "retinanet")
 
 
-def test_the_official_edition_says_what_is_missing_and_takes_what_is_named(tmp_path: Path) -> None:
-    model = OFFICIAL.find_model("onnx", None)
+def test_the_official_edition_says_what_is_missing() -> None:
+    model = OFFICIAL.model_file("onnx", "fp32", "").source
     assert isinstance(model, Remote)
     assert isinstance(model.recipe, FileRecipe)
     assert (model.recipe.file.size, model.recipe.file.md5) == (148_688_824, "4544f4e56e0a4684215831cc937ea45c")
-    assert "148,688,824 bytes; name it with --model-path FILE, or fetch it with --mlperf-fetch" in str(model)
-    assert "500 JPEG files, some 142 MB" in str(OFFICIAL.find_dataset(None, 500))
-    assert "24,781 JPEG files, some 7.1 GB" in str(OFFICIAL.find_dataset(None, 24_781))
-    assert OFFICIAL.find_model("onnx", tmp_path / "model.onnx") == tmp_path / "model.onnx"
-    assert OFFICIAL.find_dataset(tmp_path, 500) == tmp_path
+    assert "148,688,824 bytes; give it with --model-path FILE, or fetch it with --mlperf-fetch" in str(model)
+    assert "500 JPEG files, some 142 MB" in str(OFFICIAL.dataset.source(500))
+    assert "24,781 JPEG files, some 7.1 GB" in str(OFFICIAL.dataset.source(24_781))
 
 
 def test_the_tiny_edition_has_the_officials_contract_at_its_own_size() -> None:
-    for ours, theirs in zip(
-        (*TINY.contract.inputs, *TINY.contract.outputs),
-        (*OFFICIAL.contract.inputs, *OFFICIAL.contract.outputs),
-        strict=True,
-    ):
+    tiny, official = TINY.models[0].graph, OFFICIAL.models[0].graph
+    for ours, theirs in zip((*tiny.inputs, *tiny.outputs), (*official.inputs, *official.outputs), strict=True):
         assert (ours.name, ours.dtype, len(ours.shape)) == (theirs.name, theirs.dtype, len(theirs.shape))
     assert TINY.scenarios == OFFICIAL.scenarios

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.plugin.matrix import Matrix
+from pytest_mlperf.plugin.options import Settings
+from pytest_mlperf.plugin.selection import Selection
+from pytest_mlperf.registry import Registry
 from pytest_mlperf.rules.round import find_round
-from pytest_mlperf.run.round_in_force import round_in_force, round_settings
+from pytest_mlperf.run.case import Case, Plan
+from pytest_mlperf.run.spec import RunOptions, spec_of
+from tests.conftest import SUPPORT
 
 if TYPE_CHECKING:
+    from pytest_mlperf.implementations.protocol import RoundSettings
     from tests.conftest import RunSession
 
 #: qsl, sample index and schedule, as each round's mlperf.conf has them.
@@ -34,9 +42,9 @@ def seeds(result: dict[str, Any]) -> list[int]:
 @pytest.mark.parametrize(
     ("options", "ini", "expected"),
     [
-        (("--mode=performance",), "", "v5.1"),
+        pytest.param(("--mode=performance",), "", "v5.1", marks=pytest.mark.slow),
         (("--mode=accuracy", "--dataset-size=20"), "", "v5.1"),
-        (("--mode=performance", "--round=v5.1"), "mlperf_round = v4.0", "v5.1"),
+        pytest.param(("--mode=performance", "--round=v5.1"), "mlperf_round = v4.0", "v5.1", marks=pytest.mark.slow),
         (("--mode=performance", "--round=4.0"), "", "v4.0"),
         (("--mode=accuracy", "--dataset-size=20"), "mlperf_round = v4.0", "v4.0"),
     ],
@@ -95,35 +103,64 @@ def test_a_round_without_the_benchmark_fails_the_item_and_names_those_that_have_
     assert "Traceback" not in session.output
 
 
-def name_of(benchmark: str, *selected: str, named: str | None = None) -> str:
-    found = round_in_force(benchmark, {benchmark, *selected}, named)
+def plan_of(benchmark: str, *models: str, named: str | None = None) -> Plan:
+    """Return what the matrix decides for a benchmark of the test runtimes or of ours, with options of the user."""
+    settings = read_settings_of(models, named)
+    [case, *_] = [case for case in Matrix(Registry(), settings).cases("accuracy") if case.benchmark == benchmark]
+    return case.plan
+
+
+def read_settings_of(models: tuple[str, ...], named: str | None) -> Settings:
+    values: dict[str, Any] = {field.name: None for field in fields(Settings)}
+    values |= {"model_path": (), "dataset_path": (), "precision": "fp32", "run_length": "short", "round": named}
+    return Settings(**values | {"selection": Selection(model=models, device=("cpu",))})
+
+
+def name_of(benchmark: str, *models: str, named: str | None = None) -> str:
+    found = plan_of(benchmark, *models, named=named).round
     return found.name if found else ""
 
 
-def test_the_default_is_the_newest_round_that_all_selected_benchmarks_share() -> None:
-    assert name_of("resnet") == "v6.1"
-    assert name_of("resnet", "retinanet") == name_of("retinanet", "resnet") == "v5.1"
-    assert name_of("retinanet", "") == "v5.1"  # what is in no round has no say
-    assert name_of("") == name_of("", "retinanet") == ""
+@pytest.fixture
+def _runtimes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(SUPPORT))
 
 
-def test_without_a_common_round_each_case_takes_its_own_newest() -> None:
-    # Every two benchmarks of MLPerf's still share one; another package may bring what is in none.
-    assert name_of("resnet", "another") == "v6.1"
-    assert name_of("rnnt", "another") == "v4.0"
-    assert name_of("another", "rnnt") == ""
+@pytest.mark.usefixtures("_runtimes")
+def test_the_default_is_the_newest_round_of_the_benchmark_and_with_model_that_of_all_of_them() -> None:
+    assert name_of("classifier-tiny") == "v6.1"
+    both = ("classifier-tiny", "retinanet")
+    assert name_of("classifier-tiny", *both) == name_of("retinanet", *both) == "v5.1"
+    assert name_of("retinanet", "retinanet", "null") == "v5.1"  # what is in no round has no say
+    assert name_of("null") == name_of("null", "null", "retinanet") == ""
 
 
 def test_a_named_round_counts_for_open_division_too() -> None:
     assert name_of("retinanet", named="v6.0") == "v6.0"  # where closed division does not take it
-    with pytest.raises(OptionError, match="does not have rnnt"):
-        name_of("rnnt", named="v4.1")
+    with pytest.raises(OptionError, match="does not have retinanet"):
+        plan_of("retinanet", named="v6.1")
+
+
+def test_what_a_case_is_does_not_depend_on_the_cases_beside_it() -> None:
+    alone = Matrix(Registry(), read_settings_of(("retinanet-tiny",), None)).cases("accuracy")
+    beside = Matrix(Registry(), read_settings_of((), None)).cases("accuracy")
+    of_one = {case.id: case.plan.round for case in alone}
+    assert of_one
+    assert of_one == {case.id: case.plan.round for case in beside if case.id in of_one}
 
 
 def test_loadgen_is_told_the_rounds_figures_of_the_benchmark() -> None:
-    old, new = (round_settings(find_round(name), "3d-unet-99") for name in ("v2.1", "v5.1"))
+    def told(name: str, benchmark: str) -> RoundSettings:
+        found = find_round(name)
+        plan = replace(plan_of("retinanet-tiny"), round=found, rules=found.benchmarks[benchmark])
+        case = Case("b", "python", "onnxruntime", "cpu", "Offline", "performance", decided=plan)
+        spec = spec_of(case, RunOptions("short"), plan.model, place="model", dataset=Path("data"), output=Path("out"))
+        assert spec.round is not None
+        return spec.round
+
+    old, new = told("v2.1", "3d-unet-99"), told("v5.1", "3d-unet-99")
     assert (old.performance_sample_count, old.offline_samples_per_query) == (42, 24_576)
     assert (new.performance_sample_count, new.offline_samples_per_query) == (43, 43)
     assert old.min_duration_ms == new.min_duration_ms == 600_000
-    assert round_settings(find_round("v4.1"), "bert-99").server_target_latency_ns == 130_000_000
-    assert round_settings(find_round("v5.0"), "bert-99").server_target_latency_ns is None
+    assert told("v4.1", "bert-99").server_target_latency_ns == 130_000_000
+    assert told("v5.0", "bert-99").server_target_latency_ns is None

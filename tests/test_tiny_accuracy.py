@@ -23,11 +23,16 @@ from pytest_mlperf.datasets.coco import read_annotations
 from pytest_mlperf.datasets.images import load_image, preprocess_stretch
 from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
 from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
+from pytest_mlperf.metrics.accuracy_log import read_records
 
 Outputs = Sequence[NDArray[Any]]
 Preprocess = Callable[[Path], NDArray[np.float32]]
 SIZE = TINY.size
-REFERENCE = TINY.metric(TINY.dataset_size)
+SCENES = 500
+[LIMIT] = TINY.limits(SCENES)
+assert LIMIT.reference is not None
+assert LIMIT.minimum is not None
+REFERENCE, TARGET = LIMIT.reference, LIMIT.minimum
 
 
 @dataclass(frozen=True)
@@ -90,40 +95,40 @@ BROKEN = {
 
 @pytest.fixture(scope="module")
 def scenes(shared_cache: Path) -> Path:
-    return Store(shared_cache).get(ScenesRecipe(TINY.dataset_size)).path
+    return Store(shared_cache).get(ScenesRecipe(SCENES)).path
 
 
 def score(scenes: Path, pipeline: Pipeline, log: Path) -> float:
     """Return the mAP in percent of all validation scenes, through the benchmark's own records and scorer."""
-    model = TINY.find_model("onnx", None)
-    assert isinstance(model, Path)
-    session = OnnxRuntime().load(model, TINY.contract, "cpu", threads=1)
+    file = TINY.model_file("onnx", "fp32", "")
+    assert isinstance(file.source, Path)
+    session = OnnxRuntime().load(file.source, file, "cpu", threads=1, options={})
     paths = [scenes / IMAGES / image.file_name for image in read_annotations(scenes / ANNOTATIONS).images]
 
     def record(index: int) -> str:
         outputs = session.run({"images": pipeline.preprocess(paths[index])[None]})
-        data, _ = TINY.encode(pipeline.change(outputs), [index])
+        data, _ = TINY.encode(pipeline.change(outputs), [{}], [index])
         return f'{{ "seq_id" : {index}, "qsl_idx" : {index}, "data" : "{data.tobytes().hex().upper()}" }}'
 
     with ThreadPoolExecutor(2) as pool:
         lines = list(pool.map(record, range(len(paths))))
     log.write_text("[\n" + ",\n".join(lines) + "\n]\n")
-    return TINY.score(log, scenes, "hotcoco").value
+    return TINY.metric.score(read_records(log), scenes)["mAP"]
 
 
 def test_the_reference_is_hard_enough_to_mean_something() -> None:
-    assert 55 <= REFERENCE.reference <= 90
+    assert 55 <= REFERENCE <= 90
 
 
 def test_the_right_pipeline_reproduces_the_recorded_reference(scenes: Path, tmp_path: Path) -> None:
     found = score(scenes, Pipeline(right, as_it_is, 0), tmp_path / "log.json")
     # PyTorch in float32 against ONNX Runtime in float32.
-    assert found == pytest.approx(REFERENCE.reference, abs=0.1)
-    assert found >= REFERENCE.target
+    assert found == pytest.approx(REFERENCE, abs=0.1)
+    assert found >= TARGET
 
 
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_pipeline_falls_below_the_target(name: str, scenes: Path, tmp_path: Path) -> None:
     found = score(scenes, BROKEN[name], tmp_path / "log.json")
-    assert found < REFERENCE.target
-    assert REFERENCE.reference - found >= BROKEN[name].falls
+    assert found < TARGET
+    assert REFERENCE - found >= BROKEN[name].falls

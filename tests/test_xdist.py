@@ -102,6 +102,7 @@ def test_two_sessions_at_once_have_the_device_in_turn(sandbox: Sandbox) -> None:
     sandbox.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_workers_that_need_the_same_artifact_build_it_once(sandbox: Sandbox) -> None:
     tally = sandbox.root / "tally"
     cases = ("--model=tally", "--mode=accuracy", "-n4")
@@ -112,6 +113,7 @@ def test_workers_that_need_the_same_artifact_build_it_once(sandbox: Sandbox) -> 
     assert len(list((sandbox.root / "cache" / "dataset").iterdir())) == 1
 
 
+@pytest.mark.slow
 def test_a_killed_xdist_worker_costs_one_item(sandbox: Sandbox) -> None:
     items = (item("null-slow-cpu-Offline"), item("null-null-cpu-Offline"), item("null-null-cpu-SingleStream"))
     session = sandbox.start(*items, "-n1", "--dataset-size=30000")

@@ -5,11 +5,13 @@
 
 It runs pytest in this process with the arguments given and listens to every call and return of a function of
 ``pytest_mlperf``. A *move* is a call or a return that ends in another file than the one before it; a file is *entered*
-by such a move. What a child process does is not followed: its interface is run.json and result.json.
+by such a move. What a module does when it is imported is left out, and so is the child process, whose interface is
+run.json and result.json.
 """
 
 from __future__ import annotations
 
+import inspect
 import sys
 from collections import Counter
 from pathlib import Path
@@ -41,6 +43,8 @@ class Walk:
             self._go(frame.f_back)
 
     def _go(self, frame: FrameType) -> None:
+        if _is_import(frame):
+            return
         path = frame.f_code.co_filename
         name = self._names.get(path)
         if name is None:
@@ -50,6 +54,15 @@ class Walk:
             self.moves += 1
             self.entered[name] += 1
             self._at = name
+
+
+def _is_import(frame: FrameType | None) -> bool:
+    """Say whether a frame is the body of a module or of a class, or was called by one."""
+    while frame is not None and frame.f_code.co_filename.startswith(PACKAGE):
+        if not frame.f_code.co_flags & inspect.CO_OPTIMIZED:
+            return True
+        frame = frame.f_back
+    return False
 
 
 def main(arguments: list[str]) -> int:

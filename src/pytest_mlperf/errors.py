@@ -1,4 +1,4 @@
-"""The faults that a user can cause, one class a kind; each one's text is the whole message."""
+"""Errors that are shown to the user without a traceback, one class for each kind."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class MLPerfError(Exception):
-    """A fault with something to do about it; shown to the user as it is, without a traceback.
+    """An error that the user can fix; its message is shown without a traceback.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ class MLPerfError(Exception):
 
 
 def comparison(expected: str, found: str) -> str:
-    """Return the line ``expected: …; found: …`` of a message, of those of the two that are there."""
+    """Return the line ``expected: …; found: …`` of a message; an empty part is left out."""
     parts = (f"expected: {expected}" if expected else "", f"found: {found}" if found else "")
     return "; ".join(filter(None, parts))
 
@@ -43,19 +43,19 @@ def _rebuild(kind: type[MLPerfError], what: str, expected: str, found: str, fix:
 
 
 class OptionError(MLPerfError):
-    """An option's value that does not exist or does not go with the others."""
+    """An option's value that does not exist or conflicts with another option."""
 
 
 class UserConfError(MLPerfError):
-    """A user.conf that LoadGen would misread: an unknown key, a bad value, no such file."""
+    """A user.conf that is missing or that LoadGen would misread: an unknown key, a bad value."""
 
 
 class ModelError(MLPerfError):
-    """A model file that is missing, unreadable, or has another contract than the benchmark's."""
+    """A model file that is missing, unreadable, or does not have the benchmark's inputs and outputs."""
 
 
 class DatasetError(MLPerfError):
-    """A data set with a missing or broken image, or an annotation file that cannot be trusted."""
+    """A data set with a missing or broken image, or an invalid annotation file."""
 
 
 class CacheError(MLPerfError):
@@ -63,15 +63,15 @@ class CacheError(MLPerfError):
 
 
 class OutputError(MLPerfError):
-    """A place for results or a report that cannot be written."""
+    """A file or directory for results that cannot be written."""
 
 
 class FetchError(MLPerfError):
-    """A file that no address gives as it should be: unreachable, cut off, changed, with a wrong checksum."""
+    """A download that failed: unreachable, cut off, changed, or with a wrong checksum."""
 
 
 class OfflineError(FetchError):
-    """Something that is only to be had from the network, which must not be used."""
+    """Something that must be downloaded, while the network must not be used."""
 
 
 class ArchiveError(MLPerfError):
@@ -91,4 +91,8 @@ class AccuracyLogError(MLPerfError):
 
 
 class SubmissionError(MLPerfError):
-    """What cannot be part of a submission, or a submission that cannot be read or written."""
+    """Something that cannot be submitted, or a submission that cannot be read or written."""
+
+
+class EntryPointError(RequirementError):
+    """A benchmark, backend or implementation from another package that cannot be loaded."""

@@ -13,7 +13,8 @@ import onnx
 from onnx import TensorProto, helper
 from PIL import Image
 
-from pytest_mlperf.benchmarks.retinanet import OFFICIAL, OFFICIAL_FILES
+from pytest_mlperf.benchmarks.retinanet import OFFICIAL, PUBLISHED
+from pytest_mlperf.datasets import openimages_recipe
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,11 +33,11 @@ def official_path(file: RemoteFile) -> str:
 
 def stand_ins() -> dict[str, bytes]:
     """Return everything by its path."""
-    openimages = OFFICIAL_FILES.openimages
+    openimages = openimages_recipe.OFFICIAL
     images = {f"/validation/{name}": jpeg(number) for number, name in enumerate(IMAGES)}
     calibration = {f"/train/{name}": jpeg(100 + number) for number, name in enumerate(CALIBRATION)}
     return {
-        official_path(OFFICIAL_FILES.models["onnx"]): model(),
+        official_path(PUBLISHED["onnx"]): model(),
         official_path(openimages.annotations): zipped(annotation_file()),
         official_path(openimages.calibration_list): "\n".join(CALIBRATION).encode(),
         **images,
@@ -83,7 +84,7 @@ def zipped(content: dict[str, Any] | bytes) -> bytes:
 
 def model() -> bytes:
     """Return a model of the official contract that finds the one box of the annotations in every image."""
-    [images] = OFFICIAL.contract.inputs
+    [images] = OFFICIAL.models[0].graph.inputs
     side = OFFICIAL.size
     nodes = [
         helper.make_node("ReduceMin", ["images"], ["least"], keepdims=0),

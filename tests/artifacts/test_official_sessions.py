@@ -93,8 +93,8 @@ def test_a_directory_is_a_mirror_even_offline_and_an_exported_bundle_needs_none(
 def test_nothing_large_is_fetched_unasked(official: RunSession, web: Web) -> None:
     session = official(*RUN, "--mode=accuracy", f"--mlperf-mirror={web.url}")
     assert session.outcomes().endswith("1 error"), session.output
-    assert "bytes; name it with --model-path FILE, or fetch it with --mlperf-fetch" in session.output
-    assert "8 JPEG files, some 2 MB; name it with --dataset-path DIR, or fetch it with --mlperf-fetch" in session.output
+    assert "bytes; give it with --model-path FILE, or fetch it with --mlperf-fetch" in session.output
+    assert "8 JPEG files, some 2 MB; give it with --dataset-path DIR, or fetch it with --mlperf-fetch" in session.output
     assert web.requests == []
 
 
@@ -103,7 +103,7 @@ def test_offline_the_error_names_what_was_wanted(official: RunSession, web: Web)
     assert session.outcomes().endswith("1 error"), session.output
     assert "offline, and resnext50_32x4d_fpn.onnx" in session.output
     assert "wanted from https://zenodo.org/record/6617879/files/resnext50_32x4d_fpn.onnx" in session.output
-    assert "Leave out --mlperf-offline" in session.output
+    assert "leave out --mlperf-offline" in session.output
     assert "Traceback" not in session.output
     assert web.requests == []
 

@@ -10,15 +10,16 @@ import pytest
 
 from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.artifacts.store import Store
-from pytest_mlperf.benchmarks.retinanet import OFFICIAL_FILES
+from pytest_mlperf.benchmarks.retinanet import OFFICIAL, PUBLISHED
 from pytest_mlperf.datasets import openimages_recipe
+from pytest_mlperf.datasets.detection import OpenImages
 from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
 from pytest_mlperf.datasets.openimages import OpenImagesSamples
 from pytest_mlperf.datasets.openimages_recipe import LIST, AnnotationsRecipe, CalibrationRecipe, OpenImagesRecipe
 from pytest_mlperf.errors import CacheError, DatasetError, FetchError, MLPerfError
 from tests.artifacts import standins
 from tests.artifacts.web import QUICK, Web, status
-from tests.standins.mlperf_test_standins import files_as_in
+from tests.standins.mlperf_test_standins import images_as_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +39,7 @@ def stand_ins() -> dict[str, bytes]:
 def files(stand_ins: dict[str, bytes], web: Web, tmp_path: Path) -> OpenImagesFiles:
     """The official table with the checksums of the stand-ins, which the server has."""
     web.files.update(stand_ins)
-    return files_as_in(standins.write(stand_ins, tmp_path / "mirror")).openimages
+    return images_as_in(standins.write(stand_ins, tmp_path / "mirror"))
 
 
 @pytest.fixture
@@ -103,7 +104,7 @@ def test_a_page_in_the_place_of_an_image_is_refused_and_fetched_again(
 ) -> None:
     bad = f"/validation/{IN_ORDER[1]}"
     web.files[bad] = b"<html>Please log in</html>"
-    with pytest.raises(FetchError, match=r"1 of 3 files are no JPEG images\n.*" + IN_ORDER[1]):
+    with pytest.raises(FetchError, match=r"1 of 3 files are not JPEG images\n.*" + IN_ORDER[1]):
         store.get(OpenImagesRecipe(3, files))
     web.files[bad] = stand_ins[bad]
     found = store.get(OpenImagesRecipe(3, files)).path
@@ -136,7 +137,7 @@ def test_a_disk_without_room_for_the_images_is_told_before_the_first(
 
 
 def test_more_images_than_there_are_cannot_be_had(files: OpenImagesFiles, store: Store) -> None:
-    with pytest.raises(DatasetError, match=r"expected: 13; found: 12\nask for at most 12 with --dataset-size"):
+    with pytest.raises(DatasetError, match=r"expected: 13; found: 12\nuse at most 12 with --dataset-size"):
         store.get(OpenImagesRecipe(13, files))
 
 
@@ -184,14 +185,14 @@ def test_the_calibration_images_are_those_of_the_list(files: OpenImagesFiles, st
 def test_a_list_that_is_none_is_refused(files: OpenImagesFiles, store: Store, web: Web, content: bytes) -> None:
     web.files[standins.official_path(files.calibration_list)] = content
     lax = replace(files, calibration_list=replace(files.calibration_list, size=None, sha256=None))
-    with pytest.raises(DatasetError, match=r"openimages_cal_images_list\.txt is no list of images"):
+    with pytest.raises(DatasetError, match=r"openimages_cal_images_list\.txt is not a list of images"):
         store.get(CalibrationRecipe(lax))
 
 
 @pytest.mark.parametrize(
     "recipe",
     [
-        FileRecipe(OFFICIAL_FILES.models["onnx"], "model"),
+        FileRecipe(PUBLISHED["onnx"], "model"),
         AnnotationsRecipe(),
         OpenImagesRecipe(3),
         CalibrationRecipe(),
@@ -208,11 +209,12 @@ def test_the_official_checksums_refuse_every_stand_in(
 
 
 def test_the_official_table_is_that_of_the_publishers() -> None:
-    onnx, pytorch = OFFICIAL_FILES.models["onnx"], OFFICIAL_FILES.models["pytorch"]
+    onnx, pytorch = PUBLISHED["onnx"], PUBLISHED["pytorch"]
     assert [url.split("/")[2] for url in onnx.urls] == ["zenodo.org", "storage.googleapis.com", "armi.in"]
     assert {url.rpartition("/")[2] for url in onnx.urls} == {"resnext50_32x4d_fpn.onnx"}
     assert pytorch.md5 == "a55f6bec3464f605ce8d686da8ac1533"
-    assert OFFICIAL_FILES.openimages is openimages_recipe.OFFICIAL
+    assert isinstance(OFFICIAL.dataset, OpenImages)
+    assert OFFICIAL.dataset.files is openimages_recipe.OFFICIAL
     assert all(url.startswith("https://") for file in (onnx, pytorch) for url in file.urls)
 
 
@@ -220,7 +222,7 @@ def test_planning_the_official_edition_imports_no_numpy() -> None:
     code = (
         "import sys; from pytest_mlperf.benchmarks.retinanet import OFFICIAL as o; from pathlib import Path\n"
         "from pytest_mlperf.artifacts.store import Store\n"
-        "o.find_model('onnx', None), Store(Path('none')).find(o.find_dataset(None, 500).recipe)\n"
+        "o.model_file('onnx', 'fp32', ''), Store(Path('none')).find(o.dataset.source(500).recipe)\n"
         "assert 'numpy' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -284,6 +284,7 @@ def kill_many(web: Web, tmp_path: Path, rounds: int) -> None:
     assert later >= rounds / 15, "too few of the kills met the making of the artifact"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("reader")
 def test_a_killed_fetch_goes_on_and_nothing_partial_is_seen(web: Web, tmp_path: Path) -> None:
     kill_many(web, tmp_path, 20)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import Session
 
-RECIPE = ScenesRecipe(TINY.dataset_size)
+RECIPE = ScenesRecipe(TINY.dataset.size or 0)
 ADVICE = "--mlperf-cache DIR or PYTEST_MLPERF_CACHE"
 
 
@@ -131,4 +131,4 @@ def test_every_path_may_have_spaces_and_letters_of_any_language(
 def test_a_place_for_device_leases_that_is_taken(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "pytest-mlperf-leases").write_text("mine")
     session = tiny.made(TMPDIR=str(tmp_path))
-    tiny.refuses(session, "cannot lease the device cpu", str(tmp_path / "pytest-mlperf-leases"), "TMPDIR")
+    tiny.refuses(session, "cannot lock the device cpu", str(tmp_path / "pytest-mlperf-leases"), "TMPDIR")

@@ -17,7 +17,7 @@ from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
 from pytest_mlperf.datasets.openimages import OpenImagesSamples
 from pytest_mlperf.errors import DatasetError
-from pytest_mlperf.metrics.accuracy_log import read_float32
+from pytest_mlperf.metrics.accuracy_log import float32_rows, read_records
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -115,7 +115,7 @@ def test_an_image_in_a_folder_is_found_there_and_nowhere_else(scenes: Path) -> N
         OpenImagesSamples(scenes, 8, 192, "images")
     (scenes / IMAGES / "folder").mkdir()
     shutil.move(scenes / IMAGES / FOURTH, scenes / IMAGES / "folder" / FOURTH)
-    assert OpenImagesSamples(scenes, 8, 192, "images").load(0)["images"].shape == (3, 192, 192)
+    assert OpenImagesSamples(scenes, 8, 192, "images")[0]["images"].shape == (3, 192, 192)
 
 
 def text(whole: bytes) -> bytes:
@@ -138,8 +138,8 @@ def test_a_broken_image_is_one_failed_item_that_names_it(
     path.write_bytes(damage(path.read_bytes()))
     tiny.refuses(
         tiny.run(dataset=scenes),
-        f"Image {path} cannot be read",
-        f"expected: a whole image file; found: {path.stat().st_size:,} bytes",
+        f"image {path} cannot be read",
+        f"expected: a complete image file; found: {path.stat().st_size:,} bytes",
         "Replace the file",
     )
 
@@ -223,7 +223,7 @@ def test_a_run_over_unusual_images_finds_what_it_finds_in_their_pixels(tiny: Tin
         session = tiny.run(dataset=dataset)  # without colours, mAP may well miss its target
         [result] = tiny.results()
         assert result["accuracy"]["samples"] == 8, session.output
-        found.append(read_float32(Path(result["output"]) / "mlperf_log_accuracy.json", columns=7))
+        found.append(float32_rows(read_records(Path(result["output"]) / "mlperf_log_accuracy.json"), columns=7))
     strange, plain = found
     rows = {index: name.__name__ for index, name in enumerate(UNUSUAL, start=1)}
     for index in range(8):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.bad_input.conftest import Tiny
 
 SHIPPED = Path(str(files("pytest_mlperf").joinpath("data", "retinanet-tiny.onnx")))
+WHOLE = TINY.model_file("onnx", "fp32", "")
 Values = dict[str, tuple[int, list[int | str]]]
 INPUTS: Values = {"images": (TensorProto.FLOAT, [1, 3, 192, 192])}
 OUTPUTS: Values = {
@@ -62,7 +63,7 @@ OTHER_CONTRACTS: dict[str, tuple[Values, Values, str]] = {
 def test_a_model_of_the_contract_is_loaded_even_with_another_output_and_open_lengths(tmp_path: Path) -> None:
     inputs: Values = {"images": (TensorProto.FLOAT, ["n", 3, "height", "width"])}
     path = detector(tmp_path / "model.onnx", inputs, {**OUTPUTS, "features": (TensorProto.FLOAT, [7])})
-    assert OnnxRuntime().load(path, TINY.contract, "cpu", 1).max_batch == 1  # the contract's
+    assert OnnxRuntime().load(path, WHOLE, "cpu", 1, {}).max_batch == 1  # the contract's
 
 
 @pytest.mark.parametrize("fault", OTHER_CONTRACTS)
@@ -70,7 +71,7 @@ def test_another_contract_is_refused_when_the_model_is_loaded(tmp_path: Path, fa
     inputs, outputs, says = OTHER_CONTRACTS[fault]
     path = detector(tmp_path / "other.onnx", inputs, outputs)
     with pytest.raises(ModelError, match=f"is not a model of this benchmark[^$]*{re.escape(says)}"):
-        OnnxRuntime().load(path, TINY.contract, "cpu", 1)
+        OnnxRuntime().load(path, WHOLE, "cpu", 1, {})
 
 
 @pytest.mark.parametrize(
@@ -120,7 +121,7 @@ def nothing(path: Path) -> None:
 def test_a_file_that_is_no_whole_model_is_a_failed_item(tiny: Tiny, tmp_path: Path, make: Any, says: str) -> None:
     path = tmp_path / "broken.onnx"
     make(path)
-    tiny.refuses(tiny.run("--model-path", str(path)), str(path), says, "expected: an ")
+    tiny.refuses(tiny.run("--model-path", str(path)), str(path), says, "expected: a")
     assert tiny.logs() == []
 
 

@@ -92,7 +92,7 @@ def test_a_disk_that_fills_up_ends_the_run_and_not_the_summary(tiny: Tiny, make_
     assert session.code == 1
     assert f"no room for LoadGen's logs in {disk}" in session.output
     assert "expected: room for the logs and the result; found: 0 bytes free" in session.output
-    assert "or name another place with --mlperf-output" in session.output
+    assert "or choose another place with --mlperf-output" in session.output
     assert "failed (short)" in session.output
     assert_no_traceback(session.output)
     assert not (disk / "report.json").exists()

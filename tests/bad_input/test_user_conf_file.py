@@ -19,9 +19,12 @@ if TYPE_CHECKING:
     [
         (
             "retinanet.Offline.target_pqs = 1",
-            ("line 1: LoadGen knows no setting target_pqs", "did you mean target_qps?"),
+            ("line 1: LoadGen does not know the setting target_pqs", "did you mean target_qps?"),
         ),
-        ("retinanet.Offline.target_qps = fast", ("line 1: fast is no value for target_qps", "expected: a number")),
+        (
+            "retinanet.Offline.target_qps = fast",
+            ("line 1: fast is not a valid value for target_qps", "expected: a number"),
+        ),
         (None, ("cannot read the user.conf", "No such file", "--user-conf")),
     ],
 )

@@ -63,7 +63,7 @@ def test_every_image_comes_back_within_a_hundredth_of_a_level_in_half_the_disk(
     samples = PreprocessedSamples(tmp_path / "out", COUNT, SIZE, "images")
     assert len(samples) == COUNT
     for index in range(COUNT):
-        found = samples.load(index)["images"]
+        found = samples[index]["images"]
         assert found.dtype == np.float32
         assert np.abs(found - preprocess_stretch(images[index], SIZE)).max() * 255 < 0.01
     shards = sum(path.stat().st_size for path in (tmp_path / "out").glob("*.u16"))
@@ -81,7 +81,7 @@ def test_a_second_attempt_keeps_what_is_finished_and_makes_what_changed(copies: 
     assert after["shard-00000.u16"] == before["shard-00000.u16"]
     assert after["shard-00001.u16"] != before["shard-00001.u16"]
     samples = PreprocessedSamples(out, COUNT, SIZE, "images")
-    assert np.array_equal(samples.load(COUNT - 1)["images"], samples.load(0)["images"])
+    assert np.array_equal(samples[COUNT - 1]["images"], samples[0]["images"])
 
 
 def test_a_broken_image_ends_it_by_name_and_no_index_is_written(copies: list[Path], tmp_path: Path) -> None:
@@ -114,7 +114,7 @@ def test_a_preprocessed_data_set_is_opened_and_scored_as_the_original(tmp_path: 
     original, files = (open_samples(tmp_path / name, 3, SIZE, "images") for name in ("scenes", "out"))
     assert isinstance(files, PreprocessedSamples)
     for index in range(3):
-        assert np.allclose(original.load(index)["images"], files.load(index)["images"], atol=1e-4)
+        assert np.allclose(original[index]["images"], files[index]["images"], atol=1e-4)
     assert (tmp_path / "out" / ANNOTATIONS).read_bytes() == (tmp_path / "scenes" / ANNOTATIONS).read_bytes()
 
 
@@ -164,7 +164,7 @@ def test_the_command_shows_a_bar_at_a_terminal(tmp_path: Path) -> None:
 def test_the_command_refuses_what_is_no_data_set_without_a_traceback(tmp_path: Path) -> None:
     done = command(tmp_path, tmp_path / "out", "--count=4")
     assert done.returncode == 1
-    assert "is not laid out as this data set" in done.stderr
+    assert "does not have the layout of this data set" in done.stderr
     assert "Traceback" not in done.stderr
     assert command(tmp_path, tmp_path, "--count=0").returncode == 2
 
@@ -191,11 +191,11 @@ def test_a_kill_at_any_moment_leaves_what_the_next_attempt_finishes(
         os.killpg(attempt.pid, signal.SIGKILL)
         attempt.wait()
         if (out / INDEX).exists():  # then everything that it names is whole
-            PreprocessedSamples(out, COUNT, SIZE, "images").load(COUNT - 1)
+            PreprocessedSamples(out, COUNT, SIZE, "images")[COUNT - 1]
             (out / INDEX).unlink()
             next(out.glob("*.json")).unlink()
     assert command(scenes, out, f"--count={COUNT}", f"--size={SIZE}").returncode == 0
     samples = PreprocessedSamples(out, COUNT, SIZE, "images")
     for index in (0, 63, 64, COUNT - 1):
-        found = samples.load(index)["images"]
+        found = samples[index]["images"]
         assert np.abs(found - preprocess_stretch(images[index], SIZE)).max() * 255 < 0.01

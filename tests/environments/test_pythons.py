@@ -108,7 +108,7 @@ def test_a_python_that_the_worker_is_too_new_for_is_refused_with_those_that_serv
         choose(Wanted(version=(3, 9)), {"HOME": str(tmp_path), "PATH": str(tmp_path)})
     assert error.value.what == "no case can run on Python 3.9"
     assert "Python 3.10 or newer" in error.value.expected
-    assert error.value.fix == f"ask for one of these: {HERE[0]}.{HERE[1]}"
+    assert error.value.fix == f"choose one of these: {HERE[0]}.{HERE[1]}"
 
 
 @given(VERSIONS, VERSIONS, st.integers(1, 3))

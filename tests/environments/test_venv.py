@@ -180,7 +180,7 @@ def test_what_cannot_be_installed_is_told_with_the_reason_why_it_was_wanted(tmp_
     needs = Needs("tf", "cpu", ("no-such-package>=1",), Wanted(), install=True)
     with pytest.raises(RequirementError, match="pip cannot install no-such-package") as error:
         provide(needs, from_store(Store(tmp_path), obtain, install=needs.may_install))
-    assert "wanted because the backend tf needs the package no-such-package" in error.value.found
+    assert "needed because the backend tf needs the package no-such-package" in error.value.found
     offline = from_store(Store(tmp_path, network=Network(offline=True)), never, install=True)
     with pytest.raises(RequirementError, match="leave out --mlperf-offline once") as error:
         provide(needs, offline)

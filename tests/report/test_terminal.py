@@ -8,7 +8,7 @@ from pytest_mlperf.artifacts.sources import Progress as FetchProgress
 from pytest_mlperf.implementations.protocol import Progress
 from pytest_mlperf.report.progress import Rate, describe, describe_fetch
 from pytest_mlperf.report.terminal import lacking, lines, number, row, title
-from pytest_mlperf.rules.accuracy import Accuracy
+from pytest_mlperf.rules.accuracy import Accuracy, Limit
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import Performance
 from pytest_mlperf.run.result import RunResult
@@ -47,11 +47,11 @@ ACCURACY = Accuracy(
     metric="mAP",
     unit="%",
     value=71.2345,
-    target=70.5,
-    reference=71.2,
-    reference_samples=500,
+    limits=(Limit("mAP", minimum=70.5, reference=71.2, samples=500),),
     samples=500,
     dataset_size=500,
+    values={"mAP": 71.2345},
+    text="mAP=71.234%\n",
 )
 
 

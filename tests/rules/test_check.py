@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from pytest_mlperf.rules.check import Level, Report
+    from pytest_mlperf.rules.check import Report
     from pytest_mlperf.rules.round import Round
+    from pytest_mlperf.rules.severity import Level
     from tests.rules.submissions import Submission
 
     Copy = Callable[[str], Submission]

@@ -6,12 +6,22 @@ from typing import TYPE_CHECKING, Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf.rules.detail_log import parse_detail_log, read_detail_log
+from pytest_mlperf.rules.asked import Asked
+from pytest_mlperf.rules.detail_log import DetailLog, parse_detail_log, read_detail_log
+from pytest_mlperf.rules.judge import judge_performance_run
 from pytest_mlperf.rules.performance import performance_of
-from pytest_mlperf.rules.validity import check_log, check_validity
+from pytest_mlperf.rules.reading.files import MISSING, Text
+from pytest_mlperf.rules.reading.submission import Run
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from pytest_mlperf.rules.finding import Finding
+
+
+def judged(log: DetailLog, scenario: str = "Offline") -> tuple[Finding, ...]:
+    run = Run("", None, log, Text("mlperf_log_summary.txt", fault=MISSING))
+    return judge_performance_run(run, scenario, Asked(min_duration_ms=600_000))
 
 
 def line(key: str, value: Any, *, is_error: bool = False) -> str:
@@ -26,16 +36,15 @@ def test_the_first_value_of_a_key_counts_and_foreign_lines_are_skipped() -> None
 def test_errors_are_kept_in_loadgens_words() -> None:
     log = parse_detail_log("\n".join([line("a", 1), line("error_runtime", "twice", is_error=True)]))
     assert log.errors == ("error_runtime: twice",)
-    [finding] = check_log(log)
-    assert finding.rule == "loadgen-errors"
+    finding = next(each for each in judged(log) if each.rule == "loadgen-errors")
     assert "twice" in str(finding)
 
 
 def test_a_cut_log_is_a_finding_and_never_valid() -> None:
     whole = "\n".join([line("result_validity", "VALID"), line("result_samples_per_second", 5.0)])
     log = parse_detail_log(whole[:-10])
-    [finding] = check_log(log)
-    assert finding.rule == "loadgen-log"
+    [finding] = judged(log)
+    assert (finding.rule, finding.severity) == ("performance-log", "error")
     assert not performance_of("Offline", log).valid
 
 
@@ -72,7 +81,7 @@ KEYS = st.sampled_from(
 def test_whatever_a_log_says_the_rules_answer(pairs: list[tuple[str, Any]], scenario: str, cut: int) -> None:
     log = parse_detail_log("\n".join(line(key, value) for key, value in pairs)[:cut])
     figures = performance_of(scenario, log)
-    findings = [*check_log(log), *check_validity(scenario, log)]
+    findings = judged(log, scenario)
     assert figures.valid or findings
     assert all(len(str(finding).splitlines()) >= 3 for finding in findings)
 

@@ -9,22 +9,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from pytest_mlperf.benchmarks.retinanet import OFFICIAL, OFFICIAL_FILES, OfficialFiles
+from pytest_mlperf.benchmarks.retinanet import OFFICIAL, PUBLISHED, official_models
+from pytest_mlperf.datasets import openimages_recipe
 
 if TYPE_CHECKING:
     from pytest_mlperf.artifacts.sources import RemoteFile
+    from pytest_mlperf.datasets.openimages_recipe import OpenImagesFiles
 
 
-def files_as_in(mirror: Path) -> OfficialFiles:
-    """Return the official table with the sizes and the checksums of a mirror's files."""
-    openimages = OFFICIAL_FILES.openimages
-    return OfficialFiles(
-        models={"onnx": _as_in(mirror, OFFICIAL_FILES.models["onnx"])},
-        openimages=replace(
-            openimages,
-            annotations=_as_in(mirror, openimages.annotations),
-            calibration_list=_as_in(mirror, openimages.calibration_list),
-        ),
+def images_as_in(mirror: Path) -> OpenImagesFiles:
+    """Return the official table of OpenImages with the sizes and the checksums of a mirror's files."""
+    openimages = openimages_recipe.OFFICIAL
+    return replace(
+        openimages,
+        annotations=_as_in(mirror, openimages.annotations),
+        calibration_list=_as_in(mirror, openimages.calibration_list),
     )
 
 
@@ -36,4 +35,9 @@ def _as_in(mirror: Path, file: RemoteFile) -> RemoteFile:
 
 STAND_IN = OFFICIAL
 if "MLPERF_TEST_MIRROR" in os.environ:
-    STAND_IN = replace(OFFICIAL, name="stand-in", files=files_as_in(Path(os.environ["MLPERF_TEST_MIRROR"])))
+    _MIRROR = Path(os.environ["MLPERF_TEST_MIRROR"])
+    STAND_IN = replace(
+        OFFICIAL,
+        models=official_models({"onnx": _as_in(_MIRROR, PUBLISHED["onnx"])}),
+        dataset=replace(OFFICIAL.dataset, files=images_as_in(_MIRROR)),  # type: ignore[type-var]
+    )

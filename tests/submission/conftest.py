@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import pytest
 
-from pytest_mlperf.benchmarks.retinanet import TINY
 from pytest_mlperf.rules.round import Layout, find_round
 from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.submission.machine import Machine
@@ -46,7 +45,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, shared_cache: Path) -> tuple[
     by_case: dict[str, dict[str, RunResult]] = {}
     for result in results:
         by_case.setdefault(result.case, {})[result.mode] = result
-    return tuple(Result(TINY, modes["accuracy"], modes["performance"]) for _, modes in sorted(by_case.items()))
+    return tuple(Result(modes["accuracy"], modes["performance"]) for _, modes in sorted(by_case.items()))
 
 
 @pytest.fixture

@@ -171,7 +171,7 @@ def test_overrides_count_more_than_what_the_machine_says(tmp_path: Path, name: s
         ('{"accelerators_per_node": "none"}', "0 where there is none"),
         ('{"cooling": ""}', "an empty cooling"),
         ('{"cooling": null}', "cooling = None"),
-        ('{"cooling": ["air"]}', "every field is a text"),
+        ('{"cooling": ["air"]}', "write every field as a text"),
         ('["cooling"]', "a list at the top"),
         ('{"cooling"', "JSON or TOML"),
         ("cooling: air", "JSON or TOML"),

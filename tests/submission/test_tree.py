@@ -173,7 +173,7 @@ def test_two_results_in_one_place_are_refused(make_plan: MakePlan, tmp_path: Pat
     plan = make_plan()
     first = plan.results[0]
     other = dataclasses.replace(first)
-    with pytest.raises(SubmissionError, match=r"two results want to be .*retinanet-tiny/Offline"):
+    with pytest.raises(SubmissionError, match=r"two results have the same place .*retinanet-tiny/Offline"):
         write_submission(dataclasses.replace(plan, results=(first, other)), tmp_path / "sub")
 
 

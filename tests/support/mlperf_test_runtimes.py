@@ -10,29 +10,24 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pytest_mlperf.benchmarks.base import (
-    Benchmark,
-    Contract,
-    Metric,
-    Records,
-    Samples,
-    Score,
-    Tensor,
-)
+from pytest_mlperf.benchmarks.base import Benchmark, Graph, ModelFile, Tensor
+from pytest_mlperf.metrics.accuracy_log import float32_rows
+from pytest_mlperf.rules.accuracy import Limit
 
 if TYPE_CHECKING:
-    from pytest_mlperf.artifacts.recipe import Recipe
+    from collections.abc import Iterable, Mapping, Sequence
 
-Inputs = Mapping[str, NDArray[Any]]
-Outputs = Sequence[NDArray[Any]]
+    from pytest_mlperf.artifacts.recipe import LocalRecipe
+    from pytest_mlperf.backends.base import Inputs, Outputs
+    from pytest_mlperf.metrics.accuracy_log import Record
+
+GRAPH = Graph((Tensor("x", "float32", (None, 1)),), (Tensor("y", "float32", (None, 1)),))
 
 
 class NullSamples:
@@ -44,36 +39,49 @@ class NullSamples:
     def __len__(self) -> int:
         return self._count
 
-    def load(self, index: int) -> Inputs:
+    def __getitem__(self, index: int) -> Inputs:
         return {"x": np.full(1, index, np.float32)}
 
 
 @dataclass(frozen=True)
+class NullDataset:
+    """As many samples as asked for."""
+
+    size: int | None = 1000
+    name: str = "numbers"
+    requirements: tuple[str, ...] = ()
+
+    def source(self, count: int) -> Path | LocalRecipe:
+        return Path(__file__).parent
+
+    def open(self, directory: Path, count: int, variant: str) -> NullSamples:
+        return NullSamples(count)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """The part of the samples that are answered with their own index."""
+
+    line: str = "answered={:.3f}%"
+    name: str = "answered"
+    unit: str = "%"
+    requirements: tuple[str, ...] = ()
+
+    def score(self, answers: Iterable[Record], dataset: Path) -> Mapping[str, float]:
+        rows = float32_rows(answers, columns=1)
+        pairs = zip(rows.qsl_idx.tolist(), rows.values[:, 0].tolist(), strict=True)
+        right = sum(index == value for index, value in pairs)
+        return {self.name: 100.0 * right / len(rows.qsl_idx)}
+
+    def text(self, values: Mapping[str, float]) -> str:
+        return self.line.format(values[self.name]) + "\n"
+
+
 class NullBenchmark(Benchmark):
     """Answers each sample with its own index; the metric is the part of the samples answered."""
 
-    def metric(self, samples: int) -> Metric:
-        return Metric("answered", "%", reference=100.0, tolerance=0.99, samples=samples)
-
-    def find_model(self, model_format: str, named: Path | None) -> Path:
-        return named or Path(__file__)
-
-    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe:
-        return named or Path(__file__).parent
-
-    def open_samples(self, dataset: Path, count: int) -> Samples:
-        return NullSamples(count)
-
-    def encode(self, outputs: Outputs, indices: Sequence[int]) -> Records:
-        return Records(outputs[0].view(np.uint8).reshape(-1), range(0, 4 * len(indices) + 1, 4))
-
-    def score(self, accuracy_log: Path, dataset: Path, scorer: str) -> Score:
-        from pytest_mlperf.metrics.accuracy_log import read_float32
-
-        records = read_float32(accuracy_log, columns=1)
-        seen = set(records.qsl_idx.tolist())
-        right = sum(index == value for index, value in zip(records.qsl_idx.tolist(), records.values[:, 0], strict=True))
-        return Score(100.0 * float(right) / len(seen), len(seen), {})
+    def limits(self, samples: int) -> Sequence[Limit]:
+        return (Limit("answered", minimum=99.0, reference=100.0, samples=samples),)
 
 
 @dataclass(frozen=True)
@@ -94,41 +102,39 @@ class TallyRecipe:
         (directory / "samples").touch()
 
 
-class TallyBenchmark(NullBenchmark):
-    """As null, with a data set that has to be built."""
+class TallyDataset(NullDataset):
+    """A data set that has to be built."""
 
-    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe:
+    def source(self, count: int) -> Path | LocalRecipe:
         return TallyRecipe()
 
 
+def null_model(model_format: str) -> tuple[ModelFile, ...]:
+    return (ModelFile(model_format, "fp32", Path(__file__), (GRAPH,)),)
+
+
 NULL = NullBenchmark(
-    name="null",
     edition="tiny",
     loadgen_model="null",
-    scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
-    model_formats=("none",),
-    contract=Contract((Tensor("x", "float32", (None, 1)),), (Tensor("y", "float32", (None, 1)),)),
-    dataset_size=1000,
+    dataset=NullDataset(),
+    metric=Answered(),
+    models=null_model("none"),
 )
-TALLY = TallyBenchmark(**{**vars(NULL), "name": "tally", "model_formats": ("tally",)})
+TALLY = replace(NULL, dataset=TallyDataset(), models=null_model("tally"))
 
 
 class Runtime:
-    """What all of them share: any file is a model, one session serves all threads."""
+    """What all of them share: any file is a model, one model serves all threads."""
 
-    name: ClassVar[str] = ""
-    devices: ClassVar[tuple[str, ...]] = ("cpu",)
-    requirements: ClassVar[tuple[str, ...]] = ("numpy>=1.26",)
-    model_format: ClassVar[str] = "none"
-    concurrent: ClassVar[bool] = True
+    devices: tuple[str, ...] = ("cpu",)
+    requirements: tuple[str, ...] = ("numpy>=1.26",)
+    formats: tuple[str, ...] = ("none",)
+    max_batch: int | None = 1
 
-    def __init_subclass__(cls) -> None:
-        cls.name = cls.__name__.lower()
-
-    def load(self, model: Path, contract: Contract, device: str, threads: int) -> NullSession:
-        return NullSession(self.run, self.max_batch)
-
-    max_batch: ClassVar[int | None] = 1
+    def load(
+        self, file: Path | str, model: ModelFile, device: str, threads: int, options: Mapping[str, str]
+    ) -> NullModel:
+        return NullModel(self.run, self.max_batch)
 
     def run(self, inputs: Inputs) -> Outputs:
         return (inputs["x"],)
@@ -138,34 +144,39 @@ class Runtime:
 
 
 @dataclass
-class NullSession:
+class NullModel:
     """Runs a function."""
 
     function: Any
     max_batch: int | None
     device: str = "cpu"
+    concurrent: bool = True
+    weight_types: Sequence[str] = ()
 
-    def run(self, inputs: Inputs) -> Outputs:
+    def run(self, inputs: Inputs, graph: str = "") -> Outputs:
         result: Outputs = self.function(inputs)
         return result
+
+    def close(self) -> None:
+        self.function = None
 
 
 class Null(Runtime):
     """Returns its input, in batches of any size."""
 
-    max_batch: ClassVar[int | None] = None
+    max_batch: int | None = None
 
 
 class Tally(Null):
     """As null, for the benchmark tally alone."""
 
-    model_format: ClassVar[str] = "tally"
+    formats: tuple[str, ...] = ("tally",)
 
 
 class NeedsSix(Null):
     """Needs a package that this project's environment does not have."""
 
-    requirements: ClassVar[tuple[str, ...]] = ("six>=1.16",)
+    requirements: tuple[str, ...] = ("six>=1.16",)
 
     def run(self, inputs: Inputs) -> Outputs:
         import six  # type: ignore[import-untyped, unused-ignore]
@@ -176,7 +187,7 @@ class NeedsSix(Null):
 class OldNumpy(Null):
     """Needs a numpy that does not go with that of this project's environment."""
 
-    requirements: ClassVar[tuple[str, ...]] = ("numpy<2",)
+    requirements: tuple[str, ...] = ("numpy<2",)
 
 
 class Slow(Runtime):
@@ -286,7 +297,7 @@ class Starves(LateFault):
 class Malformed(Runtime):
     """A detector whose outputs do not belong together."""
 
-    model_format: ClassVar[str] = "onnx"
+    formats: tuple[str, ...] = ("onnx",)
 
     def run(self, inputs: Inputs) -> Outputs:
         return np.zeros((3, 4), np.float32), np.zeros(2, np.int64), np.full(3, 0.5, np.float32)
@@ -295,33 +306,22 @@ class Malformed(Runtime):
 class Elsewhere(Runtime):
     """Is asked for cuda and works on the cpu."""
 
-    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
+    devices: tuple[str, ...] = ("cpu", "cuda")
 
 
-CLASSIFIER = NullBenchmark(
-    **{
-        **vars(NULL),
-        "name": "classifier-tiny",
-        "loadgen_model": "resnet50",
-        "model_formats": ("classifier",),
-        "official_name": "resnet",
-    }
+CLASSIFIER = replace(NULL, loadgen_model="resnet50", models=null_model("classifier"), official_name="resnet")
+CLOSED = replace(
+    CLASSIFIER,
+    edition="official",
+    dataset=NullDataset(size=None),
+    metric=Answered(line="accuracy={:.3f}%"),
 )
-
-
-class ClosedBenchmark(NullBenchmark):
-    """As classifier-tiny, under an official name and edition, with the accuracy line of its reference."""
-
-    accuracy_line: ClassVar[str] = "accuracy={value:.3f}%"
-
-
-CLOSED = ClosedBenchmark(**{**vars(CLASSIFIER), "name": "resnet50", "edition": "official", "dataset_size": 50_000})
 
 
 class Honest(Runtime):
     """Takes 2 ms a sample, sleeping; for the benchmark classifier-tiny, which a round knows."""
 
-    model_format: ClassVar[str] = "classifier"
+    formats: tuple[str, ...] = ("classifier",)
 
     def run(self, inputs: Inputs) -> Outputs:
         time.sleep(0.002)

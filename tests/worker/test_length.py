@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from pytest_mlperf.benchmarks.base import Short
 from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec
-from pytest_mlperf.worker.length import SHORT_CEILING, SHORT_FLOOR, conf_entries
-from pytest_mlperf.worker.tuning import Tuned, splits
+from pytest_mlperf.scenarios import SCENARIOS
+from pytest_mlperf.scenarios.base import Tuned, splits
+from pytest_mlperf.worker.length import conf_entries
 
 LAYOUT = ExecutionLayout(streams=1, threads=1, batch=1)
 SPEC: dict[str, Any] = {
@@ -16,35 +18,54 @@ SPEC: dict[str, Any] = {
     "mode": "performance",
     "run_length": "short",
     "model": "",
+    "model_format": "onnx",
+    "precision": "fp32",
+    "variant": "",
     "dataset": "",
     "output": "",
     "sample_count": 500,
 }
 
 
-def settings(scenario: str, rate: float = 100.0, given: dict[str, str] | None = None, **options: Any) -> dict[str, str]:
+SHORT = Short()
+
+
+def settings(
+    scenario: str, rate: float = 100.0, given: dict[str, str] | None = None, short: Short = SHORT, **options: Any
+) -> dict[str, str]:
     samples = 8 if scenario == "MultiStream" else 1
     tuned = Tuned(LAYOUT, rate, samples / rate, {1: 1 / rate})
-    entries = conf_entries(RunSpec(**(SPEC | {"scenario": scenario} | options)), "retinanet", tuned, given or {})
+    entries = conf_entries(RunSpec(**(SPEC | {"scenario": scenario} | options)), "retinanet", short, tuned, given or {})
     assert {(entry.model, entry.scenario) for entry in entries} <= {("retinanet", scenario)}
     return {entry.key: entry.value for entry in entries}
 
 
-@pytest.mark.parametrize("scenario", SHORT_FLOOR)
+@pytest.mark.parametrize("scenario", SCENARIOS)
 @pytest.mark.parametrize("rate", [0.01, 100.0, 1e6])
 def test_a_short_run_has_no_duration_and_enough_queries_to_be_valid(scenario: str, rate: float) -> None:
     found = settings(scenario, rate)
     assert found["min_duration"] == "0"
-    assert SHORT_FLOOR[scenario] <= int(found["min_query_count"]) <= SHORT_CEILING
+    assert SCENARIOS[scenario].fewest_queries <= int(found["min_query_count"]) <= SHORT.most_queries
 
 
-@pytest.mark.parametrize("scenario", SHORT_FLOOR)
+def test_what_is_short_is_the_tasks_own() -> None:
+    slow = Short(samples=3, seconds=20.0, most_queries=1000)
+    assert settings("Offline", 0.01, short=slow)["min_query_count"] == "3"
+    assert settings("Offline", 10.0, short=slow)["min_query_count"] == "200"
+    assert settings("Offline", 1e6, short=slow)["min_query_count"] == "1000"
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
 def test_an_official_run_leaves_duration_and_counts_to_the_round(scenario: str) -> None:
     assert not {"min_duration", "min_query_count", "max_query_count"} & settings(scenario, run_length="official").keys()
 
 
 def test_an_official_offline_run_expects_more_than_the_warm_up_found_so_that_it_lasts() -> None:
     assert float(settings("Offline", 100.0, run_length="official")["target_qps"]) == pytest.approx(120)
+
+
+def test_server_is_not_offered_more_than_loadgen_and_python_can_hand_over() -> None:
+    assert float(settings("Server", 1e6)["target_qps"]) == 10_000
 
 
 def test_server_is_offered_less_than_the_throughput() -> None:

@@ -26,7 +26,7 @@ class Numbers:
     def __len__(self) -> int:
         return self.count
 
-    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+    def __getitem__(self, index: int) -> Mapping[str, NDArray[Any]]:
         self.decoded[index] += 1
         return {"x": np.full((2, 3), index, np.float32)}
 
@@ -57,7 +57,7 @@ def test_a_sample_loaded_twice_stays_until_it_is_unloaded_twice() -> None:
     lib.load([2, 3])
     lib.unload([1, 2])
     assert sorted(lib.loaded) == [2, 3]
-    assert values(lib.batch([3, 2])) == [3, 2]
+    assert values(lib.batch([3, 2]).stack()) == [3, 2]
     lib.unload([2, 3])
     assert lib.loaded == []
 
@@ -65,7 +65,7 @@ def test_a_sample_loaded_twice_stays_until_it_is_unloaded_twice() -> None:
 def test_adjoining_samples_are_a_view_of_their_buffer() -> None:
     lib = library()
     lib.load([10, 11, 12, 13])
-    one, some = lib.batch([12])["x"], lib.batch([11, 12, 13])["x"]
+    one, some = lib.batch([12]).stack()["x"], lib.batch([11, 12, 13]).stack()["x"]
     assert np.shares_memory(one, some)
     assert some.flags.c_contiguous
     assert values({"x": some}) == [11, 12, 13]
@@ -75,7 +75,7 @@ def test_samples_of_several_sets_make_one_batch() -> None:
     lib = library()
     lib.load([1, 2])
     lib.load([8, 9])
-    assert values(lib.batch([2, 8, 1])) == [2, 8, 1]
+    assert values(lib.batch([2, 8, 1]).stack()) == [2, 8, 1]
 
 
 def test_memory_is_bounded_by_what_is_loaded() -> None:
@@ -87,13 +87,35 @@ def test_memory_is_bounded_by_what_is_loaded() -> None:
     assert lib.loaded == []
 
 
-def test_samples_of_different_shapes_are_refused_by_name() -> None:
+def test_samples_of_different_shapes_are_kept_each_as_it_is() -> None:
     class Ragged(Numbers):
-        def load(self, index: int) -> Mapping[str, NDArray[Any]]:
-            return {"x": np.zeros(index, np.float32)}
+        def __getitem__(self, index: int) -> Mapping[str, NDArray[Any]]:
+            return {"x": np.full(index, index, np.float32)}
 
-    with pytest.raises(ValueError, match=r"sample 4: input x has shape \(4,\), the set's is \(3,\)"):
-        library(Ragged()).load([3, 4])
+    lib = library(Ragged())
+    lib.load([3, 4, 3])
+    assert [sample["x"].tolist() for sample in lib.batch([4, 3])] == [[4.0] * 4, [3.0] * 3]
+    with pytest.raises(ValueError, match="same shape"):
+        lib.batch([4, 3]).stack()
+    lib.unload([3, 4, 3])
+    assert lib.loaded == []
+
+
+def test_samples_may_be_anything_and_a_batch_is_a_sequence() -> None:
+    lib = SampleLibrary(["no", "array", "at", "all"], threads=2)
+    lib.load([0, 1, 3])
+    batch = lib.batch([3, 0, 1])
+    assert list(batch) == ["all", "no", "array"]
+    assert (len(batch), batch[-1], list(batch[1:])) == (3, "array", ["no", "array"])
+
+
+def test_a_batchs_samples_are_those_that_it_stacks() -> None:
+    lib = library()
+    lib.load([4, 5, 6])
+    batch = lib.batch([6, 4])
+    stacked = batch.stack()["x"]
+    assert all(np.array_equal(sample["x"], row) for sample, row in zip(batch, stacked, strict=True))
+    assert values(batch[1:].stack()) == [4]
 
 
 @given(st.lists(st.lists(st.integers(0, 30), min_size=1, max_size=8), max_size=8), st.data())
@@ -106,7 +128,7 @@ def test_what_is_loaded_and_not_unloaded_is_there(sets: list[list[int]], data: s
     for indices in data.draw(st.permutations(sets)):
         assert sorted(lib.loaded) == sorted(+expected)
         wanted = data.draw(st.lists(st.sampled_from(sorted(+expected)), min_size=1, max_size=6))
-        assert values(lib.batch(wanted)) == wanted
+        assert values(lib.batch(wanted).stack()) == wanted
         lib.unload(indices)
         expected.subtract(indices)
     assert lib.loaded == []

@@ -18,18 +18,20 @@ from pathlib import Path
 import msgspec
 from pytest_mlperf.worker.loadgen import apply_round, apply_user_conf, built_in_settings, official_length
 from pytest_mlperf.implementations.protocol import ExecutionLayout, RoundSettings, RunSpec
-from pytest_mlperf.worker.tuning import Tuned
+from pytest_mlperf.benchmarks.base import Short
+from pytest_mlperf.scenarios.base import Tuned
 options = json.loads(sys.argv[1])
 if "round" in options:
     options["round"] = msgspec.convert(options["round"], RoundSettings)
 tuned = Tuned(ExecutionLayout(streams=1, threads=1, batch=1), 1000.0, 0.0005, {1: 0.001})
 spec = RunSpec(benchmark="", backend="", device="cpu", model="", dataset="", sample_count=500,
+               model_format="", precision="", variant="",
                **{"mode": "performance", "run_length": "official", **options})
 for _ in range(3):  # the settings are the same however often they are read
     settings = built_in_settings("retinanet", spec.scenario)
     apply_round(settings, spec.round)
     official = official_length(settings)
-    apply_user_conf(settings, spec, "retinanet", tuned)
+    apply_user_conf(settings, spec, "retinanet", Short(), tuned)
 print(json.dumps({
     "official": [official.min_duration_ms, official.min_query_count, official.performance_sample_count],
     "seeds": [settings.qsl_rng_seed, settings.sample_index_rng_seed, settings.schedule_rng_seed],

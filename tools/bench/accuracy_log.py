@@ -18,15 +18,15 @@ import numpy as np
 READ = """
 import resource, sys, time
 from pathlib import Path
-from pytest_mlperf.metrics.accuracy_log import read_float32
+from pytest_mlperf.metrics.accuracy_log import float32_rows, read_records
 
 start_rss = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 start, cpu = time.perf_counter(), time.process_time()
-records = read_float32(Path(sys.argv[1]), 7)
+records = float32_rows(read_records(Path(sys.argv[1])), 7)
 wall, cpu = time.perf_counter() - start, time.process_time() - cpu
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 print(f"{len(records.qsl_idx):,} records, {records.values.nbytes / 1e6:.0f} MB of boxes")
-print(f"{'read_float32':14}{wall:7.2f} s wall, {cpu:.2f} s cpu, peak {peak:.0f} MiB, was {start_rss:.0f}")
+print(f"{'float32_rows':14}{wall:7.2f} s wall, {cpu:.2f} s cpu, peak {peak:.0f} MiB, was {start_rss:.0f}")
 """
 
 

@@ -55,7 +55,7 @@ def make_dataset(directory: Path) -> None:
 
 def bare_rate(model: Path, images: Sequence[NDArray[Any]], count: int, *, streams: int, threads: int) -> float:
     """Return images a second of a loop around the runtime: `streams` Python threads on one session."""
-    session = OnnxRuntime().load(model, OFFICIAL.contract, "cpu", threads)
+    session = OnnxRuntime().load(model, OFFICIAL.model_file("onnx", "fp32", ""), "cpu", threads, {})
     numbers = iter(range(count))
 
     def work() -> None:
@@ -85,8 +85,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         dataset = Path(name)
         make_dataset(dataset)
-        samples = OFFICIAL.open_samples(dataset, DISTINCT)
-        images = [samples.load(index)["images"] for index in range(DISTINCT)]
+        samples = OFFICIAL.dataset.open(dataset, DISTINCT, "")
+        images = [samples[index]["images"] for index in range(DISTINCT)]
         print(f"{options.images} images of 800x800, {cores} cores; images/s")
         for _ in range(options.rounds):
             one = bare_rate(options.model, images, options.images, streams=1, threads=cores)

@@ -19,18 +19,18 @@ import numpy as np
 SCORE = """
 import resource, sys, time
 from pathlib import Path
-from pytest_mlperf.metrics.accuracy_log import read_float32
-from pytest_mlperf.metrics.mean_average_precision import score
+from pytest_mlperf.metrics.accuracy_log import read_records
+from pytest_mlperf.metrics.mean_average_precision import MeanAveragePrecision
 from pytest_mlperf.datasets.coco import read_annotations
 
 folder, scorer = Path(sys.argv[1]), sys.argv[2]
 start = time.perf_counter()
 truth = read_annotations(folder / "annotations.json")
 read = time.perf_counter() - start
-result = score(folder / "mlperf_log_accuracy.json", truth, scorer)
+result = MeanAveragePrecision(scorer).score_against(read_records(folder / "mlperf_log_accuracy.json"), truth)
 total = time.perf_counter() - start
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(f"{scorer:12}{result.percent:.12f} %   read {read:.2f} s, all {total:.2f} s, peak {peak:,.0f} MiB")
+print(f"{scorer:12}{result['mAP']:.12f} %   read {read:.2f} s, all {total:.2f} s, peak {peak:,.0f} MiB")
 """
 
 

@@ -48,6 +48,7 @@ def null_rate(samples: int) -> float:
     log, _ = run(
         benchmark="mlperf_test_runtimes:NULL",
         backend="mlperf_test_runtimes:Null",
+        model_format="none",
         scenario="Offline",
         model="",
         dataset="",
@@ -62,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     rounds = parser.parse_args().rounds
-    model = TINY.find_model("onnx", None)
+    model = TINY.model_file("onnx", "fp32", "").source
     if not isinstance(model, Path):
         raise TypeError("the tiny model ships with the package")
     with tempfile.TemporaryDirectory() as directory:

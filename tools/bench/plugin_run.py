@@ -8,12 +8,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from pytest_mlperf.implementations.base import Program
 from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec
+from pytest_mlperf.implementations.python import PYTHON
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.run.child import execute
 
 #: Where the test runtimes and the benches' own are.
 RUNTIMES = (Path(__file__).parents[2] / "tests" / "support", Path(__file__).parent)
+PROGRAM = Program((sys.executable, "-m", "pytest_mlperf.worker"))
 ONNXRUNTIME = "pytest_mlperf.backends.onnxruntime:OnnxRuntime"
 
 
@@ -22,7 +25,8 @@ def run(**settings: Any) -> tuple[DetailLog, ExecutionLayout]:
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, RUNTIMES))
     with tempfile.TemporaryDirectory() as output:
         defaults: dict[str, Any] = {"device": "cpu", "mode": "performance", "run_length": "short", "output": output}
-        finished = execute(RunSpec(**defaults | settings), sys.executable, lambda _: None)
+        defaults |= {"model_format": "onnx", "precision": "fp32", "variant": ""}
+        finished = execute(RunSpec(**defaults | settings), PYTHON, PROGRAM, lambda _: None)
         layout = finished.result.layout
         if layout is None:
             raise RuntimeError("the run has no layout")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_mlperf.datasets.coco import read_annotations
-from pytest_mlperf.metrics import mean_average_precision as scorers
+from pytest_mlperf.metrics import coco_evaluation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_mlperf.datasets.coco import Annotations
+    from pytest_mlperf.metrics.mean_average_precision import Scorer
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Detections:
 
 
 def mean_average_precision(
-    annotations: Path, found: Sequence[Detections], input_size: int, scorer: scorers.Scorer = "pycocotools"
+    annotations: Path, found: Sequence[Detections], input_size: int, scorer: Scorer = "pycocotools"
 ) -> float:
     """Return COCO's AP of boxes at IoU 0.50:0.95, 0..1, on the first images of a data set.
 
@@ -54,17 +55,17 @@ def by_count(annotations: Path, found: Sequence[Detections], input_size: int) ->
     return [None if value < 0 else value for value in values]
 
 
-def _score(truth: Annotations, found: Sequence[Detections], input_size: int, scorer: scorers.Scorer) -> float:
+def _score(truth: Annotations, found: Sequence[Detections], input_size: int, scorer: Scorer) -> float:
     images = truth.images[: len(found)]
     boxes = [_in_pixels(image.width, image.height, one, input_size) for image, one in zip(images, found, strict=True)]
-    detections = scorers.Detections(
+    detections = coco_evaluation.Detections(
         image_ids=np.repeat([image.id for image in images], [len(one.scores) for one in found]),
         category_ids=np.concatenate([one.labels for one in found]),
         xywh=np.concatenate(boxes),
         scores=np.concatenate([one.scores for one in found]).astype(np.float64),
     )
     image_ids = np.array([image.id for image in images], np.int64)
-    return scorers.coco_stats(truth, image_ids, detections, scorer)[0]
+    return coco_evaluation.coco_stats(truth, image_ids, detections, scorer)[0]
 
 
 def _in_pixels(width: int, height: int, found: Detections, input_size: int) -> NDArray[np.float64]:

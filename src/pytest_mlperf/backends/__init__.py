@@ -1,1 +1,1 @@
-"""The runtimes: one module each, found through the entry points ``pytest_mlperf.backends``."""
+"""The backends, one module each, found by the entry points ``pytest_mlperf.backends``."""

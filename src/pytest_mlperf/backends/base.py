@@ -1,72 +1,94 @@
-"""The protocol between the worker and a runtime."""
+"""The protocol of backends, which load and run models."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from pytest_mlperf.benchmarks.base import Contract
+    from pytest_mlperf.benchmarks.base import ModelFile
+
+#: The inputs of a batch, by the benchmark's names; the first dimension is the batch.
+Inputs = Mapping[str, "NDArray[Any]"]
+#: The outputs of a graph, in the order of the `ModelFile`.
+Outputs = Sequence["NDArray[Any]"]
 
 
-class Session(Protocol):
+class Model(Protocol):
     """A model loaded by a runtime, on one device.
 
     Attributes
     ----------
     device
-        The device that does the work, as the runtime reports it after loading, not as it was asked for.
+        The device that is used, as reported by the runtime after loading, not as requested.
     max_batch
-        The largest batch that the model's graph takes; None for any.
+        The largest batch that the model takes; None for any.
+    concurrent
+        Whether `run` may be called from several threads at once.
+    weight_types
+        The element types of its weights: ``fp32``, ``int8``; empty if unknown.
     """
 
     device: str
     max_batch: int | None
+    concurrent: bool
+    weight_types: Sequence[str]
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
-        """Run one batch. Returns the contract's outputs in its order. Raises when the inference fails."""
+    def run(self, inputs: Inputs, graph: str = "") -> Outputs:
+        """Run a graph on one batch. Raises if the inference fails."""
+        ...
+
+    def close(self) -> None:
+        """Free the model's resources; it is not used afterwards."""
         ...
 
 
 class Backend(Protocol):
-    """A runtime. Importing its module imports no runtime; loading a model does.
+    """A backend. The name of its entry point is its name. The runtime is only imported when a model is loaded.
 
     Attributes
     ----------
-    name
-        As users select it.
     devices
-        The devices that it can be asked for.
+        The devices that it supports.
+    formats
+        The model file formats that it loads, the preferred one first.
     requirements
-        What pip installs for it; any one of them serves.
-    model_format
-        The form of model file that it loads: ``onnx``.
-    concurrent
-        Whether one session may run from several threads at once.
+        Alternative requirements for pip; one of them is enough.
     """
 
-    name: ClassVar[str]
-    devices: ClassVar[tuple[str, ...]]
-    requirements: ClassVar[tuple[str, ...]]
-    model_format: ClassVar[str]
-    concurrent: ClassVar[bool]
+    devices: tuple[str, ...]
+    formats: tuple[str, ...]
+    requirements: tuple[str, ...]
 
-    def load(self, model: Path, contract: Contract, device: str, threads: int) -> Session:
-        """Load a model file for `device`, each inference using `threads` threads.
+    def load(self, file: Path | str, model: ModelFile, device: str, threads: int, options: Mapping[str, str]) -> Model:
+        """Load a model for `device`, each inference using `threads` threads.
+
+        Parameters
+        ----------
+        file
+            The file or directory; an address for the format ``endpoint``.
+        model
+            Its description: format, precision, graphs.
+        device, threads
+            The device, and the number of threads for each inference.
+        options
+            The user's ``--backend-option`` values, by name.
 
         Raises
         ------
         ModelError
-            The file is missing, unreadable, or its inputs and outputs are not the contract's.
+            The file is missing or unreadable, or its inputs and outputs differ from `model`.
         RequirementError
-            The runtime is not installed, or has no such device.
+            The runtime is not installed, or does not support the device.
+        OptionError
+            An option does not exist, or its value is invalid.
         """
         ...
 
     def versions(self) -> Mapping[str, str]:
-        """Return the versions of the packages that do the work."""
+        """Return the versions of the runtime's packages, for the results."""
         ...

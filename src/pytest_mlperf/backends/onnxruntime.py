@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.errors import ModelError, RequirementError
+from pytest_mlperf.backends.onnx_weights import weight_dtypes
+from pytest_mlperf.errors import ModelError, OptionError, RequirementError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     import onnxruntime
-    from numpy.typing import NDArray
 
-    from pytest_mlperf.benchmarks.base import Contract, Tensor
+    from pytest_mlperf.backends.base import Inputs, Outputs
+    from pytest_mlperf.benchmarks.base import Graph, ModelFile, Tensor
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 DTYPES = {
@@ -29,63 +31,88 @@ DTYPES = {
 }
 
 
-class OnnxRuntimeSession:
-    """An ``InferenceSession`` that answers in the contract's order."""
+class OnnxRuntimeModel:
+    """The sessions of a model's graphs; outputs are in the order of the `ModelFile`."""
 
-    def __init__(self, session: onnxruntime.InferenceSession, contract: Contract, device: str) -> None:
-        self._session = session
-        self._outputs = [output.name for output in contract.outputs]
+    concurrent = True
+
+    def __init__(
+        self,
+        sessions: dict[str, onnxruntime.InferenceSession],
+        model: ModelFile,
+        device: str,
+        weight_types: Sequence[str],
+    ) -> None:
+        self._graphs = {graph.name: _Graph.of(graph, sessions[graph.name]) for graph in model.graphs}
         self.device = device
-        # A file may leave the length open that the contract fixes: its outputs have no room for another.
-        shapes = [tensor.shape for tensor in contract.inputs] + [value.shape for value in session.get_inputs()]
-        fixed = [shape[0] for shape in shapes if shape and isinstance(shape[0], int)]
-        self.max_batch = min(fixed) if fixed else None
+        self.weight_types = weight_types
+        batches = [graph.batch for graph in self._graphs.values() if graph.batch is not None]
+        self.max_batch = min(batches) if batches else None
 
-    def run(self, inputs: Mapping[str, NDArray[Any]]) -> Sequence[NDArray[Any]]:
+    def run(self, inputs: Inputs, graph: str = "") -> Outputs:
         """Run one batch."""
-        result: Sequence[NDArray[Any]] = self._session.run(self._outputs, inputs)
+        found = self._graphs[graph]
+        if found.renamed:
+            inputs = {found.renamed.get(name, name): value for name, value in inputs.items()}
+        result: Outputs = found.session.run(found.outputs, inputs)
         return result
+
+    def close(self) -> None:
+        """Release the sessions and their memory."""
+        self._graphs.clear()
+
+
+@dataclass(frozen=True)
+class _Graph:
+    """A graph and its session: the names of its outputs, and of inputs with another name in the file."""
+
+    session: onnxruntime.InferenceSession
+    outputs: list[str]
+    renamed: Mapping[str, str]
+    batch: int | None
+
+    @classmethod
+    def of(cls, graph: Graph, session: onnxruntime.InferenceSession) -> _Graph:
+        # The benchmark may fix a batch size that is variable in the file.
+        shapes = [tensor.shape for tensor in graph.inputs] + [value.shape for value in session.get_inputs()]
+        fixed = [shape[0] for shape in shapes if shape and isinstance(shape[0], int)]
+        return cls(
+            session,
+            [tensor.in_file for tensor in graph.outputs],
+            {tensor.name: tensor.in_file for tensor in graph.inputs if tensor.file_name},
+            min(fixed) if fixed else None,
+        )
 
 
 class OnnxRuntime:
-    """ONNX Runtime, from the package onnxruntime (cpu) or onnxruntime-gpu (cuda)."""
+    """ONNX Runtime, from the package onnxruntime (cpu) or onnxruntime-gpu (cuda).
 
-    name: ClassVar[str] = "onnxruntime"
-    devices: ClassVar[tuple[str, ...]] = ("cpu", "cuda")
-    requirements: ClassVar[tuple[str, ...]] = ("onnxruntime>=1.19", "onnxruntime-gpu>=1.19")
-    model_format: ClassVar[str] = "onnx"
-    concurrent: ClassVar[bool] = True
+    Options with a dot in their name are session options of ONNX Runtime: ``session.set_denormal_as_zero=1``.
+    """
 
-    def load(self, model: Path, contract: Contract, device: str, threads: int) -> OnnxRuntimeSession:
-        """Load an ONNX file; see `pytest_mlperf.backends.base.Backend.load`."""
+    devices: tuple[str, ...] = ("cpu", "cuda")
+    formats: tuple[str, ...] = ("onnx",)
+    requirements: tuple[str, ...] = ("onnxruntime>=1.19", "onnxruntime-gpu>=1.19")
+
+    def load(
+        self, file: Path | str, model: ModelFile, device: str, threads: int, options: Mapping[str, str]
+    ) -> OnnxRuntimeModel:
+        """Load an ONNX file, or a directory with one for each graph; see `pytest_mlperf.backends.base.Backend.load`."""
         import onnxruntime
 
-        _require_file(model)
         provider = PROVIDERS[device]
         if provider not in onnxruntime.get_available_providers():
             raise _no_device(device, provider, onnxruntime.get_available_providers())
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        # A thread that spins while the post-processing runs takes the core of another stream.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
-        options.log_severity_level = 3
-        try:
-            session = onnxruntime.InferenceSession(str(model), options, providers=[provider])
-        except Exception as error:
-            # onnxruntime's own exception classes have no public base; each of them means this file.
-            raise ModelError(
-                f"ONNX Runtime cannot load {model}",
-                expected="an ONNX model",
-                found=f"{_first_line(error)}",
-                fix="give the benchmark's ONNX file with --model-path, or remove the option to use the known one",
-            ) from error
-        # A session that was asked for cuda only is made on the cpu without a word when cuda's libraries are missing.
-        if session.get_providers()[0] != provider:
-            raise _no_device(device, provider, session.get_providers())
-        check_contract(model, "input", contract.inputs, session.get_inputs())
-        check_contract(model, "output", contract.outputs, session.get_outputs())
-        return OnnxRuntimeSession(session, contract, device)
+        settings = _session_options(threads, options)
+        sessions, weights = {}, dict[str, None]()
+        for graph in model.graphs:
+            path = Path(file) / graph.file if model.directory else Path(file)
+            _require_file(path)
+            sessions[graph.name] = _session(path, settings, device, provider)
+            check_tensors(path, "input", graph.inputs, sessions[graph.name].get_inputs())
+            check_tensors(path, "output", graph.outputs, sessions[graph.name].get_outputs())
+            weights.update(dict.fromkeys(_weights(path)))
+        return OnnxRuntimeModel(sessions, model, device, tuple(weights))
 
     def versions(self) -> Mapping[str, str]:
         """Return ONNX Runtime's version."""
@@ -94,19 +121,68 @@ class OnnxRuntime:
         return {"onnxruntime": onnxruntime.__version__, "numpy": version("numpy")}
 
 
-def check_contract(model: Path, kind: str, expected: Sequence[Tensor], found: Sequence[Any]) -> None:
-    """Compare a model's inputs or outputs with the contract's by name, type and rank.
+def _session_options(threads: int, given: Mapping[str, str]) -> onnxruntime.SessionOptions:
+    import onnxruntime
 
-    An ONNX file may have more outputs than the contract asks for, but not more inputs.
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    # A thread that spins during post-processing takes a core from another stream.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    options.log_severity_level = 3
+    for name, value in given.items():
+        if "." not in name:
+            raise OptionError(
+                f"--backend-option: onnxruntime has no option {name}",
+                expected="a session option of ONNX Runtime, such as session.set_denormal_as_zero=1",
+                found=f"{name}={value}",
+                fix="see onnxruntime_session_options_config_keys.h in ONNX Runtime",
+            )
+        options.add_session_config_entry(name, value)
+    return options
+
+
+def _session(
+    path: Path, options: onnxruntime.SessionOptions, device: str, provider: str
+) -> onnxruntime.InferenceSession:
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:
+        # onnxruntime's exceptions have no public base class; any of them is about this file.
+        raise ModelError(
+            f"ONNX Runtime cannot load {path}",
+            expected="an ONNX model",
+            found=_first_line(error),
+            fix="give the benchmark's ONNX file with --model-path, or leave the option out",
+        ) from error
+    # onnxruntime silently uses the cpu if the libraries of cuda are missing.
+    if session.get_providers()[0] != provider:
+        raise _no_device(device, provider, session.get_providers())
+    return session
+
+
+def _weights(path: Path) -> tuple[str, ...]:
+    try:
+        return weight_dtypes(path)
+    except (OSError, ValueError):  # the runtime can load the model; only the types of its weights are unknown
+        return ()
+
+
+def check_tensors(model: Path, kind: str, expected: Sequence[Tensor], found: Sequence[Any]) -> None:
+    """Compare a model's inputs or outputs with those of its `ModelFile`, by name, type and rank.
+
+    An ONNX file may have more outputs than the benchmark reads, but not more inputs.
 
     Raises
     ------
     ModelError
-        A name, an element type or a dimension is not the contract's.
+        A name, an element type or a dimension differs.
     """
     by_name = {value.name: value for value in found}
     for tensor in expected:
-        value = by_name.pop(tensor.name, None)
+        value = by_name.pop(tensor.in_file, None)
         if value is None or not _agrees(tensor, value):
             raise _contract_error(model, kind, expected, found)
     if kind == "input" and by_name:
@@ -123,7 +199,7 @@ def _agrees(tensor: Tensor, value: Any) -> bool:
 
 
 def _contract_error(model: Path, kind: str, expected: Sequence[Tensor], found: Sequence[Any]) -> ModelError:
-    want = ", ".join(f"{t.name} {t.dtype}{_shape(t.shape)}" for t in expected)
+    want = ", ".join(f"{t.in_file} {t.dtype}{_shape(t.shape)}" for t in expected)
     have = ", ".join(f"{v.name} {DTYPES.get(v.type, v.type)}{_shape(v.shape)}" for v in found)
     return ModelError(
         f"{model} is not a model of this benchmark: its {kind}s differ",
@@ -150,7 +226,7 @@ def _require_file(model: Path) -> None:
             f"{model} is empty",
             expected="an ONNX model",
             found="0 bytes",
-            fix="fetch the file again: an interrupted download leaves this",
+            fix="fetch the file again; an interrupted download may leave an empty file",
         )
 
 

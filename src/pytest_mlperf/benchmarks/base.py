@@ -1,100 +1,260 @@
-"""What a benchmark is: a task, its contract with the model, its data set and its quality target."""
+"""The protocol of benchmarks: data set, metric, model files, and how samples become answers."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable
     from pathlib import Path
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_mlperf.artifacts.recipe import Recipe, RemoteRecipe
+    from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe, RemoteRecipe
+    from pytest_mlperf.backends.base import Inputs, Model, Outputs
+    from pytest_mlperf.metrics.accuracy_log import Record
+    from pytest_mlperf.rules.accuracy import Limit
 
 Edition = Literal["official", "tiny"]
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """A named input or output. ``None`` in the shape is a length that the data decides."""
-
-    name: str
-    dtype: str
-    shape: tuple[int | None, ...]
-
-
-@dataclass(frozen=True)
-class Contract:
-    """What every model file of a benchmark must accept and return, by name."""
-
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A benchmark's measure of quality, in the unit in which MLPerf states it.
-
-    ``reference`` is the float32 reference's value on the first ``samples`` samples, ``tolerance`` the part of it
-    that must be reached: 0.99 for most, 0.999 for the high-accuracy benchmarks.
-    """
-
-    name: str
-    unit: str
-    reference: float
-    tolerance: float
-    samples: int
-
-    @property
-    def target(self) -> float:
-        """The value that a run must reach."""
-        return self.reference * self.tolerance
-
-
-@dataclass(frozen=True)
-class Score:
-    """A metric's value over the samples of one accuracy log."""
-
-    value: float
-    samples: int
-    details: Mapping[str, float]
+SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
+#: Called with a sample's place in the batch and its first token's bytes, for the time to the first token.
+FirstToken = Callable[[int, "NDArray[Any]"], None]
 
 
 @dataclass(frozen=True)
 class MissingFile:
-    """An official file that is not here: what it is, what it weighs, and the option that names it."""
+    """A file that is missing and cannot be fetched: its description, its size as text, and the option that gives it."""
 
     what: str
     size: str
     option: str
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.size}; name it with {self.option})"
+        return f"{self.what} ({self.size}; give it with {self.option})"
 
 
 @dataclass(frozen=True)
 class Remote:
-    """An official file that the user may have fetched, once: how, what it is and weighs, the option that names one.
+    """A downloadable file or data set, and the option that gives a local copy.
 
-    ``weight`` is in bytes, estimated where nobody states them; ``size`` says it in words.
+    ``size_bytes`` is an estimate where no source states it; ``size`` is the size as text.
     """
 
     recipe: RemoteRecipe
     what: str
     size: str
-    weight: int
+    size_bytes: int
     option: str
 
     def __str__(self) -> str:
-        return f"{self.what} ({self.size}; name it with {self.option}, or fetch it with --mlperf-fetch)"
+        return f"{self.what} ({self.size}; give it with {self.option}, or fetch it with --mlperf-fetch)"
+
+
+@dataclass(frozen=True)
+class Url:
+    """The address of an endpoint that serves the model."""
+
+    address: str
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A file that is made once from another one.
+
+    Attributes
+    ----------
+    source
+        The other file.
+    recipe
+        Returns the recipe, from the other file's path and SHA-256.
+    """
+
+    source: Path | Recipe | Remote | MissingFile
+    recipe: Callable[[Path, str], LocalRecipe]
+
+
+@dataclass(frozen=True)
+class Tensor:
+    """An input or output of a graph.
+
+    Attributes
+    ----------
+    name
+        The benchmark's name for it.
+    dtype
+        The element type, as numpy names it.
+    shape
+        None for a length that depends on the data.
+    file_name
+        The name in the model file, if it differs.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int | None, ...]
+    file_name: str = ""
+
+    @property
+    def in_file(self) -> str:
+        """The name in the model file."""
+        return self.file_name or self.name
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A graph of a model file: its inputs and outputs, in the order in which the benchmark reads them.
+
+    ``name`` distinguishes the graphs of one model: ``encoder``, ``decoder``; a single graph has the name ``""``.
+    ``file`` is its file in a model's directory.
+    """
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+    name: str = ""
+    file: str = ""
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """A file of a benchmark's model: one for each format, precision and variant.
+
+    Attributes
+    ----------
+    format
+        ``onnx``, ``pytorch``, ``savedmodel``, ``tflite``, ``endpoint``; see `Backend.formats`.
+    precision
+        ``fp32``, ``bf16``, ``fp16``, ``int8``.
+    source
+        A path, a recipe, a download, an address, or the file from which it is made.
+    graphs
+        Its graphs; if empty, inputs and outputs are not checked.
+    variant
+        Any other difference from the model's other files that the data set and `Benchmark.encode` must know:
+        ``heads``, ``NHWC``. Empty for the standard file.
+    directory
+        Whether it is a directory instead of a single file.
+    instead
+        The file to run, with a note, if a derived file cannot be made.
+    """
+
+    format: str
+    precision: str
+    source: Path | Recipe | Remote | MissingFile | Url | Derived
+    graphs: tuple[Graph, ...] = ()
+    variant: str = ""
+    directory: bool = False
+    instead: ModelFile | None = None
+
+    @property
+    def origin(self) -> Path | Recipe | Remote | MissingFile | Url:
+        """The source; for a derived file, the source of the file from which it is made."""
+        return self.source.source if isinstance(self.source, Derived) else self.source
+
+    def at(self, place: Path | Url) -> ModelFile:
+        """Return the same file at a path or address given by the user; a derived file is then made from it."""
+        if isinstance(self.source, Derived):
+            if isinstance(place, Url):
+                return self.instead.at(place) if self.instead is not None else self
+            instead = self.instead.at(place) if self.instead is not None else None
+            return replace(self, source=replace(self.source, source=place), instead=instead)
+        return replace(self, source=place)
+
+    @property
+    def graph(self) -> Graph:
+        """The only graph, or the first."""
+        return self.graphs[0]
+
+    def __str__(self) -> str:
+        return " ".join(filter(None, (self.format, self.precision, self.variant)))
+
+
+class Samples(Protocol):
+    """A data set's samples by index, of any type and size: a list is one. Indexing loads a sample."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int, /) -> Any: ...
+
+
+class Dataset(Protocol):
+    """A data set.
+
+    Attributes
+    ----------
+    name
+        Its name in results.
+    size
+        Samples in the whole data set; None if it is in the round's file.
+    requirements
+        Packages for reading it, besides numpy.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - see the class
+
+    @property
+    def size(self) -> int | None: ...  # noqa: D102 - see the class
+
+    @property
+    def requirements(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
+
+    def source(self, count: int) -> Path | Recipe | Remote | MissingFile:
+        """Return the source of a directory with at least the first `count` samples."""
+        ...
+
+    def open(self, directory: Path, count: int, variant: str) -> Samples:
+        """Open the first `count` samples for a variant of the model; raise if anything is missing or broken.
+
+        A sample may be of any type and size; mappings of arrays are stacked into batches automatically. Indexing loads
+        a sample, and may happen in several threads at once.
+        """
+        ...
+
+
+class Metric(Protocol):
+    """A measure of quality.
+
+    Attributes
+    ----------
+    name
+        The value's name: ``mAP``.
+    unit
+        The unit in which MLPerf states it: ``%``, or empty.
+    requirements
+        Packages for computing it, besides numpy.
+    """
+
+    @property
+    def name(self) -> str: ...  # noqa: D102 - see the class
+
+    @property
+    def unit(self) -> str: ...  # noqa: D102 - see the class
+
+    @property
+    def requirements(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
+
+    def score(self, answers: Iterable[Record], dataset: Path) -> Mapping[str, float]:
+        """Compute the metric, and possibly further values, from the answers: one record for each sample.
+
+        Raises
+        ------
+        AccuracyLogError
+            The answers are not what the metric expects.
+        DatasetError
+            The data set's directory is not what the metric expects.
+        """
+        ...
+
+    def text(self, values: Mapping[str, float]) -> str:
+        """Return the content of accuracy.txt: the line of the official script, which the official checker reads."""
+        ...
 
 
 class Records(NamedTuple):
-    """Responses of a batch for LoadGen's accuracy log: ``data[offsets[i]:offsets[i + 1]]`` is sample i's bytes.
+    """Responses of a batch for LoadGen's accuracy log: sample i is ``data[offsets[i]:offsets[i + 1]]``.
 
     ``data`` is a contiguous uint8 array, ``offsets`` has one more entry than the batch has samples.
     """
@@ -102,82 +262,123 @@ class Records(NamedTuple):
     data: NDArray[np.uint8]
     offsets: Sequence[int]
 
+    @classmethod
+    def rows(cls, values: NDArray[Any]) -> Records:
+        """Return records of equal length: row i of an array of any dtype is sample i's."""
+        import numpy as np
 
-class Samples(Protocol):
-    """A data set's samples, ready for the model's inputs."""
+        data = np.ascontiguousarray(values)
+        size = data.nbytes // len(data) if len(data) else 0
+        return cls(data.reshape(-1).view(np.uint8), range(0, data.nbytes + 1, size or 1))
 
-    def __len__(self) -> int: ...
+    @classmethod
+    def ragged(cls, values: Sequence[NDArray[Any]]) -> Records:
+        """Return records of any length: array i, of any dtype, is sample i's."""
+        import numpy as np
 
-    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
-        """Return the inputs of one sample, without the batch dimension; may be called from many threads."""
-        ...
+        parts = [np.ascontiguousarray(value).reshape(-1).view(np.uint8) for value in values]
+        offsets = [0]
+        for part in parts:
+            offsets.append(offsets[-1] + len(part))
+        return cls(np.concatenate(parts) if parts else np.empty(0, np.uint8), offsets)
 
 
 @dataclass(frozen=True)
-class Benchmark(ABC):
-    """One MLPerf benchmark in one edition; a subclass a task, an instance an edition.
+class Short:
+    """The length of a short run of a benchmark.
 
     Attributes
     ----------
-    name
-        As users select it: ``retinanet``, ``retinanet-tiny``.
-    edition
-        ``official``, or ``tiny`` for the small model that ships with the package.
-    loadgen_model
-        The name of its section in LoadGen's mlperf.conf.
-    scenarios
-        The scenarios that the task has.
-    model_formats
-        The forms that its model comes in: ``onnx``; a backend runs the benchmarks that have its format.
-    contract
-        The model's inputs and outputs.
-    dataset_size
-        Samples in the whole data set, which the official target is stated for.
-    accuracy_line
-        The line of accuracy.txt that states the metric, as the reference implementation's script prints it and the
-        official checker's patterns (ACC_PATTERN) read it: `value` and the names of the score's details are filled in.
-    official_name
-        Its name in the tables of MLPerf's rounds, which both editions share; empty for what MLPerf has not: no round
-        applies then.
+    samples
+        The most samples of an accuracy run.
+    seconds
+        The duration that a performance run aims at.
+    most_queries
+        The most queries (in Offline: samples) of a performance run, however fast the system is.
+    rehearsal
+        Samples loaded for the warm-up.
     """
 
-    accuracy_line: ClassVar[str] = "{metric}={value:.3f}%"
+    samples: int = 500
+    seconds: float = 2.0
+    most_queries: int = 24_576
+    rehearsal: int = 16
 
-    name: str
+
+@dataclass(frozen=True, kw_only=True)
+class Benchmark:
+    """One MLPerf benchmark in one edition. The name of its entry point is its name.
+
+    Attributes
+    ----------
+    edition
+        ``official``, or ``tiny`` for a small model that ships with the package.
+    loadgen_model
+        The name of its section in LoadGen's mlperf.conf.
+    dataset, metric
+        Its data set, and the metric of its answers.
+    models
+        Its model files, the preferred ones first.
+    official_name
+        Its name in MLPerf's rounds; empty if MLPerf does not have the benchmark, and then no round applies.
+    scenarios
+        The scenarios that it can run.
+    short
+        The length of a short run.
+    variant
+        The variant of the model file in use; `encode` and `collate` may read it.
+    """
+
     edition: Edition
     loadgen_model: str
-    scenarios: tuple[str, ...]
-    model_formats: tuple[str, ...]
-    contract: Contract
-    dataset_size: int
-    official_name: str = field(default="", kw_only=True)
+    dataset: Dataset
+    metric: Metric
+    models: tuple[ModelFile, ...]
+    official_name: str = ""
+    scenarios: tuple[str, ...] = SCENARIOS
+    short: Short = field(default_factory=Short)
+    variant: str = ""
 
-    @abstractmethod
-    def metric(self, samples: int) -> Metric:
-        """Return the quality measure and its target for the first `samples` samples.
+    def limits(self, samples: int) -> Sequence[Limit]:
+        """Return the limits of the metric for the first `samples` samples.
 
-        Where the reference is known for the whole data set only, that is what is returned.
+        Empty for an official edition, because its limits are in the round's file.
         """
+        del samples
+        return ()
 
-    @abstractmethod
-    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | Remote | MissingFile:
-        """Say where the model's file is: the path that the user named, one we have, a recipe, or what is missing.
+    def cost(self, sample: Any) -> float:
+        """Return the relative cost of a sample; batches are made of samples with similar cost."""
+        del sample
+        return 1.0
 
-        A recipe's content is the one file. What is large is `Remote`: it is fetched if the user says so.
+    def collate(self, samples: Sequence[Any]) -> Inputs:
+        """Return the inputs of a batch. The default stacks samples that are mappings of arrays of one shape."""
+        own = getattr(samples, "stack", None)  # adjacent samples need no copy
+        inputs: Inputs = own() if own is not None else stack(samples)
+        return inputs
+
+    def encode(self, outputs: Outputs, samples: Sequence[Any], indices: Sequence[int]) -> Records:
+        """Convert a batch's outputs, in the graph's order, to the log records of the reference implementation.
+
+        By default a sample's record is its row of the first output.
         """
+        del samples, indices
+        return Records.rows(outputs[0])
 
-    @abstractmethod
-    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | Remote | MissingFile:
-        """Say where a data set of at least `count` samples is: the directory named, a recipe, or what is missing."""
+    def answer(self, model: Model, samples: Sequence[Any], indices: Sequence[int], first: FirstToken) -> Records:
+        """Answer a batch. Override this for a task with a loop or with windows."""
+        del first
+        return self.encode(model.run(self.collate(samples)), samples, indices)
 
-    @abstractmethod
-    def open_samples(self, dataset: Path, count: int) -> Samples:
-        """Open the first `count` samples of a data set's directory; what is missing or broken is an error here."""
+    def model_file(self, model_format: str, precision: str, variant: str) -> ModelFile:
+        """Return the entry of `models` with these properties."""
+        wanted = (model_format, precision, variant)
+        return next(row for row in self.models if (row.format, row.precision, row.variant) == wanted)
 
-    @abstractmethod
-    def encode(self, outputs: Sequence[NDArray[Any]], indices: Sequence[int]) -> Records:
-        """Turn a batch's outputs, in the contract's order, into the reference implementation's log records."""
 
-    @abstractmethod
-    def score(self, accuracy_log: Path, dataset: Path, scorer: str) -> Score:
-        """Compute the metric from an ``mlperf_log_accuracy.json``."""
+def stack(samples: Sequence[Mapping[str, NDArray[Any]]]) -> Inputs:
+    """Return the stacked inputs of samples of one shape; the first dimension is the batch."""
+    import numpy as np
+
+    return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}

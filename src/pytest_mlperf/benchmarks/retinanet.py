@@ -1,49 +1,40 @@
-"""RetinaNet: object detection, the official ResNeXt50 on OpenImages and a tiny edition on scenes of digits."""
+"""RetinaNet, object detection: the official ResNeXt50 on OpenImages, and a tiny edition on scenes of digits."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
+from functools import lru_cache
 from importlib.resources import as_file, files
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.artifacts.sources import RemoteFile
-from pytest_mlperf.benchmarks.base import (
-    Benchmark,
-    Contract,
-    Metric,
-    Records,
-    Remote,
-    Samples,
-    Score,
-    Tensor,
-)
-from pytest_mlperf.datasets import openimages_recipe
+from pytest_mlperf.benchmarks.base import Benchmark, Derived, Graph, ModelFile, Records, Remote, Tensor, Url
+from pytest_mlperf.benchmarks.retinanet_heads import HeadsRecipe
+from pytest_mlperf.datasets.detection import DigitScenes, OpenImages
+from pytest_mlperf.metrics.mean_average_precision import MeanAveragePrecision
+from pytest_mlperf.rules.accuracy import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_mlperf.artifacts.recipe import Recipe
-    from pytest_mlperf.benchmarks.base import MissingFile
-    from pytest_mlperf.datasets.openimages_recipe import OpenImagesFiles
-    from pytest_mlperf.metrics.mean_average_precision import Scorer
+    from pytest_mlperf.backends.base import Outputs
 
 #: PostProcessOpenImagesRetinanet in vision/classification_and_detection/python/openimages.py.
 SCORE_THRESHOLD = 0.05
-#: COCO's twelve figures, in the order of COCOeval.stats.
-COCO_STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
-def detection_contract(size: int) -> Contract:
-    """Return the contract of a detector for square images: boxes are x1, y1, x2, y2 in pixels of the input.
+def whole_graph(size: int) -> Graph:
+    """Return the graph of a detector for square images: boxes are x1, y1, x2, y2 in pixels of the input.
 
-    The batch is 1: an image's detections have no batch dimension. Scores descend.
+    The batch is 1, because the detections have no batch dimension. Scores are in descending order.
     """
-    return Contract(
+    return Graph(
         inputs=(Tensor("images", "float32", (1, 3, size, size)),),
         outputs=(
             Tensor("boxes", "float32", (None, 4)),
@@ -53,175 +44,161 @@ def detection_contract(size: int) -> Contract:
     )
 
 
-@dataclass(frozen=True)
-class RetinaNet(Benchmark):
-    """Detection of objects in images stretched to a square, scored as mAP over IoU 0.50:0.95."""
+HEADS, BATCHED_HEADS = "heads", "batched-heads"
 
-    accuracy_line: ClassVar[str] = "mAP={value:.3f}%"
+
+def heads_graph(size: int, batch: int | None) -> Graph:
+    """Return the graph of a detector that ends at its heads, with all levels in one tensor."""
+    return Graph(
+        inputs=(Tensor("images", "float32", (batch, 3, size, size)),),
+        outputs=(
+            Tensor("logits", "float32", (batch, None, None)),
+            Tensor("deltas", "float32", (batch, None, 4)),
+        ),
+    )
+
+
+def with_heads(whole: ModelFile, size: int) -> tuple[ModelFile, ...]:
+    """Return the model files for a whole file: itself, and cut at its heads, for one image and for batches."""
+
+    def cut(variant: str, batch: int | None) -> ModelFile:
+        def recipe(model: Path, sha256: str) -> HeadsRecipe:
+            return HeadsRecipe(model, sha256, size, open_batch=batch is None)
+
+        origin = whole.origin
+        assert not isinstance(origin, Url)  # noqa: S101 - a file is a file
+        graphs = (heads_graph(size, batch),)
+        return ModelFile("onnx", whole.precision, Derived(origin, recipe), graphs, variant, instead=whole)
+
+    return (whole, cut(HEADS, 1), cut(BATCHED_HEADS, None))
+
+
+@dataclass(frozen=True, kw_only=True)
+class RetinaNet(Benchmark):
+    """Object detection in images stretched to a square, scored as mAP for IoU 0.50:0.95."""
 
     size: int
 
-    def open_samples(self, dataset: Path, count: int) -> Samples:
-        """Open the first `count` images of an OpenImages-shaped directory."""
-        from pytest_mlperf.datasets.openimages import open_samples
+    def encode(self, outputs: Outputs, samples: Sequence[Any], indices: Sequence[int]) -> Records:
+        """Return 7 float32 for each detection: sample index, ymin, xmin, ymax, xmax over the size, score, label."""
+        del samples
+        if self.variant in (HEADS, BATCHED_HEADS):
+            from pytest_mlperf.benchmarks.retinanet_decoder import decoder_for
 
-        return open_samples(dataset, count, self.size, self.contract.inputs[0].name)
+            found = decoder_for(self.size).decode(*outputs)
+            return Records.ragged([self._record(*each, index) for each, index in zip(found, indices, strict=True)])
+        boxes, labels, scores = outputs
+        return Records.ragged([self._record(boxes, labels, scores, indices[0])])
 
-    def encode(self, outputs: Sequence[NDArray[Any]], indices: Sequence[int]) -> Records:
-        """Return 7 float32 a detection: sample index, ymin, xmin, ymax, xmax over the size, score, label.
-
-        The reference walks the scores in order and stops at the first below the threshold.
-        """
+    def _record(
+        self, boxes: NDArray[Any], labels: NDArray[Any], scores: NDArray[Any], index: int
+    ) -> NDArray[np.float32]:
+        """Return an image's detections, up to the first score below the threshold, as in the reference."""
         import numpy as np
 
-        boxes, labels, scores = outputs
         low = scores < SCORE_THRESHOLD
         count = int(low.argmax()) if low.any() else len(scores)
         record = np.empty((count, 7), np.float32)
-        record[:, 0] = indices[0]
+        record[:, 0] = index
         record[:, 1:5] = boxes[:count, [1, 0, 3, 2]]
         record[:, 1:5] /= self.size
         record[:, 5] = scores[:count]
         record[:, 6] = labels[:count]
-        return Records(record.reshape(-1).view(np.uint8), (0, record.nbytes))
-
-    def score(self, accuracy_log: Path, dataset: Path, scorer: str) -> Score:
-        """Compute mAP, as tools/accuracy-openimages.py does."""
-        from pytest_mlperf.datasets.layout import ANNOTATIONS
-        from pytest_mlperf.metrics.mean_average_precision import score
-
-        found = score(accuracy_log, dataset / ANNOTATIONS, cast("Scorer", scorer))
-        details = dict(zip(COCO_STATS, found.stats, strict=True))
-        return Score(found.percent, found.images, {**details, "detections": found.detections})
+        return record
 
 
-@dataclass(frozen=True)
-class OfficialFiles:
-    """What the official edition is made of: the model in each of its forms, and OpenImages."""
-
-    models: Mapping[str, RemoteFile] = field(hash=False)
-    openimages: OpenImagesFiles
-
-
-OFFICIAL_FILES = OfficialFiles(
-    # Addresses and MD5 are those of MLCommons' automation (get-ml-model-retinanet), Zenodo's record first:
-    # armi.in is one person's server.
-    models={
-        "onnx": RemoteFile(
-            "resnext50_32x4d_fpn.onnx",
-            (
-                "https://zenodo.org/record/6617879/files/resnext50_32x4d_fpn.onnx",
-                "https://storage.googleapis.com/resnet50_assets/resnext50_32x4d_fpn.onnx",
-                "https://armi.in/files/resnext50_32x4d_fpn.onnx",
-            ),
-            size=148_688_824,
-            md5="4544f4e56e0a4684215831cc937ea45c",
+#: The published files of the official model, by format.
+PUBLISHED: Mapping[str, RemoteFile] = {
+    # Addresses and MD5 are those of MLCommons' automation (get-ml-model-retinanet), Zenodo first,
+    # because armi.in is a personal server.
+    "onnx": RemoteFile(
+        "resnext50_32x4d_fpn.onnx",
+        (
+            "https://zenodo.org/record/6617879/files/resnext50_32x4d_fpn.onnx",
+            "https://storage.googleapis.com/resnet50_assets/resnext50_32x4d_fpn.onnx",
+            "https://armi.in/files/resnext50_32x4d_fpn.onnx",
         ),
-        "pytorch": RemoteFile(
-            "resnext50_32x4d_fpn.pth",
-            (
-                "https://zenodo.org/record/6617981/files/resnext50_32x4d_fpn.pth",
-                "https://armi.in/files/resnext50_32x4d_fpn.pth",
-            ),
-            md5="a55f6bec3464f605ce8d686da8ac1533",
+        size=148_688_824,
+        md5="4544f4e56e0a4684215831cc937ea45c",
+    ),
+    "pytorch": RemoteFile(
+        "resnext50_32x4d_fpn.pth",
+        (
+            "https://zenodo.org/record/6617981/files/resnext50_32x4d_fpn.pth",
+            "https://armi.in/files/resnext50_32x4d_fpn.pth",
         ),
-    },
-    openimages=openimages_recipe.OFFICIAL,
-)
+        md5="a55f6bec3464f605ce8d686da8ac1533",
+    ),
+}
 
 
-@dataclass(frozen=True)
-class OfficialRetinaNet(RetinaNet):
-    """ResNeXt50-32x4d-FPN on the 264 MLPerf classes of OpenImages."""
-
-    files: OfficialFiles = OFFICIAL_FILES
-
-    def metric(self, samples: int) -> Metric:
-        """Return the reference's mAP on the whole data set: 37.55 % (PyTorch, float32)."""
-        del samples
-        return Metric("mAP", "%", reference=37.55, tolerance=0.99, samples=self.dataset_size)
-
-    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | Remote | MissingFile:
-        """Return the file that the user named, or the recipe of the published one."""
-        from pytest_mlperf.artifacts.remote import FileRecipe
-
-        if named is not None:
-            return named
-        file = self.files.models[model_format]
-        size = f"{file.size:,} bytes" if file.size is not None else "some 150 MB"
-        weight = file.size or 150_000_000
-        recipe = FileRecipe(file, f"{self.name} {model_format} fp32")
-        return Remote(recipe, file.name, size, weight, "--model-path FILE")
-
-    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | Remote | MissingFile:
-        """Return the directory that the user named, or the recipe of the first `count` published images."""
-        weight = count * openimages_recipe.MEAN_IMAGE_BYTES
-        return named or Remote(
-            openimages_recipe.OpenImagesRecipe(count, self.files.openimages),
-            "the OpenImages validation images with annotations/openimages-mlperf.json",
-            f"{count:,} JPEG files, some {_estimate(weight / 1e6)}",
-            weight,
-            "--dataset-path DIR",
+def official_models(published: Mapping[str, RemoteFile]) -> tuple[ModelFile, ...]:
+    """Return the model files that are published, by format."""
+    rows = [
+        ModelFile(
+            form,
+            "fp32",
+            Remote(
+                FileRecipe(file, f"retinanet {form} fp32"),
+                file.name,
+                f"{file.size:,} bytes" if file.size is not None else "about 150 MB",
+                file.size or 150_000_000,
+                "--model-path FILE",
+            ),
+            (whole_graph(800),),
         )
+        for form, file in published.items()
+    ]
+    return tuple(row for each in rows for row in (with_heads(each, 800) if each.format == "onnx" else (each,)))
 
 
-def _estimate(megabytes: float) -> str:
-    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{max(megabytes, 1):.0f} MB"
-
-
+@dataclass(frozen=True, kw_only=True)
 class TinyRetinaNet(RetinaNet):
     """A small RetinaNet that ships with the package, on generated scenes of handwritten digits."""
 
-    @cached_property
-    def record(self) -> dict[str, Any]:
-        """What the training script wrote down beside the model."""
-        text = files("pytest_mlperf").joinpath("data", "retinanet-tiny.json").read_text("utf-8")
-        record: dict[str, Any] = json.loads(text)
-        return record
-
-    def metric(self, samples: int) -> Metric:
-        """Return mAP of the trained PyTorch model in float32 on the same scenes.
+    def limits(self, samples: int) -> Sequence[Limit]:
+        """Return 99 % of the mAP of the trained PyTorch model in float32 on the same scenes.
 
         Known for each number of scenes up to the whole: accuracy on 50 scenes is held against that on these 50.
         """
-        known = self.record["reference_by_count"][:samples]
-        if samples > self.dataset_size or known[-1] is None:  # None: these scenes have nothing to be found
-            known = self.record["reference_by_count"]
-        return Metric("mAP", "%", reference=known[-1], tolerance=0.99, samples=len(known))
-
-    def find_model(self, model_format: str, named: Path | None) -> Path | Recipe | Remote | MissingFile:
-        """Return the shipped file, or the one that the user named."""
-        del model_format
-        with as_file(files("pytest_mlperf").joinpath("data", "retinanet-tiny.onnx")) as shipped:
-            return named or shipped
-
-    def find_dataset(self, named: Path | None, count: int) -> Path | Recipe | Remote | MissingFile:
-        """Return the recipe of at least `count` scenes, or the directory that the user named."""
-        from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
-
-        return named or ScenesRecipe(max(count, self.dataset_size))
+        whole: list[float | None] = tiny_record()["reference_by_count"]
+        count = min(samples, len(whole))
+        if whole[count - 1] is None:  # these scenes have no objects
+            count = len(whole)
+        reference = whole[count - 1]
+        assert reference is not None  # noqa: S101 - the whole data set has objects
+        return (Limit("mAP", minimum=0.99 * reference, reference=reference, samples=count),)
 
 
-OFFICIAL = OfficialRetinaNet(
-    name="retinanet",
+@lru_cache(maxsize=1)
+def tiny_record() -> Mapping[str, Any]:
+    """Return the record that the training script wrote beside the tiny model."""
+    text = files("pytest_mlperf").joinpath("data", "retinanet-tiny.json").read_text("utf-8")
+    record: dict[str, Any] = json.loads(text)
+    return record
+
+
+def _tiny_model() -> ModelFile:
+    with as_file(files("pytest_mlperf").joinpath("data", "retinanet-tiny.onnx")) as shipped:
+        return ModelFile("onnx", "fp32", shipped, (whole_graph(192),))
+
+
+OFFICIAL = RetinaNet(
     edition="official",
     official_name="retinanet",
     loadgen_model="retinanet",
-    scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
-    model_formats=("onnx",),
-    contract=detection_contract(800),
-    dataset_size=24_781,
+    dataset=OpenImages("OpenImages", 800),
+    metric=MeanAveragePrecision(),
+    models=official_models(PUBLISHED),
     size=800,
 )
 
 TINY = TinyRetinaNet(
-    name="retinanet-tiny",
     edition="tiny",
     official_name="retinanet",
     loadgen_model="retinanet",
-    scenarios=("Offline", "Server", "SingleStream", "MultiStream"),
-    model_formats=("onnx",),
-    contract=detection_contract(192),
-    dataset_size=500,
+    dataset=DigitScenes("digit scenes", 192, size=500),
+    metric=MeanAveragePrecision(),
+    models=with_heads(_tiny_model(), 192),
     size=192,
 )

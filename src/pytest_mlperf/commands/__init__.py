@@ -1,1 +1,1 @@
-"""The tools of the command pytest-mlperf that are no part of the cache, one module each."""
+"""The command pytest-mlperf, one module for each tool."""

@@ -1,4 +1,4 @@
-"""``pytest-mlperf check``: judges a submission, of anyone."""
+"""``pytest-mlperf check``: checks a submission against the rules."""
 
 from __future__ import annotations
 
@@ -15,21 +15,23 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.rules.check import Report
 
-#: Exit codes: the verdict is OK, it is not, nothing could be judged as it was asked.
+#: Exit codes: the verdict is OK; it is not; wrong arguments.
 OK, NOT_OK, USAGE = 0, 1, 2
-_TEXT = "judge a submission by the rules of its round: a directory with closed/ and open/ in it, or a tarball of that"
+_TEXT = "check a submission against the rules of its round: a directory with closed/ and open/, or a tarball of it"
 
 
 def add(tools: Any) -> None:
     """Add the tool to the command's parser."""
     parser: argparse.ArgumentParser = tools.add_parser("check", help=_TEXT, description=f"{_TEXT.capitalize()}.")
-    parser.add_argument("submission", metavar="DIR|TARBALL", type=Path, help="what to judge; nothing in it is changed")
-    parser.add_argument("--round", metavar="R", help="as in v5.1; default: the one whose seeds the logs have")
+    parser.add_argument("submission", metavar="DIR|TARBALL", type=Path, help="the submission; it is not changed")
+    parser.add_argument(
+        "--round", metavar="R", help="the round, such as v5.1; default: found from the seeds in the logs"
+    )
     parser.add_argument(
         "--level",
         choices=("official", "strict"),
         default="strict",
-        help="official: as the round's official checker judges; strict (default): what that one forgets, too",
+        help="official: like the round's official checker; strict (default): also rules that it does not check",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)

@@ -1,4 +1,4 @@
-"""Annotation files in COCO's format: the images in their order, and the boxes that are there to be found."""
+"""Reads and checks annotation files in COCO's format: images, in order, and their boxes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-# How far a box may reach beyond its image: those of OpenImages are products of rounded fractions.
+# How far a box may extend beyond its image: the boxes of OpenImages come from rounded fractions.
 EDGE_TOLERANCE_PIXELS = 1.0
 # Scorers pass ids through double precision.
 _LARGEST_ID = 2**53
 
 _Id = Annotated[int, msgspec.Meta(ge=0, le=_LARGEST_ID)]
 _Pixels = Annotated[int, msgspec.Meta(ge=1, le=2**31 - 1)]
-_FIX = "Fetch the annotation file again; do not edit it, as sample indices are positions in it."
+_FIX = "fetch the annotation file again, and do not edit it: sample indices are positions in it"
 
 
 class ImageInfo(msgspec.Struct, frozen=True, gc=False):
@@ -35,7 +35,7 @@ class ImageInfo(msgspec.Struct, frozen=True, gc=False):
     Attributes
     ----------
     id
-        Its identity in the file.
+        Its id in the file.
     file_name
         Its path below the directory of images.
     width, height
@@ -59,9 +59,9 @@ class Boxes:
     xywh
         ``float64[n, 4]``: left, top, width, height in pixels of the original image.
     area
-        ``float64[n]``: what COCO's size classes go by, in square pixels.
+        ``float64[n]``: area in square pixels, for COCO's size classes.
     iscrowd
-        ``int64[n]``, 1 where a box surrounds a group of objects.
+        ``int64[n]``, 1 if a box surrounds a group of objects.
     """
 
     ids: NDArray[np.int64]
@@ -75,7 +75,7 @@ class Boxes:
         return len(self.ids)
 
     def take(self, rows: NDArray[np.int64]) -> Boxes:
-        """Return some of the boxes, by their positions."""
+        """Return the boxes at some positions."""
         return Boxes(
             self.ids[rows],
             self.image_ids[rows],
@@ -93,13 +93,13 @@ class Annotations:
     Attributes
     ----------
     path
-        Where it was read from.
+        The file.
     images
         In the file's order: LoadGen's sample index is a position in this tuple.
     category_ids
         In the file's order.
     boxes
-        What is to be found in the images.
+        The annotated boxes of the images.
     """
 
     path: Path
@@ -128,7 +128,7 @@ class _File(msgspec.Struct):
 
 
 def read_annotations(path: Path) -> Annotations:
-    """Read an annotation file and check all that a score depends on.
+    """Read an annotation file and check everything that a score depends on.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ def read_annotations(path: Path) -> Annotations:
     try:
         file = msgspec.json.decode(path.read_bytes(), type=_File)
     except OSError as error:
-        raise DatasetError(f"Annotation file {path} cannot be read: {error.strerror}.", fix=_FIX) from error
+        raise DatasetError(f"annotation file {path} cannot be read: {error.strerror}", fix=_FIX) from error
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         _refuse(path, "JSON in COCO's format", str(error))
     _check_images(path, file.images)
@@ -220,7 +220,7 @@ def _check_each(
         path,
         f"every box {expected}",
         f"{values[first].tolist()} in annotation {boxes.ids[first]} of image {boxes.image_ids[first]} "
-        f"({np.count_nonzero(~good)} such in all)",
+        f"({np.count_nonzero(~good)} such boxes)",
     )
 
 
@@ -231,4 +231,4 @@ def _check_unique(path: Path, what: str, values: Iterable[Hashable]) -> None:
 
 
 def _refuse(path: Path, expected: str, found: str) -> NoReturn:
-    raise DatasetError(f"annotation file {path} cannot be trusted", expected=expected, found=found, fix=_FIX)
+    raise DatasetError(f"annotation file {path} is invalid", expected=expected, found=found, fix=_FIX)

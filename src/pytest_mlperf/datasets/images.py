@@ -1,4 +1,4 @@
-"""Image files as the reference's OpenCV preprocessing sees them: decoded, stretched, scaled to 0..1."""
+"""Decodes, stretches and scales image files as the reference's OpenCV preprocessing does."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ORIENTATION_TAG = 0x0112
-# What brings an image stored with this EXIF orientation upright (Exif 2.3, tag 274).
+# The operation that turns an image with this EXIF orientation upright (Exif 2.3, tag 274).
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -89,7 +89,7 @@ def preprocess_stretch(path: Path, size: int, out: NDArray[np.float32] | None = 
     (``vision/classification_and_detection/python/dataset.py``): float32, bilinear resize, division by
     255, HWC to CHW. Mean and standard deviation are applied inside the model.
 
-    The work is done outside Python's interpreter lock almost entirely, so threads scale.
+    Almost all work is done without Python's interpreter lock, so it scales with threads.
 
     Parameters
     ----------
@@ -98,8 +98,8 @@ def preprocess_stretch(path: Path, size: int, out: NDArray[np.float32] | None = 
     size
         Side of the square in pixels; 800 for RetinaNet.
     out
-        Where to write: ``float32[3, size, size]``. A new array by default; reusing one is faster, as
-        fresh memory costs page faults.
+        The array for the result, ``float32[3, size, size]``. By default a new one; reusing one is faster, because
+        new memory costs page faults.
 
     Returns
     -------
@@ -116,14 +116,14 @@ def preprocess_stretch(path: Path, size: int, out: NDArray[np.float32] | None = 
     elif out.shape != (3, size, size) or out.dtype != np.float32:
         raise ValueError(f"out must be float32[3, {size}, {size}], not {out.dtype}{list(out.shape)}")
     image = _decode(path)
-    # Pillow keeps RGB in four bytes a pixel; taken out as such, a pixel moves as one 32-bit word.
+    # Pillow stores RGB in four bytes per pixel, so a pixel can be copied as one 32-bit word.
     words = np.frombuffer(image.tobytes("raw", "RGBX"), np.uint32).reshape(image.height, image.width)
     _stretch(words, out, divisor=255)
     return out
 
 
 class _Block(NamedTuple):
-    """A run of output rows, the source rows that they need, and how these are weighed."""
+    """A block of output rows, the source rows that it needs, and their weights."""
 
     rows: slice
     sources: NDArray[np.intp]
@@ -134,7 +134,7 @@ def _stretch(words: NDArray[np.uint32], out: NDArray[np.float32], divisor: int) 
     """Resize `words` ``uint32[h, w]`` (bytes R, G, B, unused) into `out` ``float32[3, height, width]``."""
     _, height, width = out.shape
     left, right, weight = _columns(words.shape[1], width)
-    # Made once and kept in cache: an allocation per block costs page faults, above all in threads.
+    # Allocated once: an allocation for each block costs page faults, especially in threads.
     picked_rows = np.empty((2 * _BLOCK_ROWS, width), np.uint32)
     near_rows, across_rows = np.empty((2, 2 * _BLOCK_ROWS, 4 * width), np.float32)
     plane_rows = np.empty((2 * _BLOCK_ROWS, width), np.float32)
@@ -167,7 +167,7 @@ def _columns(source: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.int
 
 @lru_cache(maxsize=256)
 def _blocks(source: int, target: int) -> tuple[_Block, ...]:
-    """Vertical interpolation as small dense matrices, one a block of output rows."""
+    """Vertical interpolation as small dense matrices, one for each block of output rows."""
     low, high, weight = _neighbours(source, target)
     blocks = []
     for start in range(0, target, _BLOCK_ROWS):
@@ -191,7 +191,7 @@ def _neighbours(source: int, target: int) -> tuple[NDArray[np.intp], NDArray[np.
 
 def _decode(path: Path) -> Image.Image:
     """Read a file into an upright Pillow image of mode RGB."""
-    # Another package may have told Pillow to fill what a cut-off file lacks with grey.
+    # Another package may have made Pillow accept truncated files, which it fills with grey.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         with Image.open(path) as image:
@@ -199,15 +199,15 @@ def _decode(path: Path) -> Image.Image:
             return _upright(_to_rgb(image), image.info.get("exif"))
     except FileNotFoundError:
         raise DatasetError(
-            f"Image {path} is missing.",
-            fix="Fetch the data set again, or point the data set's option at the directory that holds it.",
+            f"image {path} is missing",
+            fix="fetch the data set again, or give its directory with --dataset-path",
         ) from None
     except Exception as error:  # Pillow's decoders raise anything from OSError to struct.error
         raise DatasetError(
-            f"Image {path} cannot be read.",
-            expected="a whole image file",
+            f"image {path} cannot be read",
+            expected="a complete image file",
             found=f"{_size(path)}: {error}",
-            fix="Replace the file by the data set's own; a half-read image would change the accuracy.",
+            fix="replace it with the file of the data set; a partial image would change the accuracy",
         ) from error
 
 
@@ -217,7 +217,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits a pixel: the high byte, where convert() would clip
         deep = np.asarray(image).astype(np.int64)
         return Image.fromarray((deep >> 8).clip(0, 255).astype(np.uint8)).convert("RGB")
-    if image.mode == "P" and "transparency" in image.info:  # Pillow warns of the direct way
+    if image.mode == "P" and "transparency" in image.info:  # Pillow warns about a direct conversion
         image = image.convert("RGBA")
     return image.convert("RGB")
 
@@ -225,12 +225,12 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 def _upright(image: Image.Image, exif: bytes | None) -> Image.Image:
     if not exif:
         return image
-    # From the bytes, not Image.getexif(): that also believes XMP, which OpenCV does not read.
+    # Not with Image.getexif(), which also uses XMP; OpenCV does not read XMP.
     tags = Image.Exif()
     try:
         tags.load(exif)
         transpose = _UPRIGHT.get(tags.get(_ORIENTATION_TAG, 1))
-    except Exception:  # a damaged EXIF block turns nothing, here as in OpenCV
+    except Exception:  # a damaged EXIF block is ignored, as in OpenCV
         return image
     return image if transpose is None else image.transpose(transpose)
 
@@ -239,4 +239,4 @@ def _size(path: Path) -> str:
     try:
         return f"{path.stat().st_size:,} bytes"
     except OSError:
-        return "no readable file"
+        return "a file that cannot be read"

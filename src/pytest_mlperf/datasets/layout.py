@@ -1,4 +1,4 @@
-"""Where MLPerf's scripts put the parts of OpenImages in a data set's directory."""
+"""The paths of OpenImages in a data set's directory, as MLPerf's scripts write it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenImages as MLPerf lays it out: JPEG files and a COCO-style annotation file whose order is the sample index."""
+"""OpenImages in MLPerf's layout: JPEG files, and a COCO annotation file; its order gives the sample indices."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 def preprocess(directory: Path, output: Path, count: int, size: int, on_shard: OnShard) -> None:
     """Write the first `count` images into `output` as `write_shards` does, with the annotation file beside them.
 
-    `output` can then be named as the data set's directory.
+    `output` can then be used as the data set's directory.
     """
     paths = image_paths(directory, count)
     write_shards(paths, output, size, None, on_shard)
@@ -44,15 +44,15 @@ def open_samples(directory: Path, count: int, size: int, input_name: str) -> Sam
 class OpenImagesSamples:
     """The images as a detector's input, stretched to a square; see `preprocess_stretch`.
 
-    Decoding when LoadGen loads samples is measured to keep up with a cache of preprocessed files and takes no
-    disk (docs/performance.md).
+    Decoding while LoadGen loads samples is as fast as reading preprocessed files, and needs no disk space
+    (docs/performance.md).
 
     Parameters
     ----------
     directory
-        Holds ``annotations/openimages-mlperf.json`` and ``validation/data``.
+        Contains ``annotations/openimages-mlperf.json`` and ``validation/data``.
     count
-        The first so many images of the annotation file.
+        How many images to use, from the start of the annotation file.
     size
         The side of the model's input, in pixels.
     input_name
@@ -61,7 +61,7 @@ class OpenImagesSamples:
     Raises
     ------
     DatasetError
-        The annotation file cannot be trusted, has fewer images, or one of them is not in the directory.
+        The annotation file is invalid or has fewer images, or an image is missing in the directory.
     """
 
     def __init__(self, directory: Path, count: int, size: int, input_name: str) -> None:
@@ -72,19 +72,19 @@ class OpenImagesSamples:
     def __len__(self) -> int:
         return len(self._paths)
 
-    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+    def __getitem__(self, index: int) -> Mapping[str, NDArray[Any]]:
         """Decode and stretch one image: float32 ``[3, size, size]``, RGB, 0 to 1."""
         return {self._input_name: preprocess_stretch(self._paths[index], self._size)}
 
 
 def image_paths(directory: Path, count: int) -> list[Path]:
-    """Return the files of the first `count` images; see `OpenImagesSamples` for what is refused."""
+    """Return the files of the first `count` images; see `OpenImagesSamples` for errors."""
     if not (directory / ANNOTATIONS).exists():
         raise DatasetError(
-            f"{directory} is not laid out as this data set",
+            f"{directory} does not have the layout of this data set",
             expected=f"{ANNOTATIONS} and {IMAGES}/",
             found=f"no {ANNOTATIONS}",
-            fix="give the directory that holds both with --dataset-path",
+            fix="give the directory that contains both with --dataset-path",
         )
     annotations = read_annotations(directory / ANNOTATIONS)
     if len(annotations.images) < count:
@@ -92,7 +92,7 @@ def image_paths(directory: Path, count: int) -> list[Path]:
             f"{directory} has too few images",
             expected=f"{count:,}",
             found=f"{len(annotations.images):,} in {ANNOTATIONS}",
-            fix=f"ask for at most {len(annotations.images)} with --dataset-size",
+            fix=f"use at most {len(annotations.images)} with --dataset-size",
         )
     paths = [directory / IMAGES / image.file_name for image in annotations.images[:count]]
     _require_files(paths, directory / IMAGES)
@@ -100,16 +100,16 @@ def image_paths(directory: Path, count: int) -> list[Path]:
 
 
 def _require_files(paths: list[Path], folder: Path) -> None:
-    """A missing image would shift the index of every later one, so it is an error before the test."""
+    """Raise before the test if an image is missing, because every later sample index would be wrong."""
     try:
-        with os.scandir(folder) as entries:  # thousands of names at once; a link to nothing is no file
+        with os.scandir(folder) as entries:  # one listing for thousands of names; broken links are not files
             present = {entry.path for entry in entries if entry.is_file()}
     except OSError as error:
         raise DatasetError(
             f"cannot list the images in {folder}",
             expected="a directory of JPEG files",
             found=error.strerror or str(error),
-            fix="give the directory that holds annotations/ and validation/data/ with --dataset-path",
+            fix="give the directory that contains annotations/ and validation/data/ with --dataset-path",
         ) from error
     missing = [path for path in paths if str(path) not in present and not path.is_file()]
     if missing:
@@ -117,5 +117,5 @@ def _require_files(paths: list[Path], folder: Path) -> None:
             f"{len(missing):,} of {len(paths):,} images are missing in {folder}",
             expected="every image of the annotation file",
             found=f"{len(missing):,} missing, the first: {missing[0].relative_to(folder)}",
-            fix="fetch the missing images, or take the annotation file that belongs to this directory",
+            fix="fetch the missing images, or use the annotation file of this directory",
         )

@@ -1,4 +1,4 @@
-"""How the cache gets OpenImages from its publishers; apart from the reading, so that planning a run needs no numpy."""
+"""Recipes for downloading OpenImages. Separate from reading it, so that planning a run does not need numpy."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.remote import Downloads, Provenance
 
 LIST = "images.txt"
-"""The names of an artifact's images, one a line; in the annotation file's order, which is the sample index."""
+"""The file with the names of an artifact's images, one per line, in the order of the sample indices."""
 
-#: The validation images that MLPerf uses weigh some 7 GB; nobody states the bytes of a part.
+#: MLPerf's validation images have about 7 GB; there is no published size of a part.
 MEAN_IMAGE_BYTES = 285_000
 
 _JPEG_START = b"\xff\xd8\xff"
@@ -29,7 +29,7 @@ _JPEG_START = b"\xff\xd8\xff"
 
 @dataclass(frozen=True)
 class OpenImagesFiles:
-    """Where the parts of OpenImages are, and how they are known.
+    """Addresses and checksums of the parts of OpenImages.
 
     Attributes
     ----------
@@ -66,7 +66,7 @@ OFFICIAL = OpenImagesFiles(
 
 @dataclass(frozen=True)
 class AnnotationsRecipe:
-    """The whole annotation file, without an image."""
+    """The whole annotation file, without images."""
 
     files: OpenImagesFiles = OFFICIAL
     kind: str = "annotations"
@@ -82,7 +82,7 @@ class AnnotationsRecipe:
         return {"annotations": _identity(self.files.annotations)}
 
     def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
-        """Put ``annotations/openimages-mlperf.json`` into `directory`, once it is known to be whole.
+        """Put ``annotations/openimages-mlperf.json`` into `directory`, after checking it.
 
         Raises
         ------
@@ -99,7 +99,7 @@ class AnnotationsRecipe:
 class OpenImagesRecipe:
     """The first `count` images of the annotation file, in its order, and the whole annotation file.
 
-    The annotation file stays whole, so that a sample index means the same image in every part of the data set.
+    The annotation file is not cut, so that a sample index means the same image in every part of the data set.
     """
 
     count: int
@@ -108,7 +108,7 @@ class OpenImagesRecipe:
 
     @property
     def name(self) -> str:
-        """What the cache calls it."""
+        """The name in the cache."""
         return f"openimages validation {self.count}"
 
     @property
@@ -117,16 +117,16 @@ class OpenImagesRecipe:
         return f"{self.files.images}/validation"
 
     def key(self) -> Mapping[str, KeyValue]:
-        """Return what determines the images: the annotation file, and how many of it."""
+        """Return what determines the images: the annotation file and their number."""
         return {"annotations": _identity(self.files.annotations), "images": self.source, "count": self.count}
 
     def served_by(self, key: Mapping[str, KeyValue]) -> bool:
-        """Say whether an artifact holds these images: this one, or one with more of the same data set."""
+        """Return whether an artifact has these images, or more of the same data set."""
         held = key.get("count")
         return isinstance(held, int) and held >= self.count and {**key, "count": self.count} == self.key()
 
     def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
-        """Fill `directory` as MLPerf's scripts would, and write down the list of its images.
+        """Fill `directory` as MLPerf's scripts do, and write the list of its images.
 
         Raises
         ------
@@ -143,7 +143,7 @@ class OpenImagesRecipe:
                 f"{self.files.annotations.name} has too few images",
                 expected=f"{self.count:,}",
                 found=f"{len(names):,}",
-                fix=f"ask for at most {len(names)} with --dataset-size",
+                fix=f"use at most {len(names)} with --dataset-size",
             )
         names = names[: self.count]
         images = _fetch_images(names, self.source, directory / IMAGES, downloads, self.name)
@@ -192,7 +192,7 @@ class CalibrationRecipe:
 
 
 def _fetch_annotations(file: RemoteFile, directory: Path, downloads: Downloads) -> tuple[Fetched, list[str]]:
-    """Put the checked annotation file into its place; return the archive and the names of the images, in order."""
+    """Write the checked annotation file; return the archive and the names of the images, in order."""
     from pytest_mlperf.datasets.coco import read_annotations
 
     target = directory / ANNOTATIONS
@@ -201,7 +201,7 @@ def _fetch_annotations(file: RemoteFile, directory: Path, downloads: Downloads) 
     try:
         if not target.is_file():
             raise DatasetError(
-                f"{file.name} does not hold the annotations",
+                f"{file.name} does not contain the annotations",
                 expected=target.name,
                 found=", ".join(sorted(p.name for p in target.parent.iterdir())) or "nothing",
                 fix="have the mirror serve the archive of the release v2.1 of mlcommons/inference",
@@ -213,7 +213,7 @@ def _fetch_annotations(file: RemoteFile, directory: Path, downloads: Downloads) 
 
 
 def _fetch_images(names: Sequence[str], base: str, folder: Path, downloads: Downloads, title: str) -> list[Fetched]:
-    """Put images into `folder`; the ones that an earlier attempt has fetched are not fetched again."""
+    """Fetch images into `folder`, except those fetched by an earlier attempt."""
     from pytest_mlperf.artifacts.remote import place
 
     files = [RemoteFile(f"images/{name}", (f"{base}/{quote(name)}",)) for name in names]
@@ -223,10 +223,10 @@ def _fetch_images(names: Sequence[str], base: str, folder: Path, downloads: Down
         downloads.reject(image)
     if strange:
         raise FetchError(
-            f"{len(strange):,} of {len(images):,} files are no JPEG images",
+            f"{len(strange):,} of {len(images):,} files are not JPEG images",
             expected="files that start with FF D8 FF",
-            found=f"another, the first: {strange[0].name} from {strange[0].url or base}",
-            fix="see what the address gives in a browser; the images that have come are kept for the next attempt",
+            found=f"other files, the first: {strange[0].name} from {strange[0].url or base}",
+            fix="open the address in a browser to see what it returns; fetched images are kept for the next attempt",
         )
     for name, image in zip(names, images, strict=True):
         place(image.path, folder / name)
@@ -245,9 +245,9 @@ def _names(path: Path) -> list[str]:
     plain = [name for name in names if PurePosixPath(name).name == name and name.endswith(".jpg")]
     if not names or len(set(plain)) != len(names):
         raise DatasetError(
-            f"{path.name} is no list of images",
-            expected="names like 000a1249af2bc5f0.jpg, each once",
-            found=f"{len(names)} lines, {len(set(plain))} such",
+            f"{path.name} is not a list of images",
+            expected="distinct names like 000a1249af2bc5f0.jpg",
+            found=f"{len(names)} lines, {len(set(plain))} such names",
             fix="have the mirror serve the list of mlcommons/inference",
         )
     return names

@@ -1,7 +1,7 @@
-"""Images as the model's input, in files: 16-bit fixed point, one file a shard, mapped into memory.
+"""Preprocessed images in files: shards of 16-bit fixed point, mapped into memory.
 
-A run needs none of this (decoding when LoadGen loads samples keeps up, docs/performance.md); it is for those who
-want the files. A pixel is its level times 257, so a float32 comes back within 0.002 grey levels in half its disk.
+Preprocessing is optional: decoding while LoadGen loads samples is as fast (docs/performance.md). A pixel is stored
+as its level times 257, which keeps a float32 within 0.002 grey levels in half the space.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 VERSION: Final = 1
-"""Of the preprocessing and of the files' layout; a change of either makes the files anew."""
+"""Version of the preprocessing and of the files; increase it when either changes, so that files are made again."""
 
 INDEX: Final = "preprocessed.json"
 SHARD_IMAGES: Final = 64
@@ -36,7 +36,7 @@ OnShard = Callable[[int, int], None]
 
 
 class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One file: its name, the SHA-256 of its images' files in order, and how many images it holds."""
+    """One shard: its file name, the SHA-256 of its source images in order, and the number of images."""
 
     name: str
     images_sha256: str
@@ -44,7 +44,7 @@ class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the directory holds: uint16 ``[count, 3, size, size]`` in each shard, in sample order."""
+    """The index of the directory: uint16 ``[count, 3, size, size]`` in each shard, in sample order."""
 
     version: int
     size: int
@@ -59,25 +59,25 @@ class _Job:
 
 
 def write_shards(images: Sequence[Path], directory: Path, size: int, processes: int | None, on_shard: OnShard) -> None:
-    """Preprocess images into `directory`, in parallel; what an earlier attempt finished from the same images is kept.
+    """Preprocess images into `directory`, in parallel; finished shards of the same images are kept.
 
     Parameters
     ----------
     images
         The image files in sample order.
     directory
-        Where the shards and their index go.
+        The directory for the shards and their index.
     size
         The side of the model's input, in pixels.
     processes
-        How many work at once; one a core by default.
+        The number of processes; by default one per core.
     on_shard
-        Called with the images done and their number in all, after each shard.
+        Called after each shard with the number of finished images and of all images.
 
     Raises
     ------
     DatasetError
-        An image is missing or broken; the shards that are finished stay.
+        An image is missing or broken; finished shards are kept.
     """
     directory.mkdir(parents=True, exist_ok=True)
     jobs = [
@@ -107,14 +107,14 @@ class PreprocessedSamples:
     Raises
     ------
     DatasetError
-        The index cannot be read, is of another version or size, or a shard is missing or cut off.
+        The index cannot be read or has another version or size, or a shard is missing or cut off.
     """
 
     def __init__(self, directory: Path, count: int, size: int, input_name: str) -> None:
         index = read_index(directory)
         if index.size != size:
             raise DatasetError(
-                f"the preprocessed images in {directory} are of another size",
+                f"the preprocessed images in {directory} have another size",
                 expected=f"{size}x{size}",
                 found=f"{index.size}x{index.size}",
                 fix="preprocess the data set for this benchmark",
@@ -125,7 +125,7 @@ class PreprocessedSamples:
                 f"{directory} has too few preprocessed images",
                 expected=f"{count:,}",
                 found=f"{there:,}",
-                fix=f"preprocess more, or ask for at most {there} with --dataset-size",
+                fix=f"preprocess more, or use at most {there} with --dataset-size",
             )
         self._count, self._input_name = count, input_name
         self._shards = [_map(directory / shard.name, shard.count, size) for shard in index.shards]
@@ -133,7 +133,7 @@ class PreprocessedSamples:
     def __len__(self) -> int:
         return self._count
 
-    def load(self, index: int) -> Mapping[str, NDArray[Any]]:
+    def __getitem__(self, index: int) -> Mapping[str, NDArray[Any]]:
         """Return one image: float32 ``[3, size, size]``, RGB, 0 to 1."""
         pixels = self._shards[index // SHARD_IMAGES][index % SHARD_IMAGES]
         return {self._input_name: pixels.astype(np.float32) * np.float32(1 / FULL)}
@@ -214,5 +214,5 @@ def _unreadable(path: Path, expected: str, found: str) -> DatasetError:
         f"{path} cannot be used",
         expected=expected,
         found=found,
-        fix="preprocess the data set again: what is finished is kept",
+        fix="preprocess the data set again; finished shards are kept",
     )

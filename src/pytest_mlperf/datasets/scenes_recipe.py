@@ -1,4 +1,4 @@
-"""How the cache makes the scenes of digits; apart from the painting, so that planning a run needs no numpy."""
+"""The recipe of the scenes of digits. Separate from painting them, so that planning a run does not need numpy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MADE_OF: Final = ("datasets/digit_painting.py", "datasets/digit_scenes.py", "dat
 """The files of the package that determine the pixels and the boxes."""
 
 MOST: Final = 24_781
-"""As many as the official data set has images: minutes to paint, and more than a gigabyte."""
+"""The number of images of the official data set: minutes to paint, and more than a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -30,11 +30,11 @@ class ScenesRecipe:
 
     @property
     def name(self) -> str:
-        """What the cache calls it."""
+        """The name in the cache."""
         return f"retinanet-tiny scenes {self.count}"
 
     def key(self) -> dict[str, str | int]:
-        """Return what determines the files: the generator itself, and the packages that draw, scale and encode."""
+        """Return what determines the files: the generator, and the packages that draw, scale and encode."""
         package = files("pytest_mlperf")
         made_of = {name: sha256(package.joinpath(*name.split("/")).read_bytes()).hexdigest() for name in MADE_OF}
         packages = {name: version(name) for name in ("numpy", "pillow")}
@@ -53,7 +53,7 @@ class ScenesRecipe:
                 f"too many scenes to paint: {self.count:,}",
                 expected=f"at most {MOST:,}",
                 found=f"{self.count:,}",
-                fix="ask for fewer with --dataset-size",
+                fix="use fewer with --dataset-size",
             )
         from pytest_mlperf.datasets.digit_scenes import generate
 

@@ -1,7 +1,7 @@
-"""Commands that install and build, ended with the process that wants their work; changes when that end does.
+"""Runs commands that install and build; they are killed when this process ends.
 
-Killed as it makes an environment, a session would leave behind a pip, and that one's compilers, which go on for
-minutes in a directory that the next session takes away.
+Otherwise a killed session would leave pip and compilers running for minutes, in a directory that the next session
+removes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-#: What would let this session's packages into another interpreter.
+#: Variables that would make this session's packages visible to another interpreter.
 _OURS = ("PYTHONPATH", "PYTHONHOME", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV")
-#: Runs a command in its own process group, and kills that when the pipe of its standard input closes.
+#: Runs a command in its own process group, and kills the group when its standard input closes.
 _LEASH = """
 import os, signal, subprocess, sys, threading
 
@@ -36,32 +36,32 @@ os._exit(min(abs(command.wait()), 255))
 
 @dataclass(frozen=True)
 class Done:
-    """A command that has ended: its exit code, and what it wrote to standard output and error."""
+    """A finished command: its exit code, and its standard output and error."""
 
     code: int
     output: str
 
     def last_lines(self, most: int = 12) -> str:
-        """Return its last lines, indented, for a message."""
+        """Return the last lines of the output, indented, for a message."""
         lines = [line for line in self.output.splitlines() if line.strip() and not line.startswith("WARNING")]
         return "the end of its output:\n    " + "\n    ".join(lines[-most:] or ["nothing"])
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return the environment variables without those that lead to this session's packages."""
+    """Return the environment variables without those that make this session's packages visible."""
     kept = {name: value for name, value in os.environ.items() if name not in _OURS}
     return {**kept, "PYTHONNOUSERSITE": "1", **(extra or {})}
 
 
 def run_command(command: Sequence[str], extra: Mapping[str, str] | None = None) -> Done:
-    """Run a command to its end; it and all that it starts end when this process does, by whatever signal.
+    """Run a command and wait for it; the command and its children are killed if this process ends.
 
     Parameters
     ----------
     command
         Program and arguments.
     extra
-        Environment variables beside those of `clean_environment`.
+        Environment variables besides those of `clean_environment`.
     """
     with subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", _LEASH, *command],
@@ -77,7 +77,7 @@ def run_command(command: Sequence[str], extra: Mapping[str, str] | None = None) 
             assert leash.stdout is not None  # noqa: S101 - it is a pipe
             output = leash.stdout.read()
             return Done(leash.wait(), output)
-        except BaseException:  # Ctrl-C reaches this process alone
+        except BaseException:  # Ctrl-C reaches only this process
             with suppress(ProcessLookupError):
                 os.killpg(leash.pid, signal.SIGKILL)
             raise

@@ -1,4 +1,4 @@
-"""The C++ compiler that LoadGen is built with; changes when compilers are named in another way."""
+"""Finds the compiler that builds LoadGen."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Compiler:
     version: str
 
     def variables(self) -> dict[str, str]:
-        """Return what makes setuptools use it, for linking too."""
+        """Return the environment variables that make setuptools use it, also for linking."""
         link = f"{self.cxx} -shared"
         return {"CC": self.cc, "CXX": self.cxx, "LDSHARED": link, "LDCXXSHARED": link}
 
@@ -36,7 +36,7 @@ def find_compiler(name: str | None) -> Compiler:
     Raises
     ------
     RequirementError
-        It is not installed, cannot be started, or has no C++ compiler beside it.
+        It is not installed, cannot be started, or has no matching C++ compiler.
     """
     if name is None:
         name = next((default for default in DEFAULTS if shutil.which(cxx_of(default))), DEFAULTS[0])
@@ -54,7 +54,7 @@ def find_compiler(name: str | None) -> Compiler:
 
 
 def cxx_of(name: str) -> str:
-    """Return the C++ compiler that belongs to a C compiler: ``g++-12`` to ``gcc-12``; another name is its own."""
+    """Return the C++ compiler of a C compiler: ``g++-12`` for ``gcc-12``; other names are returned unchanged."""
     path = Path(name)
     if _CXX.search(path.name):
         return name

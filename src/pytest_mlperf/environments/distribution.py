@@ -1,4 +1,4 @@
-"""What this Linux distribution calls a system package; changes when a distribution does."""
+"""The commands that install system packages on this Linux distribution."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ OS_RELEASE = Path("/etc/os-release")
 
 
 class _Names(NamedTuple):
-    """The command that installs, and the names of what it installs; `headers` follows Python's."""
+    """The command that installs, and package names; `headers` is a suffix of the name of Python."""
 
     command: str
     python: str
@@ -31,7 +31,7 @@ _COMMANDS = {
 
 
 def install_python(version: str, os_release: Path = OS_RELEASE) -> str:
-    """Return the command that installs the Python `version`, such as ``3.12``, for a person to run."""
+    """Return the command that installs the Python `version`, such as ``3.12``, to be shown to the user."""
     minor = ".".join(version.split(".")[:2])
     if (names := _names(os_release)) is None:
         return f"uv python install {minor}"
@@ -39,7 +39,7 @@ def install_python(version: str, os_release: Path = OS_RELEASE) -> str:
 
 
 def install_headers(version: str, os_release: Path = OS_RELEASE) -> str:
-    """Return the command that installs the headers of the Python `version`, such as ``3.12``, for a person to run."""
+    """Return the command that installs the headers of the Python `version`, such as ``3.12``."""
     minor = ".".join(version.split(".")[:2])
     if (names := _names(os_release)) is None:
         return f"install the headers of Python {minor}"
@@ -47,7 +47,7 @@ def install_headers(version: str, os_release: Path = OS_RELEASE) -> str:
 
 
 def install_compiler(compiler: str, os_release: Path = OS_RELEASE) -> str:
-    """Return the command that installs a C++ compiler, for a person to run."""
+    """Return the command that installs a C++ compiler, to be shown to the user."""
     if (names := _names(os_release)) is None:
         return f"install {compiler} with its C++ compiler"
     return f"{names.command} {names.clang if 'clang' in compiler else names.gcc}"

@@ -1,4 +1,4 @@
-"""What is installed in the session's own environment, and whether it serves."""
+"""The packages that are installed in the session's own environment."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pytest_mlperf.errors import RequirementError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-#: The first LoadGen with mlperf.conf built in, which the worker reads its settings from.
+#: The first LoadGen with mlperf.conf built in; the worker reads its settings from there.
 LOADGEN_REQUIREMENT = "mlcommons-loadgen>=5.0"
 
 
 @dataclass(frozen=True)
 class LoadGen:
-    """An installed LoadGen; `built` says of what and by which compiler, where it was built here."""
+    """An installed LoadGen; `built` has its source and compiler if it was built on this machine."""
 
     version: str
     built: str = ""
@@ -33,11 +33,11 @@ class Python:
     Attributes
     ----------
     executable, version
-        The interpreter's.
+        Path and version of the interpreter.
     loadgen
-        The LoadGen in its environment, where that is not the session's own.
+        The LoadGen in its environment, if that is not the session's own.
     foreign
-        Whether it is not the session's own, and has neither this package nor any of the session's.
+        Whether it is not the session's own, and so has none of the session's packages.
     """
 
     executable: str
@@ -52,7 +52,7 @@ def find_loadgen() -> LoadGen:
     Raises
     ------
     RequirementError
-        It is missing or too old.
+        LoadGen is missing or too old.
     """
     return LoadGen(installed_version([LOADGEN_REQUIREMENT], "LoadGen"))
 

@@ -1,4 +1,4 @@
-"""pip and uv, run for another interpreter; changes when their command lines do."""
+"""Runs pip and uv for another interpreter."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 
 def install(python: str, packages: Sequence[str]) -> None:
-    """Install packages into the environment of the interpreter `python`, with uv where it is installed, else pip.
+    """Install packages into the environment of the interpreter `python`, with uv if it is installed, else pip.
 
-    uv does not read pip's configuration, so where it fails pip has the last word.
+    uv does not read pip's configuration, so if uv fails, pip is tried.
 
     Raises
     ------
     RequirementError
-        A package cannot be had or installed, or there is neither pip nor uv.
+        A package cannot be installed, or there is neither pip nor uv.
     """
     uv = shutil.which("uv")
     if uv is not None:
@@ -33,12 +33,12 @@ def install(python: str, packages: Sequence[str]) -> None:
 
 
 def run_pip(python: str, arguments: Sequence[str], what: str, extra: Mapping[str, str] | None = None) -> None:
-    """Run this interpreter's pip for the interpreter `python`, which needs no pip of its own.
+    """Run this interpreter's pip for the interpreter `python`, which need not have pip.
 
     Raises
     ------
     RequirementError
-        pip is not installed, or says no; with its last lines.
+        pip is not installed, or fails.
     """
     if find_spec("pip") is None:
         raise RequirementError(

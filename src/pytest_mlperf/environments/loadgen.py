@@ -1,4 +1,4 @@
-"""LoadGen built from source as a wheel in the cache; changes when LoadGen is built in another way."""
+"""Builds LoadGen from source as a wheel in the cache."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from pytest_mlperf.environments.compiler import Compiler
     from pytest_mlperf.environments.pythons import Interpreter
 
-#: Changes when wheels are built in another way.
+#: Increase this when wheels are built differently.
 VERSION = 1
-#: What builds leave in a checkout.
+#: Files left by builds in a checkout.
 _NOT_SOURCE = {".git", "build", "dist", "__pycache__"}
 _NOT_SOURCE_SUFFIXES = {".so", ".pyc", ".whl"}
 
@@ -51,17 +51,17 @@ class LoadGenRecipe:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The name shown to users."""
         return f"loadgen {self._version} {Path(self.compiler.cc).name} python{self.interpreter.version}"
 
     @property
     def source(self) -> str:
-        """Where it comes from."""
+        """The source, as shown to users."""
         return str(self.checkout.directory) if self.checkout else f"the source distribution {self._requirement}"
 
     @property
     def built(self) -> str:
-        """What the run's record says of it."""
+        """The source and compiler, as recorded in results."""
         of = f"checkout {self.checkout.sha256[:12]}" if self.checkout else f"source distribution {self.release}"
         return f"{of}, {self.compiler.version}"
 
@@ -81,7 +81,7 @@ class LoadGenRecipe:
         Raises
         ------
         RequirementError
-            The source cannot be had or compiled, with the compiler's last lines; or Python's headers are missing.
+            The source cannot be fetched or compiled, or Python's headers are missing.
         """
         _check_headers(self.interpreter)
         with tempfile.TemporaryDirectory(prefix="loadgen-") as temporary:
@@ -90,7 +90,7 @@ class LoadGenRecipe:
                 what = str(_copy(self.checkout.directory, Path(temporary) / "loadgen"))
             run_pip(
                 self.interpreter.executable,
-                # pip's own cache would give back a wheel that another compiler has built.
+                # pip's cache could return a wheel built by another compiler.
                 ["wheel", "--no-deps", "--no-cache-dir", "--no-binary", LOADGEN, "--wheel-dir", str(directory), what],
                 f"build LoadGen with {self.compiler.cc}",
                 self.compiler.variables(),
@@ -112,7 +112,7 @@ def find_checkout(directory: Path) -> Checkout:
     Raises
     ------
     RequirementError
-        There are none.
+        There are no sources.
     """
     for place in (directory, directory / "loadgen"):
         if (place / "setup.py").is_file() and (place / "loadgen.cc").is_file():
@@ -126,12 +126,12 @@ def find_checkout(directory: Path) -> Checkout:
 
 
 def wheel(directory: Path) -> Path:
-    """Return the one wheel that a build has left."""
+    """Return the wheel made by a build."""
     wheels = sorted(directory.glob("*.whl"))
     if len(wheels) != 1:
         raise RequirementError(
-            "the build of LoadGen left no wheel",
-            expected="one file .whl",
+            "the build of LoadGen made no wheel",
+            expected="one .whl file",
             found=f"{', '.join(path.name for path in wheels) or 'none'}",
             fix="give a checkout of mlcommons/inference with --loadgen-src, or leave the option out",
         )
@@ -139,7 +139,7 @@ def wheel(directory: Path) -> Path:
 
 
 def _check_headers(interpreter: Interpreter) -> None:
-    """Refuse a Python without headers before minutes of compiling; distributions pack them apart."""
+    """Raise before minutes of compiling if Python's headers, which may be a separate package, are missing."""
     done = run_command([interpreter.executable, "-I", "-c", "import sysconfig; print(sysconfig.get_path('include'))"])
     place = Path(done.output.strip())
     if done.code == 0 and not (place / "Python.h").is_file():
@@ -171,6 +171,6 @@ def _left_by_a_build(name: str) -> bool:
 
 
 def _copy(source: Path, target: Path) -> Path:
-    """Copy the sources: a build writes into its directory, which is the user's."""
+    """Copy the sources, because a build writes into its directory."""
     shutil.copytree(source, target, ignore=lambda _, names: [name for name in names if _left_by_a_build(name)])
     return target

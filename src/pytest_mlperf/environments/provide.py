@@ -1,4 +1,4 @@
-"""Which environment a case's worker runs in: the session's own where it serves, else one in the cache."""
+"""Chooses the environment of a case's worker: the session's own if it has all packages, else one in the cache."""
 
 from __future__ import annotations
 
@@ -32,20 +32,20 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Needs:
-    """What a case's backend needs, and what the user has asked for.
+    """What a case's backend needs, and the user's options.
 
     Attributes
     ----------
     backend, device, requirements
-        The case's; any one of the requirements serves.
+        The case's backend and device, and the backend's alternative requirements.
     wanted
-        Which Python.
+        The wanted Python version.
     venv
-        The name of a virtual environment to use, whatever the session's own environment has.
+        The name of a virtual environment to use instead of the session's own environment.
     compiler, loadgen_src
         Build LoadGen with that compiler, from that checkout.
     install
-        Whether an environment may be made for it: the user named the backend, or has what is missing fetched.
+        Whether an environment may be made: the user named the backend, or gave --mlperf-fetch.
     """
 
     backend: str
@@ -59,12 +59,12 @@ class Needs:
 
     @property
     def builds_loadgen(self) -> bool:
-        """Whether LoadGen is to be built from source."""
+        """Whether LoadGen is built from source."""
         return self.compiler is not None or self.loadgen_src is not None
 
     @property
     def may_install(self) -> bool:
-        """Whether the user asked for anything that may need another environment: nothing is installed unasked."""
+        """Whether an option allows making an environment; nothing is installed without one."""
         return self.install or self.wanted != Wanted() or self.venv is not None or self.builds_loadgen
 
 
@@ -74,16 +74,16 @@ def provide(needs: Needs, get: Get) -> Python:
     Parameters
     ----------
     needs
-        What it is for.
+        The needs of the case.
     get
-        Returns an artifact's directory, made where it is not in the cache.
+        Returns an artifact's directory; the artifact is made if it is not in the cache.
 
     Raises
     ------
     RequirementError
-        No Python fits, or what the session's own environment lacks cannot be had, or must not be.
+        No Python fits, or a missing package cannot or must not be installed.
     OfflineError
-        From `get`, where the session's own environment was not meant.
+        From `get`, if the session's own environment could not be used anyway.
     """
     interpreter = choose(needs.wanted, os.environ)
     own = _means_own(needs, interpreter)
@@ -99,7 +99,7 @@ def provide(needs: Needs, get: Get) -> Python:
 
 
 def lack(needs: Needs) -> RequirementError | None:
-    """Return what the session's own environment lacks, in the words of an error; None where it serves."""
+    """Return the error about what the session's own environment lacks; None if it lacks nothing."""
     try:
         installed_version(needs.requirements, f"the backend {needs.backend}")
         installed_version([LOADGEN_REQUIREMENT], "LoadGen")
@@ -109,7 +109,7 @@ def lack(needs: Needs) -> RequirementError | None:
 
 
 def environment(needs: Needs) -> VenvRecipe | None:
-    """Return how the environment that a case needs is made, but for wheels built here; None where the own serves.
+    """Return the recipe of the environment that a case needs, without wheels built from source; None for the session's.
 
     Raises
     ------
@@ -146,38 +146,38 @@ def _in_cache(recipe: VenvRecipe, build: LoadGenRecipe | None, get: Get) -> Pyth
 
 
 def _explained(error: MLPerfError, lacking: RequirementError, needs: Needs) -> RequirementError:
-    """Return the error of an environment that could not be had, with the reason why it was wanted."""
+    """Return the error of an environment that could not be made, with the reason why it is needed."""
     if needs.may_install and not isinstance(error, OfflineError):
         return RequirementError(
-            error.what, expected=error.expected, found=f"{error.found}\nwanted because {lacking.what}", fix=error.fix
+            error.what, expected=error.expected, found=f"{error.found}\nneeded because {lacking.what}", fix=error.fix
         )
     how = "leave out --mlperf-offline once" if needs.may_install else f"--backend {needs.backend}"
     return RequirementError(
         lacking.what,
         expected=lacking.expected,
         found=lacking.found,
-        fix=f"{lacking.fix}, or have an environment made for it in the cache: {how}",
+        fix=f"{lacking.fix}, or let an environment be made in the cache: {how}",
     )
 
 
 def from_store(store: Store, obtain: Get, *, install: bool) -> Get:
-    """Return what takes an artifact from `store`, or has `obtain` make it.
+    """Return a function that finds an artifact in `store`, or makes it with `obtain`.
 
     Parameters
     ----------
     store
-        The cache; its network says whether it may be used.
+        The cache; its ``network`` says whether the network may be used.
     obtain
-        Makes what is not there.
+        Makes an artifact that is not in the cache.
     install
         Whether anything may be made.
 
     Raises
     ------
     OfflineError
-        From the returned function: it is not there, and the network must not be used.
+        From the returned function: the artifact is not in the cache, and the network must not be used.
     RequirementError
-        From the returned function: it is not there, and nothing may be made.
+        From the returned function: the artifact is not in the cache, and nothing may be made.
     """
 
     def get(recipe: LocalRecipe) -> Path:

@@ -1,4 +1,4 @@
-"""The interpreters of this machine, and the one that fits; changes when Pythons are found in another place."""
+"""Finds the Python interpreters of this machine and chooses one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 #: The oldest Python that the worker's code runs on.
 WORKER_PYTHON = (3, 10)
-#: A shim of a version manager may look for its version for a moment.
+#: The shim of a version manager may need some time to find its version.
 PROBE_SECONDS = 20.0
 _NAME = re.compile(r"python(3(\.\d+)?)?")
 _PROBE = (
@@ -43,13 +43,13 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which Python the user wants: exactly `version`, as far as it goes, and at least `minimum`."""
+    """The wanted Python: one whose version starts with `version` and is at least `minimum`."""
 
     version: tuple[int, ...] = ()
     minimum: tuple[int, ...] = ()
 
     def fits(self, numbers: tuple[int, ...]) -> bool:
-        """Say whether the worker can run on a Python of that version, and the user wants it."""
+        """Return whether a Python version is wanted and the worker supports it."""
         exact = numbers[: len(self.version)] == self.version
         return exact and numbers >= self.minimum and numbers >= WORKER_PYTHON
 
@@ -60,22 +60,22 @@ class Wanted:
 
 
 def running() -> Interpreter:
-    """Return the interpreter that runs this."""
+    """Return the running interpreter."""
     return Interpreter(
         os.path.realpath(sys.executable), ".".join(map(str, sys.version_info[:3])), tuple(sys.version_info[:3])
     )
 
 
 def choose(wanted: Wanted, environ: Mapping[str, str]) -> Interpreter:
-    """Return the running interpreter where it fits, else the fitting one that is nearest to what was asked.
+    """Return the running interpreter if it fits, else the best of those that fit.
 
-    Nearest is the lowest minor version in its newest patch: the newest Python is the last that packages have
-    wheels for.
+    The best is the newest patch release of the lowest minor version, because packages publish wheels for the newest
+    Python last.
 
     Raises
     ------
     RequirementError
-        None fits; says which were seen and what to install.
+        None fits; the message lists those found and what to install.
     """
     here = running()
     if wanted.fits(here.numbers):
@@ -88,7 +88,7 @@ def choose(wanted: Wanted, environ: Mapping[str, str]) -> Interpreter:
 
 
 def find_interpreters(environ: Mapping[str, str]) -> list[Interpreter]:
-    """Return every CPython that can be found and started: PATH's, pyenv's, uv's, the running one first."""
+    """Return every CPython that can be started: the running one, then those on PATH, of pyenv and of uv."""
     found = {(here := running()).executable: here}
     asked = set()
     for candidate in _candidates(environ):
@@ -99,9 +99,9 @@ def find_interpreters(environ: Mapping[str, str]) -> list[Interpreter]:
     return list(found.values())
 
 
-@cache  # every case of a session asks again, and a dozen interpreters take a second
+@cache  # called for every case, and a dozen interpreters take a second
 def probe(executable: Path | str) -> Interpreter | None:
-    """Start an interpreter and ask what it is; None for what does not start or is no CPython 3."""
+    """Run an interpreter to get its version; None if it does not start or is not CPython 3."""
     try:
         done = subprocess.run(
             [str(executable), "-I", "-S", "-c", _PROBE],
@@ -145,7 +145,7 @@ def _none_fits(wanted: Wanted, seen: Sequence[Interpreter]) -> RequirementError:
             f"no case can run on {wanted}",
             expected=f"Python {oldest} or newer, which the worker needs",
             found=there,
-            fix=f"ask for one of these: {', '.join(sorted({'.'.join(map(str, u.numbers[:2])) for u in usable}))}",
+            fix=f"choose one of these: {', '.join(sorted({'.'.join(map(str, u.numbers[:2])) for u in usable}))}",
         )
     version = wanted.version if len(wanted.version) > 1 else wanted.minimum if len(wanted.minimum) > 1 else (3, 12)
     dotted = _dotted(version)

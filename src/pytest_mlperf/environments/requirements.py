@@ -1,4 +1,4 @@
-"""The packages of a backend's environment, pinned; changes when a set of versions is tried and taken up."""
+"""The pinned packages of a backend's environment."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ WORKER = "worker"
 def environment_requirements(requirements: Sequence[str], device: str) -> tuple[str, ...]:
     """Return what to install for a backend: the worker's packages and the backend's.
 
-    Where this package has a pinned set for the backend's package, everything is pinned; where it has none, the
-    backend's own requirement rules, and the worker's packages take any version that goes with it (deepsparse
-    wants numpy below 2).
+    If this package has a pinned set for the backend's package, everything is pinned. Otherwise the backend's own
+    requirement applies, and the worker's packages may have any version compatible with it (deepsparse needs numpy
+    below 2).
 
     Parameters
     ----------
     requirements
-        The backend's; any one of them serves. The one for GPUs is taken for a device other than the cpu.
+        The backend's alternative requirements. For a device other than the cpu, the one for GPUs is chosen.
     device
-        The case's.
+        The case's device.
     """
     chosen = _for_device(requirements, device)
     worker = pinned(WORKER)
@@ -38,7 +38,7 @@ def environment_requirements(requirements: Sequence[str], device: str) -> tuple[
 
 
 def pinned(name: str) -> tuple[str, ...]:
-    """Return the lines of the pinned set `name`, or none where there is no such set."""
+    """Return the lines of the pinned set `name`, empty if there is no such set."""
     file = files("pytest_mlperf") / "data" / "requirements" / f"{name}.txt"
     if not file.is_file():
         return ()
@@ -47,19 +47,19 @@ def pinned(name: str) -> tuple[str, ...]:
 
 
 def without(requirements: Sequence[str], name: str) -> tuple[str, ...]:
-    """Return the requirements but for those of the package `name`."""
+    """Return the requirements without those of the package `name`."""
     return tuple(line for line in requirements if canonicalize_name(Requirement(line).name) != name)
 
 
 def package_names(requirements: Sequence[str], python: str) -> list[str]:
-    """Return the packages that are wanted on the Python version `python`, such as ``3.12.1``."""
+    """Return the packages required on the Python version `python`, such as ``3.12.1``."""
     environment = {"python_version": ".".join(python.split(".")[:2]), "python_full_version": python}
     parsed = map(Requirement, requirements)
     return [one.name for one in parsed if one.marker is None or one.marker.evaluate(environment)]
 
 
 def loadgen_version() -> str:
-    """Return the LoadGen of the pinned set, which is also the one that is built from source."""
+    """Return the pinned version of LoadGen, which is also the version built from source."""
     (line,) = (line for line in pinned(WORKER) if Requirement(line).name == LOADGEN)
     return line.partition("==")[2]
 
@@ -71,6 +71,6 @@ def _for_device(requirements: Sequence[str], device: str) -> str:
 
 
 def _any_version(line: str) -> str:
-    # LoadGen's stays: 5.0 is the first with mlperf.conf built in, and a round is run with one version.
+    # LoadGen stays pinned: 5.0 is the first with mlperf.conf built in, and a round needs one version.
     name = Requirement(line).name
     return line if name == LOADGEN else name

@@ -1,4 +1,4 @@
-"""The worker's own code for another interpreter: the packages that a case names, and nothing beside them."""
+"""Makes this package and a case's own packages importable by another interpreter, but nothing else."""
 
 from __future__ import annotations
 
@@ -20,22 +20,29 @@ def link_sources(references: Iterable[str], directory: Path) -> Path:
     Parameters
     ----------
     references
-        Of the form ``module:attribute``, as entry points have them.
+        Object references ``module:attribute``, as in entry points.
     directory
-        Exists and is empty.
+        An empty directory.
 
     Raises
     ------
     RequirementError
-        A module has no file.
+        A module is not a file or a directory.
     """
     for name in sorted({PACKAGE, *(reference.partition(":")[0].partition(".")[0] for reference in references)}):
-        path = _place(name)
+        path = place(name)
         (directory / path.name).symlink_to(path)
     return directory
 
 
-def _place(name: str) -> Path:
+def place(name: str) -> Path:
+    """Return the file or the directory of a top-level module.
+
+    Raises
+    ------
+    RequirementError
+        It is neither.
+    """
     spec = find_spec(name)
     if spec is not None and spec.submodule_search_locations:
         return Path(next(iter(spec.submodule_search_locations))).absolute()

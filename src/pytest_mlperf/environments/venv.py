@@ -1,8 +1,8 @@
-"""A virtual environment as an artifact of the cache: made, filled, tried, and published whole or not at all.
+"""Makes virtual environments as artifacts of the cache.
 
-An artifact is renamed when it is whole, so nothing in it may depend on its path. Of a virtual environment only
-the scripts of ``bin`` do, by their first lines; nobody here calls them, and they are removed. Its interpreter
-finds ``pyvenv.cfg`` beside itself wherever it is, and is a copy: a link would leave the artifact.
+An artifact is renamed when it is complete, so nothing in it may depend on its path. In a virtual environment only
+the first lines of the scripts in ``bin`` do; they are not needed and are removed. The interpreter finds
+``pyvenv.cfg`` relative to itself; it is a copy, because a link would point out of the artifact.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.recipe import KeyValue
     from pytest_mlperf.environments.pythons import Interpreter
 
-#: Changes when environments are made in another way.
+#: Increase this when environments are made differently.
 VERSION = 1
 
 #: Imports something of each package; mlcommons_loadgen would replace LoadGen's own module by an empty one.
@@ -51,15 +51,15 @@ class VenvRecipe:
     Attributes
     ----------
     interpreter
-        What it is made of.
+        The interpreter.
     label
         The user's name for it, or the backend's.
     requirements
         What pip installs.
     wheels
-        Further packages, by file.
+        Files of further packages.
     wheel_keys
-        What those were made of.
+        The keys of the recipes of these wheels.
     """
 
     interpreter: Interpreter
@@ -71,12 +71,12 @@ class VenvRecipe:
 
     @property
     def name(self) -> str:
-        """What a person calls it."""
+        """The name shown to users."""
         return f"{self.label} python{self.interpreter.version}"
 
     @property
     def source(self) -> str:
-        """Where it comes from."""
+        """The source, as shown to users."""
         return f"{self.interpreter.executable}: {' '.join((*self.requirements, *self.wheels))}"
 
     def key(self) -> dict[str, KeyValue]:
@@ -91,12 +91,12 @@ class VenvRecipe:
         }
 
     def build(self, directory: Path) -> None:
-        """Make it in the empty `directory`.
+        """Make the environment in the empty `directory`.
 
         Raises
         ------
         RequirementError
-            The interpreter makes no virtual environment, or a package cannot be installed or imported.
+            The interpreter cannot make a virtual environment, or a package cannot be installed or imported.
         """
         command = [self.interpreter.executable, "-m", "venv", "--copies", "--without-pip", str(directory)]
         self._run(command, "make a virtual environment", "choose another Python with --python-version")

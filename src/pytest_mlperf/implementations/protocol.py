@@ -1,4 +1,4 @@
-"""What the parent and the child say to each other: run.json, result.json and the progress lines."""
+"""The protocol between parent and child process: run.json, result.json and progress lines."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PROGRESS_FD_VARIABLE = "PYTEST_MLPERF_PROGRESS_FD"
 
 
 class ExecutionLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """How inferences share the machine: ``streams`` at once, each with ``threads``, ``batch`` samples a call."""
+    """How inferences share the machine: ``streams`` at once, each with ``threads``, ``batch`` samples per call."""
 
     streams: int
     threads: int
@@ -26,9 +26,9 @@ class ExecutionLayout(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RoundSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a round asks of LoadGen for one benchmark, where its built-in mlperf.conf is another round's.
+    """A round's settings for one benchmark; LoadGen's built-in mlperf.conf may be from another round.
 
-    ``server_target_latency_ns`` is None where the benchmark has no Server scenario in the round.
+    ``server_target_latency_ns`` is None if the benchmark has no Server scenario in the round.
     """
 
     name: str
@@ -42,15 +42,17 @@ class RoundSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that one run needs to know, as the parent decided it.
+    """The parameters of one run, written by the parent.
 
-    ``benchmark`` and ``backend`` are object references of the form ``module:attribute``, so that the child
-    imports them without asking which packages are installed. Durations are in seconds, latencies in ms.
-    ``None`` leaves a value to user.conf, and then to what the run length and the warm-up suggest.
-    ``round`` is None where the benchmark is in no round: LoadGen's built-in settings stay.
-    ``loadgen_built`` says of what and by which compiler LoadGen was built here; empty for a released wheel.
-    ``audit`` is the text of a compliance test's audit.config; empty for any other run. ``layout`` is used as it is;
-    None leaves it to the warm-up.
+    ``benchmark`` and ``backend`` are object references of the form ``module:attribute``, which the
+    child imports without searching the installed packages. Durations are in seconds, latencies in ms.
+    ``None`` means the value from user.conf, or else from the run length and the warm-up.
+    ``round`` is None if the benchmark is in no round; then LoadGen's built-in settings apply.
+    ``loadgen_built`` is the source and compiler of a LoadGen built on this machine; empty for a released wheel.
+    ``model_format``, ``precision`` and ``variant`` identify ``model`` among the benchmark's model files.
+    ``backend_name`` is the backend's name for users; ``backend_options`` are the user's options for it.
+    ``audit`` is the text of a compliance test's audit.config; empty for any other run. If ``layout``
+    is None, the warm-up finds it.
     """
 
     benchmark: str
@@ -60,9 +62,14 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     mode: str
     run_length: str
     model: str
+    model_format: str
+    precision: str
+    variant: str
     dataset: str
     output: str
     sample_count: int
+    backend_name: str = ""
+    backend_options: dict[str, str] = {}
     round: RoundSettings | None = None
     user_conf: str | None = None
     test_query_count: int | None = None
@@ -78,7 +85,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
-    """What LoadGen's built-in mlperf.conf, and over it the round, ask of this benchmark and scenario."""
+    """The requirements of the round, or of LoadGen's mlperf.conf, for this benchmark and scenario."""
 
     min_duration_ms: int
     min_query_count: int
@@ -89,7 +96,7 @@ class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a run has no result: the exception's class, and for one of ours (``for_user``) the fields of its message."""
+    """Why a run has no result: the exception's class, and for an MLPerfError (``for_user``) its fields."""
 
     kind: str
     what: str
@@ -100,7 +107,7 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What the child leaves behind; exactly one of ``failure`` and the other fields tells the story."""
+    """The content of result.json: either ``failure`` or the other fields are set."""
 
     failure: Failure | None = None
     device: str = ""
@@ -109,6 +116,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     seconds: dict[str, float] = {}
     samples_done: int = 0
+    weight_types: tuple[str, ...] = ()
     peak_memory_bytes: int = 0
     notes: tuple[str, ...] = ()
 
@@ -122,7 +130,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 def write_json(path: Path, value: msgspec.Struct) -> None:
-    """Write `value` beside `path` and rename, so that nobody reads half of it."""
+    """Write `value` to a temporary file and rename it to `path`, so that no partial file is read."""
     beside = path.with_name(path.name + ".part")
     beside.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2))
     beside.replace(path)

@@ -1,1 +1,1 @@
-"""Accuracy: LoadGen's accuracy log, and one module a metric that scores it."""
+"""Accuracy: LoadGen's accuracy log, and one module for each metric that scores it."""

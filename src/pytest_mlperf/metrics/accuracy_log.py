@@ -1,4 +1,4 @@
-"""LoadGen's mlperf_log_accuracy.json: which sample was answered with which bytes."""
+"""Reads LoadGen's mlperf_log_accuracy.json: the response bytes of each sample."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ import numpy as np
 from pytest_mlperf.errors import AccuracyLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterable, Iterator, Set
     from pathlib import Path
 
     from numpy.typing import NDArray
 
-# LoadGen writes one entry a line (loadgen/logging.cc, AsyncLog::LogAccuracy):
+# LoadGen writes one entry per line (loadgen/logging.cc, AsyncLog::LogAccuracy):
 #     { "seq_id" : 0, "qsl_idx" : 1, "data" : "0000803F" },
 _HEAD = re.compile(rb'\s*\{\s*"seq_id"\s*:\s*(\d{1,19})\s*,\s*"qsl_idx"\s*:\s*(\d{1,18})\s*,\s*"data"\s*:\s*"')
 # Language models add "token_count" or "token_data" after the data.
@@ -39,10 +39,10 @@ class Float32Records:
     Attributes
     ----------
     qsl_idx
-        ``int64[records]``: the sample that each record answers, each sample once, in the log's order.
+        ``int64[records]``: the sample that each record answers, each sample once, in the order of the log.
     offsets
-        ``int64[records + 1]``: record ``i`` owns the rows ``values[offsets[i]:offsets[i + 1]]``; none for
-        a sample answered with nothing.
+        ``int64[records + 1]``: record ``i`` has the rows ``values[offsets[i]:offsets[i + 1]]``; none for
+        an empty answer.
     values
         ``float32[rows, columns]``.
     """
@@ -52,11 +52,24 @@ class Float32Records:
     values: NDArray[np.float32]
 
 
-def read_records(path: Path) -> Iterator[Record]:
-    """Read a log as a stream, in its order; of several records for one sample the first counts.
+class Answers:
+    """Iterates over the answers of a log, as `read_records`; ``count`` is their number after the iteration."""
 
-    LoadGen repeats samples in MultiStream, and the reference's scripts drop the repetitions. Take every
-    record before using any: that a log was cut off is seen at its end only.
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Record]:
+        for record in read_records(self._path):
+            self.count += 1
+            yield record
+
+
+def read_records(path: Path) -> Iterator[Record]:
+    """Read a log as a stream, in its order, with only the first record of each sample.
+
+    LoadGen repeats samples in MultiStream, and the reference's scripts drop the repetitions. Read all records before
+    using any, because a log that was cut off is only detected at its end.
 
     Parameters
     ----------
@@ -80,15 +93,15 @@ def read_records(path: Path) -> Iterator[Record]:
             yield record
     if not seen:
         raise AccuracyLogError(
-            f"{path} holds no record.",
+            f"{path} has no records",
             expected="at least one answered sample",
             found="none",
-            fix="Run the benchmark in accuracy mode again; performance mode writes no answers.",
+            fix="run the benchmark in accuracy mode again; performance mode writes no answers",
         )
 
 
 def read_every_record(path: Path) -> Iterator[Record]:
-    """Read a log as a stream, in its order, with every repetition of a sample; there may be no record at all.
+    """Read a log as a stream, in its order, including repeated samples; it may be empty.
 
     Parameters
     ----------
@@ -109,13 +122,13 @@ def read_every_record(path: Path) -> Iterator[Record]:
         yield _parse(path, number, line)
 
 
-def read_float32(path: Path, columns: int) -> Float32Records:
-    """Read a log whose every response is a number of rows of float32, such as RetinaNet's boxes.
+def float32_rows(records: Iterable[Record], columns: int) -> Float32Records:
+    """Collect answers that consist of rows of float32, such as RetinaNet's boxes.
 
     Parameters
     ----------
-    path
-        An ``mlperf_log_accuracy.json``.
+    records
+        The answers, as `read_records` reads them.
     columns
         Values in a row; 7 for RetinaNet.
 
@@ -127,19 +140,19 @@ def read_float32(path: Path, columns: int) -> Float32Records:
     Raises
     ------
     AccuracyLogError
-        As from `read_records`, or a response that is not a whole number of rows.
+        A response is not a whole number of rows, or reading `records` raises it.
     """
     samples: list[int] = []
     ends: list[int] = [0]
-    content = bytearray()  # grows in place, and becomes the array without a copy
+    content = bytearray()  # grows in place, and is used for the array without a copy
     row_bytes = 4 * columns
-    for qsl_idx, data in read_records(path):
+    for qsl_idx, data in records:
         if len(data) % row_bytes:
             raise AccuracyLogError(
-                f"{path} answers sample {qsl_idx} with {len(data)} bytes.",
-                expected=f"a multiple of {row_bytes} bytes ({columns} float32 a row)",
+                f"sample {qsl_idx} is answered with {len(data)} bytes",
+                expected=f"a multiple of {row_bytes} bytes ({columns} float32 per row)",
                 found=f"{len(data)} bytes",
-                fix="Check that the log is of this benchmark, and that outputs are encoded as it asks.",
+                fix="check that the log is from this benchmark, and that its outputs are encoded correctly",
             )
         content += data
         samples.append(qsl_idx)
@@ -149,14 +162,14 @@ def read_float32(path: Path, columns: int) -> Float32Records:
 
 
 def copy_entries(path: Path, samples: Set[int], target: Path) -> None:
-    """Write a log of the entries of some samples only, unchanged: what ``create_accuracy_baseline.sh`` makes.
+    """Write a log with the unchanged entries of some samples, as ``create_accuracy_baseline.sh`` does.
 
     Parameters
     ----------
     path
         An ``mlperf_log_accuracy.json``.
     samples
-        The indices, in the query sample library, of those to keep.
+        The indices of the samples to keep.
     target
         The new log.
 
@@ -178,7 +191,7 @@ def copy_entries(path: Path, samples: Set[int], target: Path) -> None:
 
 
 def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Each line between the brackets, with its number; the file is known to be whole when this ends."""
+    """Yield each line between the brackets, with its number; raise at the end if the file is cut off."""
     try:
         with path.open("rb") as file:
             first = file.readline(64)
@@ -186,7 +199,7 @@ def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
                 raise _cut_off(path, "is empty")
             if first.strip() != b"[":
                 raise _malformed(path, 1, first)
-            followed = None  # whether the entry before says that another follows
+            followed = None  # whether the previous entry ends with a comma
             for number, line in enumerate(file, 2):
                 ended = line.strip()
                 if followed == (ended == b"]"):
@@ -199,15 +212,15 @@ def _entries(path: Path) -> Iterator[tuple[int, bytes]]:
                 raise _cut_off(path, "is cut off")
             if file.read(64).strip():
                 raise AccuracyLogError(
-                    f"{path} goes on after its end",
+                    f"{path} has text after its end",
                     expected="nothing after the closing ]",
                     found="more text",
                     fix="give the log of one accuracy run, unchanged",
                 )
     except OSError as error:
         raise AccuracyLogError(
-            f"{path} cannot be read: {error.strerror}.",
-            fix="Run the benchmark in accuracy mode first, or correct the path.",
+            f"{path} cannot be read: {error.strerror}",
+            fix="run the benchmark in accuracy mode first, or correct the path",
         ) from error
 
 
@@ -215,7 +228,7 @@ def _cut_off(path: Path, state: str) -> AccuracyLogError:
     return AccuracyLogError(
         f"{path} {state}",
         expected="the ] that LoadGen writes when a run is over",
-        found="none: the run was ended before",
+        found="none: the run was ended too early",
         fix=_RUN_AGAIN,
     )
 
@@ -235,8 +248,8 @@ def _parse(path: Path, number: int, line: bytes) -> Record:
         data = unhexlify(memoryview(line)[head.end() : quote])
     except HexError as error:
         raise AccuracyLogError(
-            f"{path}, line {number}: the data of sample {int(head[2])} is not hexadecimal.",
-            expected="two digits a byte",
+            f"{path}, line {number}: the data of sample {int(head[2])} is not hexadecimal",
+            expected="two digits per byte",
             found=f"{quote - head.end():,} characters: {error}",
             fix=_RUN_AGAIN,
         ) from None
@@ -245,8 +258,8 @@ def _parse(path: Path, number: int, line: bytes) -> Record:
 
 def _malformed(path: Path, number: int, line: bytes) -> AccuracyLogError:
     return AccuracyLogError(
-        f"{path}, line {number}: not an entry of LoadGen's accuracy log.",
+        f"{path}, line {number}: not an entry of LoadGen's accuracy log",
         expected='{ "seq_id" : 0, "qsl_idx" : 0, "data" : "…" }',
         found=f"{line[:60]!r}",
-        fix="Give the mlperf_log_accuracy.json that an accuracy run wrote, unchanged.",
+        fix="give the unchanged mlperf_log_accuracy.json of an accuracy run",
     )

@@ -1,288 +1,99 @@
-"""Mean average precision over boxes, as mlcommons/inference scores OpenImages with RetinaNet."""
+"""Mean average precision of boxes, as mlcommons/inference computes it for RetinaNet on OpenImages."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-from dataclasses import dataclass
-from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal, cast
 
-import numpy as np
-
-from pytest_mlperf.datasets.coco import Annotations, Boxes, read_annotations
+from pytest_mlperf.datasets.layout import ANNOTATIONS
 from pytest_mlperf.errors import AccuracyLogError
-from pytest_mlperf.metrics.accuracy_log import read_float32
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-    from pytest_mlperf.metrics.accuracy_log import Float32Records
+    from pytest_mlperf.datasets.coco import Annotations
+    from pytest_mlperf.metrics.accuracy_log import Record
 
 Scorer = Literal["hotcoco", "pycocotools"]
-
-# One detection in the log: qsl_idx, ymin, xmin, ymax, xmax (each a fraction of the image), score, label.
-_COLUMNS = 7
-_BATCH_IMAGES = 500
-_FIX = "Check the model's outputs and their order: qsl_idx, ymin, xmin, ymax, xmax, score, label."
+#: COCO's twelve figures, in the order of COCOeval.stats.
+COCO_STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class MeanAveragePrecision:
-    """A score, with what it was taken from.
+    """COCO's mAP (IoU 0.50:0.95, all areas, 100 detections) in percent.
 
     Attributes
     ----------
-    percent
-        COCO's mAP (IoU 0.50:0.95, all areas, 100 detections) in percent: what the reference prints.
-    stats
-        COCO's twelve figures as fractions, in COCO's order: AP, AP50, AP75, AP of small, medium and large
-        objects; AR with 1, 10 and 100 detections, AR of small, medium and large objects. -1 where the
-        images have no such object.
-    images
-        How many images were scored: those that the log answers.
-    detections
-        How many boxes the log holds for them.
-    """
-
-    percent: float
-    stats: tuple[float, ...]
-    images: int
-    detections: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Detections:
-    """Boxes that a model found, in the order in which the log holds them.
-
-    Attributes
-    ----------
-    image_ids, category_ids
-        ``int64[n]``, ids of the annotation file.
-    xywh
-        ``float64[n, 4]``: left, top, width, height in pixels of the original image.
-    scores
-        ``float64[n]``.
-    """
-
-    image_ids: NDArray[np.int64]
-    category_ids: NDArray[np.int64]
-    xywh: NDArray[np.float64]
-    scores: NDArray[np.float64]
-
-    def __len__(self) -> int:
-        return len(self.scores)
-
-
-def score(log: Path, annotations: Path | Annotations, scorer: Scorer = "hotcoco") -> MeanAveragePrecision:
-    """Score an accuracy log of boxes as ``tools/accuracy-openimages.py`` of mlcommons/inference does.
-
-    A sample index is a position among the annotation file's images. Only images that the log answers are
-    scored, with or without detections; a partial data set gives that part's mAP, so compare
-    `MeanAveragePrecision.images` with what the run should have covered. Where the reference dies (no
-    detection at all) the mAP is 0; where it scores on (an answer that names another sample) this refuses.
-
-    Edges are multiplied in double precision, as the reference does under NumPy 1; under NumPy 2 it
-    rounds them to single precision.
-
-    Parameters
-    ----------
-    log
-        An ``mlperf_log_accuracy.json``.
-    annotations
-        The data set's annotation file, or what `read_annotations` made of it.
     scorer
-        ``hotcoco`` is fast and small; ``pycocotools`` is what the reference uses, and takes kilobytes a
-        box. Their figures are the same.
-
-    Returns
-    -------
-    MeanAveragePrecision
-        The score in percent, and COCO's twelve figures.
-
-    Raises
-    ------
-    AccuracyLogError
-        The log is not whole, does not fit the annotation file, or holds values that are not finite; or
-        the images that it answers have no object to be found.
-    DatasetError
-        The annotation file cannot be trusted.
+        ``hotcoco`` is fast and needs little memory; ``pycocotools`` is what the reference uses, and needs kilobytes
+        for each box. Their figures are the same. Empty: hotcoco if it is installed, else pycocotools.
     """
-    truth = read_annotations(annotations) if isinstance(annotations, Path) else annotations
-    image_ids, detections = _read(log, truth)
-    stats = coco_stats(truth, image_ids, detections, scorer)
-    if stats[0] < 0:
-        raise AccuracyLogError(
-            f"The {len(image_ids)} images of {log} cannot be scored.",
-            expected="at least one annotated object",
-            found=f"none in {truth.path}",
-            fix="Run more samples, or another part of the data set.",
-        )
-    return MeanAveragePrecision(100 * stats[0], stats, len(image_ids), len(detections))
 
+    scorer: Scorer | Literal[""] = ""
+    name: str = "mAP"
+    unit: str = "%"
+    requirements: tuple[str, ...] = ("hotcoco>=1.3", "pycocotools>=2.0.8")
 
-def coco_stats(
-    truth: Annotations, image_ids: NDArray[np.int64], detections: Detections, scorer: Scorer
-) -> tuple[float, ...]:
-    """Compute COCO's twelve figures over some of the images.
+    def with_scorer(self, scorer: str) -> MeanAveragePrecision:
+        """Return the same metric, computed by another library."""
+        return replace(self, scorer=cast("Scorer", scorer))
 
-    Parameters
-    ----------
-    truth
-        The annotated boxes.
-    image_ids
-        ``int64[m]``: which images count.
-    detections
-        Boxes found in these images; those of a category that the annotation file does not have are ignored.
-    scorer
-        Which library computes.
+    def score(self, answers: Iterable[Record], dataset: Path) -> Mapping[str, float]:
+        """Score answers of boxes as ``tools/accuracy-openimages.py`` of mlcommons/inference does.
 
-    Returns
-    -------
-    tuple of float
-        As `MeanAveragePrecision.stats`.
-    """
-    boxes = truth.boxes.take(np.flatnonzero(np.isin(truth.boxes.image_ids, image_ids)))
-    known = np.isin(detections.category_ids, truth.category_ids)
-    if not known.all():
-        detections = Detections(
-            detections.image_ids[known],
-            detections.category_ids[known],
-            detections.xywh[known],
-            detections.scores[known],
-        )
-    evaluate = _with_hotcoco if scorer == "hotcoco" else _with_pycocotools
-    return evaluate(image_ids, truth.category_ids, boxes, detections)
+        A sample index is a position among the annotation file's images. All answered images are scored,
+        with or without detections; a part of the data set gives the mAP of that part. There are two differences: the
+        mAP is 0 if there is no detection at all, where the reference crashes; and an answer with the index of another
+        sample is an error, where the reference scores it.
 
+        Edges are multiplied in double precision, as the reference does under NumPy 1; under NumPy 2 it rounds them to
+        single precision.
 
-def _read(log: Path, truth: Annotations) -> tuple[NDArray[np.int64], Detections]:
-    """Read which images a log answers, and its detections in pixels of these images."""
-    records = read_float32(log, _COLUMNS)
-    _check(log, records, truth)
-    images = [truth.images[index] for index in records.qsl_idx.tolist()]
-    of_record = np.array([(image.id, image.width, image.height) for image in images], np.int64)
-    counts = np.diff(records.offsets)
-    ids, width, height = (np.repeat(column, counts) for column in of_record.T)
-    top, left, bottom, right = records.values[:, 1:5].T
-    xywh = np.empty((len(ids), 4))
-    np.multiply(left, width, out=xywh[:, 0])
-    np.multiply(top, height, out=xywh[:, 1])
-    np.subtract(right * width, xywh[:, 0], out=xywh[:, 2])
-    np.subtract(bottom * height, xywh[:, 1], out=xywh[:, 3])
-    # Towards zero, as int() does; clipped, as what an int64 cannot hold is no category anyway.
-    labels = records.values[:, 6].clip(-1, 2**62).astype(np.int64)
-    return of_record[:, 0], Detections(ids, labels, xywh, records.values[:, 5].astype(np.float64))
+        Parameters
+        ----------
+        answers
+            One record for each sample: rows of 7 float32, qsl_idx, ymin, xmin, ymax, xmax, score, label.
+        dataset
+            The data set's directory.
 
+        Returns
+        -------
+        mapping of str to float
+            ``mAP`` in percent; COCO's twelve figures as fractions by the names of `COCO_STATS`, -1 where the images
+            have no such object; and ``detections``, the number of boxes.
 
-def _check(log: Path, records: Float32Records, truth: Annotations) -> None:
-    last = int(records.qsl_idx.max())
-    if last >= len(truth.images):
-        raise AccuracyLogError(
-            f"{log} answers sample {last}.",
-            expected=f"samples 0 to {len(truth.images) - 1}, the images of {truth.path}",
-            found=f"sample {last}",
-            fix="Score the log with the annotation file that it was run with.",
-        )
-    samples = np.repeat(records.qsl_idx, np.diff(records.offsets))
-    finite = np.isfinite(records.values).all(axis=1)
-    if not finite.all():
-        first = int(np.argmin(finite))
-        raise AccuracyLogError(
-            f"{log}: a detection of sample {samples[first]} is not a box.",
-            expected="finite numbers",
-            found=f"{records.values[first].tolist()}",
-            fix=_FIX,
-        )
-    same = records.values[:, 0] == samples
-    if not same.all():
-        first = int(np.argmin(same))
-        raise AccuracyLogError(
-            f"{log}: the answer to sample {samples[first]} holds a detection of another sample.",
-            expected=f"{samples[first]} as its first value",
-            found=f"{records.values[first].tolist()}",
-            fix=_FIX,
-        )
+        Raises
+        ------
+        AccuracyLogError
+            An answer does not match the annotation file or has values that are not finite, or the answered images
+            have no annotated object.
+        DatasetError
+            The annotation file is invalid.
+        """
+        from pytest_mlperf.datasets.coco import read_annotations
 
+        return self.score_against(answers, read_annotations(dataset / ANNOTATIONS))
 
-def _with_hotcoco(
-    image_ids: NDArray[np.int64], category_ids: tuple[int, ...], boxes: Boxes, detections: Detections
-) -> tuple[float, ...]:
-    import hotcoco
+    def score_against(self, answers: Iterable[Record], truth: Annotations) -> Mapping[str, float]:
+        """Score answers against annotations that are already read; see `score`."""
+        from pytest_mlperf.metrics.coco_evaluation import coco_stats, read_detections
 
-    categories = [{"id": category, "name": str(category)} for category in category_ids]
-    # Matching some images at a time keeps a third of the memory that matching all at once takes.
-    streaming = hotcoco.StreamingEval(categories, iou_type="bbox")
-    images = np.sort(image_ids)
-    truth = _Grouped(boxes.image_ids, images)
-    found = _Grouped(detections.image_ids, images)
-    for start in range(0, len(images), _BATCH_IMAGES):
-        stop = min(start + _BATCH_IMAGES, len(images))
-        # The columns that hotcoco wants: image, left, top, width, height, score, category.
-        each = found.between(start, stop)
-        columns = (detections.image_ids, detections.xywh, detections.scores, detections.category_ids)
-        rows: NDArray[np.float64] = np.column_stack([column[each] for column in columns])
-        batch = [{"id": image} for image in images[start:stop].tolist()]
-        streaming.update(batch, _to_dicts(boxes.take(truth.between(start, stop))), rows)
-    evaluation = streaming.finalize()
-    evaluation.accumulate()
-    evaluation.summary_lines()  # fills stats as summarize() does, but prints nothing
-    return tuple(float(value) for value in evaluation.stats)
+        image_ids, detections = read_detections(answers, truth)
+        scorer = self.scorer or ("hotcoco" if find_spec("hotcoco") else "pycocotools")
+        stats = coco_stats(truth, image_ids, detections, scorer)
+        if stats[0] < 0:
+            raise AccuracyLogError(
+                f"the {len(image_ids)} answered images cannot be scored",
+                expected="at least one annotated object",
+                found=f"none in these images of {truth.path}",
+                fix="run more samples, or another part of the data set",
+            )
+        named = dict(zip(COCO_STATS, stats, strict=True))
+        return {self.name: 100 * stats[0], **named, "detections": len(detections)}
 
-
-class _Grouped:
-    """Which rows belong to which of some images, each image's in their order."""
-
-    def __init__(self, of_row: NDArray[np.int64], images: NDArray[np.int64]) -> None:
-        self._order = np.argsort(of_row, kind="stable")
-        self._starts = np.append(np.searchsorted(of_row, images, sorter=self._order), len(of_row))
-
-    def between(self, start: int, stop: int) -> NDArray[np.int64]:
-        return self._order[self._starts[start] : self._starts[stop]]
-
-
-def _with_pycocotools(
-    image_ids: NDArray[np.int64], category_ids: tuple[int, ...], boxes: Boxes, detections: Detections
-) -> tuple[float, ...]:
-    from pycocotools.cocoeval import COCOeval
-
-    found = Boxes(
-        ids=np.arange(len(detections)),
-        image_ids=detections.image_ids,
-        category_ids=detections.category_ids,
-        xywh=detections.xywh,
-        area=detections.xywh[:, 2] * detections.xywh[:, 3],
-        iscrowd=np.zeros(len(detections), np.int64),
-    )
-    with contextlib.redirect_stdout(io.StringIO()):  # it prints what it does, and its table
-        truth = _to_pycocotools(image_ids, category_ids, boxes)
-        results = _to_pycocotools(image_ids, category_ids, found)
-        # Not loadRes(): it fails without detections, and adds a polygon to each.
-        for annotation, value in zip(results.dataset["annotations"], detections.scores.tolist(), strict=True):
-            annotation["score"] = value
-        evaluation = COCOeval(truth, results, "bbox")
-        evaluation.evaluate()
-        evaluation.accumulate()
-        evaluation.summarize()
-    return tuple(float(value) for value in evaluation.stats)
-
-
-def _to_pycocotools(image_ids: NDArray[np.int64], category_ids: tuple[int, ...], boxes: Boxes) -> Any:
-    from pycocotools.coco import COCO
-
-    coco = COCO()
-    coco.dataset = {
-        "images": [{"id": image} for image in image_ids.tolist()],
-        "categories": [{"id": category} for category in category_ids],
-        "annotations": _to_dicts(boxes),
-    }
-    coco.createIndex()
-    return coco
-
-
-def _to_dicts(boxes: Boxes) -> list[dict[str, Any]]:
-    """Boxes as COCO's annotations, numbered from 1: pycocotools takes a match with id 0 for none."""
-    keys = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
-    columns = (boxes.image_ids, boxes.category_ids, boxes.xywh, boxes.area, boxes.iscrowd)
-    rows = zip(count(1), *(column.tolist() for column in columns), strict=False)
-    return [dict(zip(keys, row, strict=True)) for row in rows]
+    def text(self, values: Mapping[str, float]) -> str:
+        """Return the line that ``tools/accuracy-openimages.py`` prints."""
+        return f"mAP={values[self.name]:.3f}%\n"

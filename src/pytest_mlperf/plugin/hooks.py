@@ -1,4 +1,4 @@
-"""The pytest hooks. Nothing heavier than pytest is imported at the top: most sessions use none of this."""
+"""The pytest hooks. Heavy imports are inside functions, because most sessions do not need them."""
 
 from __future__ import annotations
 
@@ -8,20 +8,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.errors import MLPerfError
+from pytest_mlperf.errors import MLPerfError, OptionError
 from pytest_mlperf.plugin.fixtures import (
-    _mlperf_uses,
     dataset,
     loadgen,
     mlperf,
     mlperf_case,
+    mlperf_program,
     mlperf_session,
     model,
     python,
 )
+from pytest_mlperf.plugin.marker import HELP, Marked, read_mark
 from pytest_mlperf.plugin.options import add_options, any_given
 from pytest_mlperf.plugin.session import RESULT, SESSION, MLPerfSession
-from pytest_mlperf.run.case import COMPLIANCE, MODES, Case
+from pytest_mlperf.run.case import COMPLIANCE, MODES, Case, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.submission.submit import Outcome
 
-__all__ = ["_mlperf_uses", "dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_session", "model", "python"]
+__all__ = ["dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_program", "mlperf_session", "model", "python"]
 
 WORKER_INPUT = "mlperf_started"
 REPORT_ATTRIBUTE = "mlperf_result"
@@ -42,8 +43,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Make the session object; refuse options that cannot be used before anything is collected."""
-    config.addinivalue_line("markers", "mlperf(mode): run the test for every selected MLPerf case of a mode")
+    """Create the session object and check the options before collection."""
+    config.addinivalue_line("markers", HELP)
     for edition in ("official", "tiny"):
         config.addinivalue_line("markers", f"{edition}: a case of an {edition} edition of a benchmark")
     for mode in MODES:
@@ -64,14 +65,14 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class ResultCollector:
-    """Gathers the results from the items' reports, wherever they ran: that hook is not told its session."""
+    """Collects results from test reports, including those of xdist workers. The hook does not receive the session."""
 
     def __init__(self, session: MLPerfSession, root: Path) -> None:
         self._session = session
         self._root = root
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take a report's result."""
+        """Store the result of a report."""
         result = getattr(report, REPORT_ATTRIBUTE, None)
         if result is not None:
             self._session.results.append(result)
@@ -79,24 +80,24 @@ class ResultCollector:
 
 
 def _worker_input(config: pytest.Config) -> dict[str, Any]:
-    """Return what the controller told this process, when it is a worker of pytest-xdist."""
-    told: dict[str, Any] = getattr(config, "workerinput", {})
-    return told
+    """Return the data from the xdist controller; empty if this process is not an xdist worker."""
+    data: dict[str, Any] = getattr(config, "workerinput", {})
+    return data
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Tell a worker of pytest-xdist when the session started: its results go to the same directory."""
+    """Send the start time of the session to an xdist worker, so that its results go to the same directory."""
     node.workerinput[WORKER_INPUT] = node.config.stash[SESSION].started.isoformat()
 
 
 def pytest_report_header(config: pytest.Config) -> list[str] | None:
-    """Say what is in force, where options were given."""
+    """Return the settings, if options were given."""
     return header(config.stash[SESSION].settings) if any_given(config) else None
 
 
 def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str] | None:
-    """Say what is in force by default, once it is known that there are cases."""
+    """Return the default settings, if no options were given and there are cases."""
     if any_given(config) or not any(_case(item) for item in items):
         return None
     return header(config.stash[SESSION].settings)
@@ -104,60 +105,69 @@ def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Ite
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
-    """Leave compliance tests out where nobody asks for them, without a word: they are for a closed submission."""
+    """Do not collect compliance tests unless they are wanted; they are only needed for a closed submission."""
     marks = getattr(obj, "pytestmark", ())
-    if not any(mark.name == "mlperf" and mark.kwargs.get("mode") == COMPLIANCE for mark in marks):
+    if not any(mark.name == "mlperf" and mark.kwargs.get("mode") in (COMPLIANCE, [COMPLIANCE]) for mark in marks):
         return None
-    return None if collector.config.stash[SESSION].cases(COMPLIANCE) else []
+    return None if collector.config.stash[SESSION].matrix.cases(COMPLIANCE) else []
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item of each selected case."""
+    """Make an item for each selected case."""
     if "mlperf_case" not in metafunc.fixturenames:
         return
     session = metafunc.config.stash[SESSION]
-    marker = metafunc.definition.get_closest_marker("mlperf")
-    mode = marker.kwargs.get("mode", MODES[0]) if marker else MODES[0]
-    if mode not in MODES:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: mlperf(mode={mode!r}): valid: {', '.join(MODES)}")
-    selected = session.settings.selection.of_any_mode()
+    mark = metafunc.definition.get_closest_marker("mlperf")
+    try:
+        marked = read_mark(mark.args, mark.kwargs, session.registry) if mark is not None else Marked()
+    except OptionError as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from None
     metafunc.parametrize(
         "mlperf_case",
         [
-            pytest.param(case, id=case.id, marks=[getattr(pytest.mark, name) for name in session.marks(case)])
-            for case in session.cases(mode)
-            if selected.keeps(case)
+            pytest.param(
+                case,
+                id=case.id if len(marked.mode) == 1 else f"{case.id}-{mode}",
+                marks=[getattr(pytest.mark, name) for name in _marks(case)],
+            )
+            for mode in marked.mode
+            for case in session.matrix.cases(mode)
+            if marked.keeps(case)
         ],
         indirect=True,
         scope="session",
     )
 
 
+def _marks(case: Case) -> list[str]:
+    return [case.decided.benchmark.edition, case.mode] if isinstance(case.decided, Plan) else [case.mode]
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the modes that were not asked for, and note what is left."""
+    """Deselect the other modes and record the selected cases."""
     session = config.stash[SESSION]
     cases = {item: case for item in items if (case := _case(item))}
     if not cases:
         return
-    unwanted = [item for item, case in cases.items() if not session.settings.selection.keeps(case)]
+    modes = session.settings.selection.mode
+    unwanted = [item for item, case in cases.items() if modes and case.mode not in modes]
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]
     wanted = {case for item, case in cases.items() if item not in unwanted}
     session.wanted = frozenset(wanted)
-    if session.settings.submit:
-        try:
-            session.check_cases()
-        except MLPerfError as error:
-            if not _worker_input(config):
-                raise pytest.UsageError(str(error)) from None
-            session.refused = error
+    try:
+        session.check_cases()
+    except MLPerfError as error:
+        if not _worker_input(config):
+            raise pytest.UsageError(str(error)) from None
+        session.refused = error
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """With --mlperf-plan, say what the cases would need instead of running them."""
+    """With --mlperf-plan, print what the cases would need instead of running them."""
     if not session.config.getoption("mlperf_plan") or _worker_input(session.config):
         return None
     from pytest_mlperf.plugin.plan import lines
@@ -177,7 +187,7 @@ def _case(item: pytest.Item) -> Case | None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Show a user's fault without a traceback."""
+    """Show an MLPerfError without a traceback."""
     refused = item.config.stash[SESSION].refused
     if refused is not None and _case(item):
         raise pytest.fail.Exception(str(refused), pytrace=False)
@@ -186,7 +196,7 @@ def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_call() -> Generator[None, object, object]:
-    """Show a user's fault without a traceback."""
+    """Show an MLPerfError without a traceback."""
     return (yield from _without_traceback())
 
 
@@ -226,9 +236,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the session's results to --mlperf-json, even if there is none: an older file is not this session's.
+    """Write the results to --mlperf-json, even if there are none, so that no older file is left there.
 
-    With --mlperf-submit, check and pack them first: what fails there is an item of the session, like every other.
+    With --mlperf-submit, check and pack the results first; each failed check is reported as a failed item.
     """
     config, mlperf_session = session.config, session.config.stash[SESSION]
     if not any_given(config) or _worker_input(config) or config.getoption("collectonly"):
@@ -242,29 +252,36 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
         try:
             write_results(target, mlperf_session.results)
-        except MLPerfError as error:  # the disk may have filled up since the start; the summary must still appear
+        except MLPerfError as error:  # the disk may be full by now; the summary must still appear
             mlperf_session.unreported = error
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
 def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
-    from pytest_mlperf.plugin.provision import find_checker
     from pytest_mlperf.report.progress import Terminal
     from pytest_mlperf.submission.submit import Request, submit
 
-    config = session.config
+    config, settings = session.config, mlperf_session.settings
     Terminal(config).write_line("\n  checking the submission")
     submitted = submit(
         Request(
-            settings=mlperf_session.settings,
-            registry=mlperf_session.registry,
+            division=settings.division,
+            submitter=settings.submitter or "",
+            system_type=settings.system_type,
+            hw_name=settings.hw_name,
+            system=settings.system,
+            submission_dir=settings.submission_dir,
+            clean=settings.clean,
+            pack_anyway=settings.pack_anyway,
+            run_official_checker=settings.checker == "official",
+            official_length=settings.run_length == "official",
             results=mlperf_session.results,
             command=("pytest", *map(str, config.invocation_params.args)),
-            code=sorted(mlperf_session.test_files),
+            code=[*sorted(mlperf_session.test_files), *_third_party_code(mlperf_session)],
             directory=config.invocation_params.dir,
             keep=mlperf_session.directory / "submission",
             healthy=not session.testsfailed,
-            checker_source=lambda round_: find_checker(mlperf_session, round_),
+            checker_source=mlperf_session.provider.checker,
         )
     )
     mlperf_session.submitted = submitted
@@ -276,8 +293,19 @@ def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
+def _third_party_code(session: MLPerfSession) -> list[Path]:
+    """Return the source directories of third-party benchmarks and backends that were run."""
+    from pytest_mlperf.environments.sources import place
+
+    registry = session.registry
+    used = {registry.benchmarks[result["benchmark"]].value for result in session.results}
+    used |= {registry.backends[result["backend"]].value for result in session.results}
+    names = {reference.partition(":")[0].partition(".")[0] for reference in used}
+    return [place(name) for name in sorted(names - {"pytest_mlperf"})]
+
+
 def _report(config: pytest.Config, outcome: Outcome) -> None:
-    """Report what the session's end found as an item's outcome, to the terminal, JUnit and whoever listens."""
+    """Report an outcome of the submission as a test item, to the terminal, JUnit and other plugins."""
     nodeid, location = f"mlperf-submission::{outcome.place}", ("mlperf-submission", None, f"checks of {outcome.place}")
     config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
     report = pytest.TestReport(
@@ -293,8 +321,8 @@ def _report(config: pytest.Config, outcome: Outcome) -> None:
 
 
 def header(settings: Settings) -> list[str]:
-    """Return the lines of the report's header."""
-    in_force = [f"run length {settings.run_length}", f"device {', '.join(settings.selection.device)}"]
-    lines = [f"mlperf: {__version__}, {', '.join(in_force)}"]
+    """Return the lines of pytest's report header."""
+    defaults = [f"run length {settings.run_length}", f"device {', '.join(settings.selection.device)}"]
+    lines = [f"mlperf: {__version__}, {', '.join(defaults)}"]
     lines += [f"mlperf: {flag} {given.text} ({given.origin})" for flag, given in settings.given.items()]
     return lines

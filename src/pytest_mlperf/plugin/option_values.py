@@ -1,18 +1,19 @@
-"""The values of options: how a text becomes one, and which texts do not."""
+"""Parsers of option values; a value that is not valid raises ValueError with what is expected."""
 
 from __future__ import annotations
 
 import math
 import os
 import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
-#: Above it threads only wait for each other: a runtime's spinning threads then take minutes to start.
+#: With more threads than this, a runtime's spinning threads take minutes to start.
 MOST_THREADS_A_CORE = 16
-#: LoadGen counts in signed 64-bit numbers and takes what is larger for the largest, without a word.
+#: LoadGen counts in signed 64-bit numbers and silently replaces a larger number by the largest.
 LARGEST_COUNT = 2**63 - 1
-#: For rates a second and latencies in ms, which LoadGen turns into whole nanoseconds of 64 bits.
+#: For rates per second and latencies in ms, which LoadGen converts to 64-bit whole nanoseconds.
 LARGEST_NUMBER = 1e9
 LONGEST_SECONDS = 366 * 24 * 3600.0
 
@@ -26,7 +27,7 @@ def positive(text: str) -> int:
 
 
 def threads(text: str) -> int:
-    """Parse a number of threads that this machine's cores can serve."""
+    """Parse a number of threads, at most `MOST_THREADS_A_CORE` for each core."""
     most = MOST_THREADS_A_CORE * len(os.sched_getaffinity(0))
     count = positive(text)
     if count > most:
@@ -51,11 +52,48 @@ def duration(text: str) -> float:
 
 
 def yes(text: str) -> bool:
-    """Parse yes or no, in the words of ini files."""
+    """Parse a boolean: yes or no, true or false, on or off, 1 or 0."""
     words = {"yes": True, "true": True, "on": True, "1": True, "no": False, "false": False, "off": False, "0": False}
     if text.lower() not in words:
         raise ValueError("yes or no")
     return words[text.lower()]
+
+
+@dataclass(frozen=True)
+class BenchmarkPath:
+    """A path or an address for one benchmark; if `benchmark` is empty, for the only selected one."""
+
+    benchmark: str
+    place: Path | str
+
+    def below(self, base: Path) -> BenchmarkPath:
+        """Return the same with its path resolved against `base`."""
+        return self if isinstance(self.place, str) else replace(self, place=base / self.place.expanduser())
+
+
+def benchmark_path(text: str) -> BenchmarkPath:
+    """Parse ``benchmark=path`` or a path; an address has ``://``."""
+    name, equals, rest = text.partition("=")
+    named = bool(equals) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) is not None and not Path(text).exists()
+    place = rest if named else text
+    if not place:
+        raise ValueError("PATH or BENCHMARK=PATH")
+    return BenchmarkPath(name if named else "", place if "://" in place else Path(place))
+
+
+def name_and_value(text: str) -> tuple[str, str]:
+    """Parse ``name=value``."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise ValueError("NAME=VALUE")
+    return name, value
+
+
+def precision(text: str) -> str:
+    """Parse a precision: ``fp32``, ``bf16``, ``int8``."""
+    if not re.fullmatch(r"[a-z]+[0-9]{1,2}[a-z0-9]*", text.lower()):
+        raise ValueError("a precision such as fp32, bf16, fp16 or int8")
+    return text.lower()
 
 
 def mirror(text: str) -> str | Path:
@@ -65,7 +103,7 @@ def mirror(text: str) -> str | Path:
     try:
         parts = urlsplit(text)
         good = parts.hostname if parts.scheme in ("http", "https") else parts.scheme == "file"
-        _ = parts.port  # may be no number
+        _ = parts.port  # raises ValueError if it is not a number
     except ValueError:
         good = False
     if not good:
@@ -82,14 +120,14 @@ def python_version(text: str) -> tuple[int, ...]:
 
 
 def round_name(text: str) -> str:
-    """Parse the name of a round, with or without the v; one that does not exist is an OptionError."""
-    from pytest_mlperf.rules.round import find_round  # msgspec: no session without the option pays for it
+    """Parse the name of a round, with or without the v; raise OptionError if there is no such round."""
+    from pytest_mlperf.rules.round import find_round  # imports msgspec, which sessions without the option do not need
 
     return find_round(text).name
 
 
 def file_name(text: str) -> str:
-    """Parse a name that a directory may have everywhere, in a submission, too."""
+    """Parse a name that is valid for a directory on every system and in a submission."""
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", text):
         raise ValueError("a name of letters, digits, '.', '_' and '-', without spaces")
     return text

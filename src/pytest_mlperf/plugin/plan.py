@@ -1,4 +1,4 @@
-"""What the selected cases would need: files here or not, bytes to fetch, disk, and minutes by this machine's record."""
+"""The output of --mlperf-plan: the files that the cases need, bytes to fetch, disk space, estimated time."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.benchmarks.base import MissingFile, Remote
+from pytest_mlperf.benchmarks.base import MissingFile, Remote, Url
 from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.run.case import Plan
 from pytest_mlperf.run.durations import estimate, key, read_durations
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Need:
-    """One file, data set or environment: what it is, where it stands, and what fetching it weighs in bytes."""
+    """One file, data set or environment: what it is, whether it is here, and the bytes to fetch."""
 
     what: str
     state: str
@@ -29,18 +30,16 @@ class Need:
 
 
 def needs_of(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
-    """Return a case's model and data set, and its environment where that is not the session's own."""
-    benchmark = session.registry.benchmark(case.benchmark)
-    model_format = session.registry.backend(case.backend).model_format
-    count = session.settings.sample_count(benchmark.dataset_size)
-    model = benchmark.find_model(model_format, session.settings.model_path)
-    dataset = benchmark.find_dataset(session.settings.dataset_path, count)
+    """Return a case's model and data set, and its environment if it is not the session's."""
+    if not isinstance(case.decided, Plan):
+        return (Need(case.id, str(case.decided).partition("\n")[0]),)
     environment = _environment(session, case)
+    model, dataset = case.decided.model.origin, case.decided.dataset
     return (*environment, _need(session, "model", model), _need(session, "data set", dataset))
 
 
 def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
-    """Yield the plan in words."""
+    """Yield the lines of the plan."""
     durations, length = read_durations(session.store.root), session.settings.run_length
     needed: dict[Need, None] = {}
     known: list[float] = []
@@ -48,19 +47,19 @@ def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
         needed.update(dict.fromkeys(needs_of(session, case)))
         seconds = estimate(durations, key(case.id, case.mode, length))
         known += [] if seconds is None else [seconds]
-        yield f"{case.id} {case.mode}: {'no run here yet' if seconds is None else _minutes(seconds)}"
+        yield f"{case.id} {case.mode}: {'no earlier run' if seconds is None else _minutes(seconds)}"
     yield "needs:"
     yield from (f"  {need.what}: {need.state}" for need in needed)
     total = sum(need.to_fetch for need in needed)
     yield f"to fetch: {total / 1e6:,.0f} MB" if total else "to fetch: nothing"
     yield f"free in the cache {session.store.root}: {_free(session.store.root) / 1e9:,.0f} GB"
-    yield f"time: {_minutes(sum(known))} for the {len(known)} of {len(cases)} runs that this machine has done before"
+    yield f"time: {_minutes(sum(known))} for {len(known)} of {len(cases)} runs, from earlier runs on this machine"
 
 
 def _environment(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
     from pytest_mlperf.environments.provide import environment
 
-    needs = session.python_needs(case)
+    needs = session.provider.python_needs(case)
     try:
         recipe = environment(needs)
     except RequirementError as error:
@@ -71,24 +70,26 @@ def _environment(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
     if artifact is not None:
         state = f"in the cache, {artifact.manifest.size / 1e6:,.1f} MB"
     elif needs.may_install:
-        state = "to be made by the first run, with pip or uv, which fetch its packages"
+        state = "made by the first run; pip or uv fetches its packages"
     else:
         state = f"missing; made with --backend {case.backend} or --mlperf-fetch"
     return (Need(f"environment {recipe.name}", state),)
 
 
-def _need(session: MLPerfSession, kind: str, found: Path | Recipe | Remote | MissingFile) -> Need:
+def _need(session: MLPerfSession, kind: str, found: Path | Recipe | Remote | MissingFile | Url) -> Need:
+    if isinstance(found, Url):
+        return Need(f"{kind} {found.address}", "an endpoint")
     if isinstance(found, Path):
-        return Need(f"{kind} {found}", "here" if found.exists() else "not there: check the path")
+        return Need(f"{kind} {found}", "here" if found.exists() else "not found: check the path")
     if isinstance(found, MissingFile):
-        return Need(f"{kind} {found.what}", f"missing, {found.size}; name it with {found.option}")
+        return Need(f"{kind} {found.what}", f"missing, {found.size}; give it with {found.option}")
     recipe = found.recipe if isinstance(found, Remote) else found
     artifact = session.store.find(recipe)
     if artifact is not None:
         return Need(f"{kind} {recipe.name}", f"in the cache, {artifact.manifest.size / 1e6:,.1f} MB")
     if isinstance(found, Remote):
-        return Need(f"{kind} {found.what}", f"to fetch with --mlperf-fetch, {found.size}", found.weight)
-    return Need(f"{kind} {recipe.name}", "to be made by the first run, in seconds")
+        return Need(f"{kind} {found.what}", f"to fetch with --mlperf-fetch, {found.size}", found.size_bytes)
+    return Need(f"{kind} {recipe.name}", "made by the first run, in seconds")
 
 
 def _free(cache: Path) -> int:

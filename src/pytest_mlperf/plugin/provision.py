@@ -1,4 +1,4 @@
-"""What a case needs from the cache and the machine: found, made or fetched, held; and the device, leased."""
+"""Finds, builds or fetches what the cases need, and keeps it from being removed until the session ends."""
 
 from __future__ import annotations
 
@@ -6,178 +6,323 @@ import tempfile
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_mlperf.errors import CacheError, FetchError, MLPerfError, OfflineError, RequirementError
+from pytest_mlperf.benchmarks.base import Derived, MissingFile, Remote, Url
+from pytest_mlperf.errors import (
+    CacheError,
+    EntryPointError,
+    FetchError,
+    MLPerfError,
+    ModelError,
+    OfflineError,
+    RequirementError,
+)
 from pytest_mlperf.plugin.options import CACHE_VARIABLE
+from pytest_mlperf.run.case import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Set
     from typing import NoReturn
 
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe
-    from pytest_mlperf.artifacts.store import Artifact
-    from pytest_mlperf.benchmarks.base import MissingFile, Remote
+    from pytest_mlperf.artifacts.store import Artifact, Store
+    from pytest_mlperf.benchmarks.base import ModelFile
     from pytest_mlperf.environments.installed import Python
-    from pytest_mlperf.plugin.session import MLPerfSession
+    from pytest_mlperf.environments.provide import Needs
+    from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.run.case import Case
 
 
-def obtain(
-    session: MLPerfSession,
-    found: Path | Recipe | Remote | MissingFile,
-    case: Case,
-    error: type[MLPerfError],
-    uses: ExitStack,
-) -> Path:
-    """Return the path of what a benchmark said where to find; skip the item when it is not here."""
-    from pytest_mlperf.benchmarks.base import MissingFile, Remote
+class FoundModel(NamedTuple):
+    """A model's path or address, its entry in the benchmark's ``models``, and notes for the user."""
 
-    if isinstance(found, Path):
-        return found
-    if isinstance(found, MissingFile):
-        _without(session, found, case, error)
-    recipe = found.recipe if isinstance(found, Remote) else found
-
-    def make() -> Artifact:
-        if isinstance(found, Remote) and not session.settings.fetch:
-            _without(session, found, case, error)
-        return make_artifact(session, recipe, case)
-
-    return hold(session, recipe, uses, make)
+    path: Path | str
+    file: ModelFile
+    notes: tuple[str, ...] = ()
 
 
-def provide_python(session: MLPerfSession, case: Case, uses: ExitStack) -> Python:
-    """Return an interpreter that has what a case's backend needs; skip the item where it is not to be had unasked."""
-    from pytest_mlperf.environments.provide import from_store, provide
+class Provider:
+    """Provides what the selected cases need; skips an item if something is missing and must not be fetched.
 
-    needs = session.python_needs(case)
-
-    def make(recipe: LocalRecipe) -> Path:
-        from pytest_mlperf.report.progress import Terminal
-
-        if recipe not in session.unfetched:
-            Terminal(session.config).write_line(f"  making {recipe.name}; it is kept in the cache")
-        return make_artifact(session, recipe, case).path
-
-    get = from_store(session.store, make, install=needs.may_install)
-
-    def get_and_hold(recipe: LocalRecipe) -> Path:
-        get(recipe)
-        return hold(session, recipe, uses, lambda: make_artifact(session, recipe, case))
-
-    try:
-        return provide(needs, get_and_hold)
-    except RequirementError as error:
-        if needs.may_install or session.missing_is_error:
-            raise
-        pytest.skip(str(error))
-
-
-def hold(session: MLPerfSession, recipe: Recipe, uses: ExitStack, make: Callable[[], Artifact]) -> Path:
-    """Return the place of an artifact that nothing removes before the session's end."""
-    while True:
-        artifact = session.store.find(recipe) or make()
-        if uses.enter_context(session.store.use(artifact)):  # False where a removal came between the two
-            return artifact.path
-
-
-def _without(session: MLPerfSession, found: MissingFile | Remote, case: Case, error: type[MLPerfError]) -> NoReturn:
-    """Skip an item that lacks a file, or fail it where all do."""
-    missing = "; ".join(map(str, session.missing(case) or [found]))
-    if session.missing_is_error:
-        raise error(
-            f"{case.benchmark} cannot run",
-            expected="its model and its data set",
-            found=f"missing: {missing}",
-            fix="name the files, or run its -tiny edition",
-        )
-    pytest.skip(f"{case.benchmark} needs {missing}")
-
-
-def make_artifact(session: MLPerfSession, recipe: Recipe, case: Case) -> Artifact:
-    """Have the cache make or fetch an artifact; a performance run must not be disturbed by it."""
-    from pytest_mlperf.report.progress import show_fetch
-
-    if recipe in session.unfetched:
-        raise session.unfetched[recipe]
-    with device_lease(session.config, case, alone=False), show_fetch(session.config) as on_progress:
-        store = replace(session.store, network=replace(session.store.network, on_progress=on_progress))
-        try:
-            return store.get(recipe, on_wait=tell(session.config, f"waiting for {recipe.name}"))
-        except CacheError as error:
-            advice = f"{error.fix} Its place is given with --mlperf-cache DIR or {CACHE_VARIABLE}."
-            raise CacheError(error.what, expected=error.expected, found=error.found, fix=advice.lstrip()) from error
-        except FetchError as error:
-            offline = "Leave out --mlperf-offline, or name a directory with --mlperf-mirror DIR."
-            hint = offline if isinstance(error, OfflineError) else "A mirror is named with --mlperf-mirror URL|DIR."
-            session.unfetched[recipe] = type(error)(
-                error.what, expected=error.expected, found=error.found, fix=f"{error.fix}\n{hint}"
-            )
-            raise session.unfetched[recipe] from error
-        except RequirementError as error:
-            session.unfetched[recipe] = error
-            raise
-
-
-def find_checker(session: MLPerfSession, round_: Round) -> Path:
-    """Return a checkout of mlcommons/inference that has a round's official checker: named, cached or fetched.
-
-    Raises
-    ------
-    RequirementError
-        There is none, and none may be fetched.
+    Parameters
+    ----------
+    config
+        pytest's, to write to its terminal.
+    settings, store
+        The options in force, and the cache.
+    wanted
+        The selected cases. If none of them can run, their items fail instead of being skipped.
     """
-    from pytest_mlperf.submission.checker_source import checker_recipe
 
-    if session.settings.inference_src is not None:
-        return session.settings.inference_src
-    recipe = checker_recipe(round_)
-    artifact = session.store.find(recipe)
-    if artifact is None:
-        if not session.settings.fetch:
-            raise RequirementError(
-                "the official checker is not here",
-                expected=f"mlcommons/inference, {round_.checker}",
-                found="none in the cache",
-                fix="name a checkout with --mlperf-inference-src, or add --mlperf-fetch",
-            )
-        artifact = session.store.get(recipe)
-    entries = [path for path in artifact.path.iterdir() if path.is_dir()]
-    return entries[0] if len(entries) == 1 else artifact.path
+    def __init__(self, config: pytest.Config, settings: Settings, store: Store, wanted: Set[Case]) -> None:
+        self._config = config
+        self._settings = settings
+        self._store = store
+        self._wanted = wanted
+        self._uses = ExitStack()
+        self._cached: dict[Recipe, bool] = {}
+        self._failed: dict[Recipe, MLPerfError] = {}
+        self._nothing_runs: bool | None = None
 
+    def close(self) -> None:
+        """Release the artifacts in use, so that they may be removed from the cache."""
+        self._uses.close()
 
-@contextmanager
-def device_lease(config: pytest.Config, case: Case, *, alone: bool) -> Iterator[None]:
-    """Hold the case's device: alone for a performance run, together with others for anything else."""
-    from pytest_mlperf.artifacts.locks import lease
+    def require(self, case: Case) -> Plan:
+        """Return a case's plan. If it cannot be loaded, skip the item, or fail it if the user named it.
 
-    path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{case.device}.lock")
-    on_wait = tell(config, f"waiting for the device {case.device}")
-    with ExitStack() as stack:
+        Raises
+        ------
+        MLPerfError
+            The case cannot be run with these options.
+        """
+        decided = case.decided
+        if not isinstance(decided, EntryPointError):
+            return case.plan
+        if self._missing_is_error or self._settings.selection.names(case):
+            raise decided
+        pytest.skip(str(decided))
+
+    def model(self, case: Case) -> FoundModel:
+        """Return a case's model: a file, a directory, or an address."""
+        file = case.plan.model
+        if isinstance(file.source, Derived):
+            return self._derived(file, file.source, case)
+        if isinstance(file.source, Url):
+            return FoundModel(file.source.address, file)
+        return FoundModel(self._model_path(file.source, file, case), file)
+
+    def _derived(self, file: ModelFile, derived: Derived, case: Case) -> FoundModel:
+        """Return a model file made from another one; if that fails, the file to run instead."""
+        from pytest_mlperf.artifacts.digest import file_sha256
+
+        original = self._model_path(derived.source, file, case)
         try:
-            stack.enter_context(lease(path, mode=0o666, shared=not alone, on_wait=on_wait))
-        except CacheError as error:
-            fix = "make it a directory in which you may write, or name another place with the variable TMPDIR"
-            raise CacheError(
-                f"cannot lease the device {case.device}: {error.what}",
-                expected=error.expected,
-                found=error.found,
-                fix=fix,
-            ) from error
-        yield
+            path = self.get(derived.recipe(original, file_sha256(original)), case)
+        except ModelError as error:
+            if file.instead is None:
+                raise
+            return FoundModel(original, file.instead, (f"{case.benchmark} runs as {file.instead}: {error.what}",))
+        [made] = path.iterdir()
+        return FoundModel(made, file, (f"{made.name} was made from {original}",))
+
+    def _model_path(self, source: Path | Recipe | Remote | MissingFile, file: ModelFile, case: Case) -> Path:
+        path = self._obtain(source, case)
+        if not file.directory and not isinstance(source, Path):
+            [path] = path.iterdir()
+        if path.is_dir() if file.directory else path.is_file():
+            return path
+        there = "a directory" if path.is_dir() else "a file" if path.exists() else "nothing"
+        raise ModelError(
+            f"{path} is not a {'directory' if file.directory else 'file'}",
+            expected=f"a model of the form {file}",
+            found=there,
+            fix="check the path given with --model-path",
+        )
+
+    def dataset(self, case: Case) -> Path:
+        """Return the directory of a case's data set."""
+        from pytest_mlperf.errors import DatasetError
+
+        path = self._obtain(case.plan.dataset, case)
+        if not path.is_dir():
+            raise DatasetError(
+                f"{path} is not a directory",
+                expected="the directory of a data set",
+                found="a file" if path.exists() else "nothing",
+                fix="check the path given with --dataset-path",
+            )
+        return path
+
+    def python(self, case: Case) -> Python:
+        """Return a Python interpreter with the packages that the case's backend needs."""
+        from pytest_mlperf.environments.provide import from_store, provide
+
+        needs = self.python_needs(case)
+
+        def make(recipe: LocalRecipe) -> Path:
+            from pytest_mlperf.report.progress import Terminal
+
+            if recipe not in self._failed:
+                Terminal(self._config).write_line(f"  making {recipe.name}, to be kept in the cache")
+            return self._make(recipe, case).path
+
+        get = from_store(self._store, make, install=needs.may_install)
+
+        def get_and_hold(recipe: LocalRecipe) -> Path:
+            get(recipe)
+            return self.get(recipe, case)
+
+        try:
+            return provide(needs, get_and_hold)
+        except RequirementError as error:
+            if needs.may_install or self._missing_is_error:
+                raise
+            pytest.skip(str(error))
+
+    def python_needs(self, case: Case) -> Needs:
+        """Return what a case needs from an interpreter; an environment may be made if the user named the backend."""
+        from pytest_mlperf.environments.provide import Needs
+        from pytest_mlperf.environments.pythons import Wanted
+
+        settings = self._settings
+        return Needs(
+            backend=case.backend,
+            device=case.device,
+            requirements=case.plan.backend.requirements,
+            wanted=Wanted(settings.python_version or (), settings.python_version_min or ()),
+            venv=settings.venv,
+            compiler=settings.loadgen_compiler,
+            loadgen_src=settings.loadgen_src,
+            install=settings.fetch or case.backend in settings.selection.backend,
+        )
+
+    def get(self, recipe: Recipe, case: Case) -> Path:
+        """Return the path of an artifact, made if necessary; it is not removed before the session ends."""
+        while True:
+            artifact = self._store.find(recipe) or self._make(recipe, case)
+            if self._uses.enter_context(self._store.use(artifact)):  # False if it was removed in between
+                return artifact.path
+
+    def missing(self, case: Case) -> list[MissingFile | Remote]:
+        """Return the official files that a case needs and that are not given, not cached and may not be fetched."""
+        return [
+            source
+            for source in (case.plan.model.origin, case.plan.dataset)
+            if isinstance(source, MissingFile)
+            or (isinstance(source, Remote) and not self._settings.fetch and not self._is_cached(source.recipe))
+        ]
+
+    def checker(self, round_: Round) -> Path:
+        """Return a checkout of mlcommons/inference with a round's official checker: given, cached or fetched.
+
+        Raises
+        ------
+        RequirementError
+            There is no checkout, and none may be fetched.
+        """
+        from pytest_mlperf.submission.checker_source import checker_recipe
+
+        if self._settings.inference_src is not None:
+            return self._settings.inference_src
+        recipe = checker_recipe(round_)
+        artifact = self._store.find(recipe)
+        if artifact is None:
+            if not self._settings.fetch:
+                raise RequirementError(
+                    "the official checker is missing",
+                    expected=f"mlcommons/inference, {round_.checker}",
+                    found="none in the cache",
+                    fix="name a checkout with --mlperf-inference-src, or add --mlperf-fetch",
+                )
+            artifact = self._store.get(recipe)
+        entries = [path for path in artifact.path.iterdir() if path.is_dir()]
+        return entries[0] if len(entries) == 1 else artifact.path
+
+    @contextmanager
+    def device(self, device: str, *, alone: bool) -> Iterator[None]:
+        """Lock a device: exclusively for a performance run, shared for anything else."""
+        from pytest_mlperf.artifacts.locks import lease
+
+        path = Path(tempfile.gettempdir(), "pytest-mlperf-leases", f"{device}.lock")
+        on_wait = self.tell(f"waiting for the device {device}")
+        with ExitStack() as stack:
+            try:
+                stack.enter_context(lease(path, mode=0o666, shared=not alone, on_wait=on_wait))
+            except CacheError as error:
+                fix = "make it a writable directory, or set the environment variable TMPDIR to another directory"
+                raise CacheError(
+                    f"cannot lock the device {device}: {error.what}",
+                    expected=error.expected,
+                    found=error.found,
+                    fix=fix,
+                ) from error
+            yield
+
+    def tell(self, what: str) -> Callable[[Holder | None], None]:
+        """Return a function that writes to the terminal what the session is waiting for."""
+
+        def tell(holder: Holder | None) -> None:
+            from pytest_mlperf.report.progress import Terminal
+
+            Terminal(self._config).write_line(f"  {what}: in use by {holder or 'another run'}")
+
+        return tell
+
+    @property
+    def _missing_is_error(self) -> bool:
+        """Whether an item with missing files fails instead of being skipped: no case can run, or all are submitted."""
+        if self._nothing_runs is None:
+            self._nothing_runs = bool(self._wanted) and not any(map(self._can_run, self._wanted))
+        return self._settings.submit or self._nothing_runs
+
+    def _can_run(self, case: Case) -> bool:
+        """Return whether a case has its files and its runtime, or may fetch them."""
+        from pytest_mlperf.environments.provide import environment
+
+        if not isinstance(case.decided, Plan) or self.missing(case):
+            return False
+        needs = self.python_needs(case)
+        return needs.may_install or (recipe := environment(needs)) is None or self._is_cached(recipe)
+
+    def _is_cached(self, recipe: Recipe) -> bool:
+        if recipe not in self._cached:  # checking thousands of images for every case takes seconds
+            self._cached[recipe] = self._store.find(recipe) is not None
+        return self._cached[recipe]
+
+    def _obtain(self, source: Path | Recipe | Remote | MissingFile, case: Case) -> Path:
+        """Return the path of a model or data set; skip the item if it is missing."""
+        if isinstance(source, Path):
+            return source
+        if isinstance(source, MissingFile):
+            self._without(source, case)
+        recipe = source.recipe if isinstance(source, Remote) else source
+        if isinstance(source, Remote) and not self._settings.fetch and self._store.find(recipe) is None:
+            self._without(source, case)
+        return self.get(recipe, case)
+
+    def _without(self, found: MissingFile | Remote, case: Case) -> NoReturn:
+        """Skip an item with a missing file, or fail it if no case can run."""
+        missing = "; ".join(map(str, self.missing(case) or [found]))
+        if self._missing_is_error:
+            raise RequirementError(
+                f"{case.benchmark} cannot run",
+                expected="its model and its data set",
+                found=f"missing: {missing}",
+                fix="give the files with these options, or run the -tiny edition",
+            )
+        pytest.skip(f"{case.benchmark} needs {missing}")
+
+    def _make(self, recipe: Recipe, case: Case) -> Artifact:
+        """Make or fetch an artifact, once, and not during a performance run."""
+        from pytest_mlperf.report.progress import show_fetch
+
+        if recipe in self._failed:
+            raise self._failed[recipe]
+        with self.device(case.device, alone=False), show_fetch(self._config) as on_progress:
+            store = replace(self._store, network=replace(self._store.network, on_progress=on_progress))
+            try:
+                return store.get(recipe, on_wait=self.tell(f"waiting for {recipe.name}"))
+            except (FetchError, RequirementError) as error:
+                self._failed[recipe] = _advised(error)
+                raise self._failed[recipe] from error
+            except CacheError as error:
+                raise _advised(error) from error
 
 
-def tell(config: pytest.Config, what: str) -> Callable[[Holder | None], None]:
-    """Return what tells the user, on the terminal, whom the session waits for."""
-
-    def tell(holder: Holder | None) -> None:
-        from pytest_mlperf.report.progress import Terminal
-
-        Terminal(config).write_line(f"  {what}: in use by {holder or 'another run'}")
-
-    return tell
+def _advised(error: MLPerfError) -> MLPerfError:
+    """Return an error of the cache with the options that can fix it."""
+    if isinstance(error, OfflineError):
+        hint = "\nleave out --mlperf-offline, or name a directory with --mlperf-mirror DIR"
+    elif isinstance(error, FetchError):
+        hint = "\nor name a mirror with --mlperf-mirror URL|DIR"
+    elif isinstance(error, CacheError):
+        hint = f"\nor name another cache with --mlperf-cache DIR or {CACHE_VARIABLE}"
+    else:
+        hint = ""
+    return type(error)(error.what, expected=error.expected, found=error.found, fix=f"{error.fix}{hint}".lstrip())

@@ -1,1 +1,1 @@
-"""What a user sees of the results: the terminal, JUnit, JSON."""
+"""How results are shown and written: terminal, JUnit, JSON."""

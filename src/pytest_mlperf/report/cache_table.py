@@ -1,4 +1,4 @@
-"""How the cache's entries look on a terminal."""
+"""The table of cache entries for the terminal."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def table(entries: Sequence[Entry], now: datetime, width: int | None) -> list[st
     Parameters
     ----------
     entries
-        In their order.
+        The rows, in this order.
     now
-        The time, with its zone.
+        The current time, with a time zone.
     width
-        Columns of the terminal; names and sources are shortened to fit. None for as wide as it takes.
+        Columns of the terminal; names and sources are shortened to fit. None for no limit.
     """
     rows = [_HEADS, *(_row(entry, now) for entry in entries)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADS))]
@@ -37,7 +37,7 @@ def table(entries: Sequence[Entry], now: datetime, width: int | None) -> list[st
 
 
 def total(entries: Sequence[Entry]) -> str:
-    """Return the sum in words: ``2 entries, 1.4G``."""
+    """Return the number of entries and their size: ``2 entries, 1.4G``."""
     size = size_text(sum(entry.size for entry in entries))
     return f"{len(entries)} {'entry' if len(entries) == 1 else 'entries'}, {size}"
 
@@ -74,12 +74,12 @@ def _since(time: str, now: datetime) -> str:
 
 
 def _plain(text: str) -> str:
-    """Return text that cannot move the cursor."""
+    """Return text with control characters replaced, so that it cannot move the cursor."""
     return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _share(wanted: list[int], room: int) -> list[int]:
-    """Return the widths of name and source: the name's is kept as long as a little of the source can be seen."""
+    """Return the widths of name and source; the source is shortened first, down to a minimum."""
     name, source = wanted
     if name + source <= room:
         return wanted
@@ -96,7 +96,7 @@ def _line(row: tuple[str, ...], widths: list[int]) -> str:
 
 
 def _short(text: str, width: int) -> str:
-    """Return text with its middle left out where it is too long: both ends of an address say something."""
+    """Return text that fits; the middle is left out because both ends of an address matter."""
     if len(text) <= width:
         return text
     end = (width - 1) // 2

@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 def write_results(path: Path, results: list[dict[str, Any]]) -> None:
-    """Write the results beside `path` and rename; the file is whole or it is not there.
+    """Write the results to `path`: a temporary file is written, then renamed.
 
     Raises
     ------
     OutputError
-        It cannot be written.
+        The file cannot be written.
     """
     content = {"pytest_mlperf": __version__, "results": results}
     beside = path.with_name(path.name + ".part")

@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.result import RunResult
 
 
-def properties(result: RunResult) -> Iterator[tuple[str, object]]:
-    """Yield name and value of everything that a CI system may want to follow."""
+def properties(result: RunResult) -> list[tuple[str, object]]:
+    """Return the name and value of each JUnit property, for CI systems to track."""
+    return list(_properties(result))
+
+
+def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
     yield "mlperf.case", result.case
     yield "mlperf.mode", result.mode
     yield "mlperf.edition", result.edition

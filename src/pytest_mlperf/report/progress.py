@@ -1,4 +1,4 @@
-"""The progress of a run or a download: one line that renews itself on a terminal, a line a minute anywhere else."""
+"""Progress of a run or a download: one line that is updated on a terminal, else one line a minute."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.child import OnProgress
 
 FILE_SECONDS = 60.0
-#: The rate is that of the last so many seconds: a run does not start at its pace.
+#: The rate is averaged over this many seconds; a run is slower at its start.
 WINDOW_SECONDS = 10.0
 BAR_WIDTH = 30
 
 
 class Rate:
-    """Samples or bytes per second over the last moments."""
+    """Samples or bytes per second over the last `WINDOW_SECONDS`."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
@@ -31,7 +31,7 @@ class Rate:
         self._phase = ""
 
     def update(self, phase: str, done: int) -> float:
-        """Take what is done so far; return the rate. A new phase counts from its own start."""
+        """Record how much is done and return the rate; a new phase starts the measurement again."""
         now = self._clock()
         if phase != self._phase:
             self._phase = phase
@@ -44,7 +44,7 @@ class Rate:
 
 
 def describe(progress: Progress, rate: float) -> str:
-    """Return the progress in words: phase, samples done, rate, time left."""
+    """Return the progress as text: phase, samples done, rate, time left."""
     words = [progress.phase]
     if progress.done or progress.total:
         of = f"/{progress.total:,}" if progress.total else ""
@@ -57,9 +57,9 @@ def describe(progress: Progress, rate: float) -> str:
 
 
 def describe_fetch(progress: FetchProgress, rate: float) -> str:
-    """Return the progress of a download in words: name, bytes or files, rate, time left.
+    """Return the progress of a download as text: name, bytes or files, rate, time left.
 
-    The time left goes by bytes where all sizes are known, else by files; `rate` is in bytes a second.
+    The time left is computed from bytes where all sizes are known, else from files; `rate` is in bytes per second.
     """
     total = progress.bytes_total
     words = [f"fetching {progress.name}"]
@@ -78,14 +78,14 @@ def describe_fetch(progress: FetchProgress, rate: float) -> str:
 
 
 class Bar:
-    """A command's own work, counted in samples: a bar on a terminal, a line a minute anywhere else.
+    """Progress of a command, in samples: a bar on a terminal, else one line a minute.
 
     Parameters
     ----------
     stream
-        Where it is shown.
+        Where the bar is written.
     phase
-        What the work is called.
+        The name of the work.
     """
 
     def __init__(self, stream: TextIO, phase: str) -> None:
@@ -113,12 +113,12 @@ def _bar(done: int, total: int) -> str:
 
 
 class Terminal:
-    """pytest's terminal, from inside a test: what is written there is not captured.
+    """Writes to pytest's terminal from inside a test, past its output capture.
 
     Parameters
     ----------
     config
-        pytest's. On a worker of pytest-xdist there is no terminal, and nothing is written.
+        pytest's. An xdist worker has no terminal; there nothing is written.
     """
 
     def __init__(self, config: pytest.Config) -> None:
@@ -127,18 +127,18 @@ class Terminal:
 
     @property
     def is_terminal(self) -> bool:
-        """Whether a line can be renewed there."""
+        """Whether a line can be overwritten."""
         return self._reporter is not None and bool(self._reporter.isatty)
 
     def write_line(self, text: str) -> None:
-        """Write a line of its own."""
+        """Write a new line."""
         with self._opened() as reporter:
             if reporter is not None:
                 reporter.ensure_newline()
                 reporter.write_line(text)
 
     def renew_line(self, text: str) -> None:
-        """Write over the last line; an empty text clears it."""
+        """Overwrite the last line; an empty text clears it."""
         with self._opened() as reporter:
             if reporter is not None:
                 reporter.ensure_newline()
@@ -153,16 +153,16 @@ class Terminal:
 
 @contextmanager
 def show_progress(config: pytest.Config, title: str) -> Iterator[OnProgress]:
-    """Show what a run reports while the block lasts."""
+    """Show a run's progress inside the ``with`` block."""
     rate = Rate()
     with _shown(config) as show:
-        # The child tells twice a second, and each new phase at once.
+        # The child reports twice a second, and each new phase at once.
         yield lambda now: show(f"  {title}: {describe(now, rate.update(now.phase, now.done))}")
 
 
 @contextmanager
 def show_fetch(config: pytest.Config) -> Iterator[Callable[[FetchProgress], None]]:
-    """Show what a download reports, from whatever thread, while the block lasts."""
+    """Show a download's progress, from any thread, inside the ``with`` block."""
     rate = Rate()
     with _shown(config) as show:
         yield lambda now: show(f"  {describe_fetch(now, rate.update(now.name, now.bytes_done))}")
@@ -179,7 +179,7 @@ def _renewing(terminal: Terminal) -> Iterator[Callable[[str], None]]:
 
     def show(text: str) -> None:
         nonlocal shown
-        if not ended:  # a thread that is told to stop may still have something to tell
+        if not ended:  # a thread may still report after it was told to stop
             shown = True
             terminal.renew_line(text)
 

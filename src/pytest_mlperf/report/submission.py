@@ -1,4 +1,4 @@
-"""How the verdict on a submission looks on a terminal."""
+"""The report about a submission for the terminal."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ _MOST_PLACES = 4
 
 
 class _Part(NamedTuple):
-    """A part of the submission with its findings, as the text groups them."""
+    """One part of the submission and its findings."""
 
     place: str
     findings: tuple[Finding, ...]
 
     def only(self, *, short: bool) -> _Part:
-        """Return the part with those of its findings that shortness alone explains, or with the others."""
-        return _Part(self.place, tuple(each for each in self.findings if _of_shortness(each) == short))
+        """Return the part with only the findings that are expected for a short run, or only the others."""
+        return _Part(self.place, tuple(each for each in self.findings if _expected_if_short(each) == short))
 
 
 def lines(report: Report, width: int) -> list[str]:
-    """Return the text: a line a result, each finding with its place, its reason and its remedy, the verdict last."""
+    """Return the report: one line for each result, then the findings with their fixes, then the verdict."""
     width = max(_NARROWEST, min(width, _WIDEST))
     parts = list(_parts(report))
     sections = [
@@ -59,7 +59,7 @@ def _results(report: Report) -> Iterator[str]:
 
 def _row(result: ResultReport) -> tuple[str, str, str, str, str]:
     record = result.record
-    figure = f"{number(record.result)} {record.unit}" if record.result is not None else "no figure"
+    figure = f"{number(record.result)} {record.unit}" if record.result is not None else "no result"
     inferred = f" from {record.ran}" if record.inferred else ""
     accuracy = f"{record.metric} {record.accuracy}" if record.accuracy else "no accuracy"
     return _plain(record.model), _plain(record.scenario), figure + inferred, _plain(accuracy), result.verdict
@@ -76,7 +76,7 @@ def _parts(report: Report) -> Iterator[_Part]:
 
 
 def _findings(parts: Sequence[_Part], width: int) -> Iterator[str]:
-    """Yield each list of findings once, under all the places that have it."""
+    """Yield each list of findings once, below all places that have these findings."""
     places: dict[tuple[str, ...], list[str]] = {}
     for part in parts:
         if not part.findings:
@@ -93,14 +93,14 @@ def _findings(parts: Sequence[_Part], width: int) -> Iterator[str]:
 
 def _short(parts: Sequence[_Part], width: int) -> Iterator[str]:
     if any(part.findings for part in parts):
-        yield from _wrap("What the shortness of a run explains. Such a run is no result.", width, "")
+        yield from _wrap("Expected for a short run, which is not a valid result:", width, "")
         yield ""
         yield from _findings(parts, width)
 
 
 def _text(finding: Finding, place: str, width: int) -> str:
     file = finding.file.removeprefix(f"{place}/") if finding.file != place else ""
-    said = f"{'short' if _of_shortness(finding) else finding.severity}: {finding.what} [{finding.rule}]"
+    said = f"{'short' if _expected_if_short(finding) else finding.severity}: {finding.what} [{finding.rule}]"
     whole = f"{said} {file}" if file and len(_GAP) + len(said) + 1 + len(file) <= width else said
     paragraphs = [_wrap(whole, width, _GAP)]
     if file and whole is said:
@@ -110,12 +110,12 @@ def _text(finding: Finding, place: str, width: int) -> str:
     return "\n".join(line for paragraph in paragraphs for line in paragraph)
 
 
-def _of_shortness(finding: Finding) -> bool:
+def _expected_if_short(finding: Finding) -> bool:
     return finding.severity == "error" and catalogue()[finding.rule].short
 
 
 def verdict_line(report: Report) -> str:
-    """Return the verdict in one line: round, level, what the level stands for, the word and the counts."""
+    """Return the verdict in one line: round, level, what the level means, verdict, counts."""
     found = list(report.all_findings())
     errors = sum(finding.severity == "error" for finding in found)
     results = sum(1 for _ in report.results())
@@ -125,7 +125,7 @@ def verdict_line(report: Report) -> str:
         if count or word == "result"
     )
     official = f"the official checker of {report.round} ({report.checker})"
-    meaning = f"agrees with {official}" if report.level == "official" else f"asks no less than {official}"
+    meaning = f"agrees with {official}" if report.level == "official" else f"is at least as strict as {official}"
     return f"{report.round}, level {report.level}, which {meaning}: {report.verdict} ({counts})"
 
 
@@ -141,5 +141,5 @@ def _wrap(text: str, width: int, indent: str) -> list[str]:
 
 
 def _plain(text: str) -> str:
-    """Return text that cannot move the cursor."""
+    """Return text with control characters replaced, so that it cannot move the cursor."""
     return "".join(character if character.isprintable() else "?" for character in text)

@@ -1,4 +1,4 @@
-"""The summary's section about what became of a session's results."""
+"""The section about the submission in pytest's summary."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def write_submitted(reporter: pytest.TerminalReporter, submitted: Submitted) -> None:
-    """Write the verdict, what nobody has stated, and where everything is."""
+    """Write the verdict, the fields that are still to be filled in, and where the files are."""
     width = reporter._tw.fullwidth
     reporter.write_sep("=", "MLPerf submission")
     if submitted.report is not None:
@@ -45,7 +45,7 @@ def _write(reporter: pytest.TerminalReporter, paragraph: str, width: int) -> Non
 def _remarks(submitted: Submitted) -> Iterator[str]:
     yield from (f"note: {note}" for note in submitted.notes)
     if submitted.unknown:
-        yield f"not stated, to be filled in with --mlperf-system FILE: {', '.join(submitted.unknown)}"
+        yield f"not stated; fill in with --mlperf-system FILE: {', '.join(submitted.unknown)}"
     if submitted.tree is not None:
         yield f"tree: {shown(submitted.tree.directory)}"
         yield f"full accuracy logs: {shown(submitted.tree.logs)}"

@@ -21,7 +21,7 @@ GAP = "  "
 
 
 class Row(NamedTuple):
-    """A result as the table's cells."""
+    """The table cells of one result."""
 
     case: str
     mode: str
@@ -34,16 +34,16 @@ class Row(NamedTuple):
 
 
 def row(result: RunResult) -> Row:
-    """Return the cells of a result."""
+    """Return the table cells of one result."""
     value, target, latencies = "–", "–", "–"
     if result.accuracy is not None:
         accuracy = result.accuracy
         value = f"{accuracy.metric} {accuracy.value:.3f} {accuracy.unit}"
-        target = f"{accuracy.target:.3f} {accuracy.unit}"
+        target = f"{accuracy.target:.3f} {accuracy.unit}" if accuracy.target is not None else "–"
     if result.performance is not None:
         figures = result.performance
         value = f"{number(figures.value)} {figures.unit}" if figures.value is not None else "–"
-        if result.scenario != "Offline":  # where a latency is how long a sample waited for its turn
+        if result.scenario != "Offline":  # there a latency includes the time in the queue
             latencies = " / ".join(number(figures.latency_ms.get(p)) for p in ("p50", "p90", "p99"))
     if result.compliance is not None and result.compliance.reference is not None:
         target = f"as {number(result.compliance.reference)} {result.compliance.unit}"
@@ -60,7 +60,7 @@ def row(result: RunResult) -> Row:
 
 
 def verdict(result: RunResult) -> str:
-    """Return the verdict with its label: what is short says so."""
+    """Return the verdict, with ``(short)`` after that of a short run."""
     return f"{result.verdict} (short)" if result.run_length == "short" else result.verdict
 
 
@@ -74,7 +74,7 @@ def number(value: float | None) -> str:
 
 
 def lines(rows: Sequence[Row], width: int) -> list[str]:
-    """Return the table: a line a result where `width` allows it, else two."""
+    """Return the table: one line for each result if `width` allows it, else several."""
     widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
     if sum(widths) + len(GAP) * (len(widths) - 1) <= width:
         return [_line(cells, widths) for cells in (COLUMNS, *rows)]
@@ -89,7 +89,7 @@ def lines(rows: Sequence[Row], width: int) -> list[str]:
 
 
 def lacking(results: Sequence[RunResult]) -> list[str]:
-    """Return what the runs would need for official length, each need once, with the worst that was found."""
+    """Return what the runs need for official length, each requirement once, with what was found."""
     needs: dict[str, str] = {}
     for result in results:
         for finding in result.lacks:
@@ -98,7 +98,7 @@ def lacking(results: Sequence[RunResult]) -> list[str]:
 
 
 def title(results: Sequence[RunResult]) -> str:
-    """Return the section's title: the editions, and the rounds that the runs followed."""
+    """Return the section's title: the editions and the rounds of the runs."""
     editions = sorted({result.edition for result in results})
     followed = sorted({result.round for result in results} - {""})
     rounds = [f"round{'s' * (len(followed) > 1)} {' and '.join(followed)}"] if followed else []
@@ -106,7 +106,7 @@ def title(results: Sequence[RunResult]) -> str:
 
 
 def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any]], directory: Path) -> None:
-    """Write the section about the session's results."""
+    """Write the section with the session's results."""
     converted = [msgspec.convert(result, RunResult) for result in results]
     converted.sort(key=lambda result: (result.case, result.mode, result.test))
     reporter.write_sep("=", title(converted))
@@ -117,7 +117,7 @@ def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any
         reporter.write_line(line, red=bad, green=not bad and any(word in line for word in good))
     needs = lacking(converted)
     if needs:
-        reporter.write_line("short runs are no MLPerf results; official length (--run-length official) needs:")
+        reporter.write_line("short runs are not MLPerf results; official length (--run-length official) needs:")
         for need in needs:
             reporter.write_line(need)
     for note in dict.fromkeys(note for result in converted for note in result.notes):
@@ -126,7 +126,7 @@ def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any
 
 
 def shown(directory: Path) -> str:
-    """Return a path as the user would type it here."""
+    """Return a path relative to the current directory, if it is below it."""
     try:
         return str(directory.relative_to(Path.cwd()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""The quality target."""
+"""What an accuracy run must reach: limits on the values of its metrics."""
 
 from __future__ import annotations
 
@@ -9,37 +9,130 @@ import msgspec
 from pytest_mlperf.rules.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping, Sequence
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """What a value must be at least or at most, in its metric's unit; None where it has no such limit.
+
+    Attributes
+    ----------
+    value
+        The value's name in the table of the official checker: ``acc``, ``mAP``, ``F1``, ``WER``, ``DICE``.
+    minimum, maximum
+        Both count as met when they are reached exactly.
+    reference
+        The float32 reference's value, of which the bound is a part; None where nobody states it.
+    samples
+        How many samples, from the first, the limit is stated for; None for the whole data set.
+    """
+
+    value: str
+    minimum: float | None = None
+    maximum: float | None = None
+    reference: float | None = None
+    samples: int | None = None
+
+    def allows(self, number: float) -> bool:
+        """Say whether a number meets the limit; a NaN, which has no order, meets none."""
+        above = number >= (self.minimum if self.minimum is not None else float("-inf"))
+        return above and number <= (self.maximum if self.maximum is not None else float("inf"))
+
+    def __str__(self) -> str:
+        bounds = (("at least", self.minimum), ("at most", self.maximum))
+        return " and ".join(f"{words} {bound:.10g}" for words, bound in bounds if bound is not None)
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
     """What an accuracy run measured, against what it must reach, in the metric's unit.
 
-    ``samples`` were scored; the reference and the target are those of ``reference_samples``.
+    Attributes
+    ----------
+    metric, unit, value
+        The metric's name, its unit and its value.
+    limits
+        What the values must reach.
+    samples, dataset_size
+        How many samples were scored, and how many the whole data set has.
+    values
+        Every value that the metric computed, by name.
+    text
+        accuracy.txt, without the hash of the accuracy log.
     """
 
     metric: str
     unit: str
     value: float
-    target: float
-    reference: float
-    reference_samples: int
+    limits: tuple[Limit, ...]
     samples: int
     dataset_size: int
-    details: dict[str, float] = {}
+    values: dict[str, float]
+    text: str
+
+    @property
+    def limit(self) -> Limit | None:
+        """The limit of the metric's own value."""
+        return next((limit for limit in self.limits if limit.value == self.metric), None)
+
+    @property
+    def target(self) -> float | None:
+        """What the metric's own value must be: at least, or where there is no least, at most."""
+        if self.limit is None:
+            return None
+        return self.limit.minimum if self.limit.minimum is not None else self.limit.maximum
+
+    @property
+    def comparable(self) -> bool:
+        """Whether the limits are stated for the samples that were scored; those of the whole say nothing of a part."""
+        whole = self.samples >= self.dataset_size
+        return bool(self.limits) and all(
+            whole if limit.samples is None else whole or limit.samples == self.samples for limit in self.limits
+        )
 
 
-def check_target(accuracy: Accuracy) -> Iterator[Finding]:
-    """Yield a finding when the metric is below its target."""
-    # A NaN is not at least anything.
-    if not accuracy.value >= accuracy.target:
-        unit = accuracy.unit
+def check_limits(values: Mapping[str, float], limits: Sequence[Limit], *, file: str = "") -> Iterator[Finding]:
+    """Yield a finding for each limit that its value does not meet.
+
+    Parameters
+    ----------
+    values
+        What was measured, by the names that the limits use; a value that is missing meets no limit.
+    limits
+        What is asked.
+    file
+        Where the values stand.
+    """
+    for limit in limits:
+        found = values.get(limit.value)
+        if found is not None and limit.allows(found):
+            continue
+        high = found is not None and limit.maximum is not None and found > limit.maximum
         yield Finding(
             rule="accuracy-target",
-            severity="error",
-            what=f"{accuracy.metric} is below the target",
-            expected=f"at least {accuracy.target:.3f} {unit} ({accuracy.target / accuracy.reference:.1%} of "
-            f"the reference's {accuracy.reference:.3f} {unit} on {accuracy.reference_samples:,})",
-            found=f"{accuracy.value:.3f} {unit} on {accuracy.samples:,} samples",
-            fix="check the model file, its quantisation and the preprocessing",
+            what=f"{limit.value} is {'above' if high else 'below'} the benchmark's target",
+            expected=str(limit),
+            found=f"{found:.10g}" if found is not None else "no value",
+            fix="check the model, its quantisation and the preprocessing; open division takes what misses it",
+            file=file,
         )
+
+
+def check_accuracy(accuracy: Accuracy) -> Iterator[Finding]:
+    """Yield a finding for each limit that a run misses; it says what the limit is made from."""
+    for limit in accuracy.limits:
+        unit = f" {accuracy.unit}" if limit.value == accuracy.metric and accuracy.unit else ""
+        for finding in check_limits(accuracy.values, (limit,)):
+            yield msgspec.structs.replace(
+                finding,
+                expected=f"{finding.expected}{unit}{_origin(limit, unit)}",
+                found=f"{finding.found}{unit} on {accuracy.samples:,} samples",
+            )
+
+
+def _origin(limit: Limit, unit: str) -> str:
+    """Return what a limit is a part of, in parentheses; nothing where nobody states it."""
+    bound = limit.minimum if limit.minimum is not None else limit.maximum
+    if limit.reference is None or not limit.reference or bound is None:
+        return ""
+    on = f" on {limit.samples:,}" if limit.samples is not None else ""
+    return f" ({bound / limit.reference:.1%} of the reference's {limit.reference:.3f}{unit}{on})"

@@ -123,6 +123,32 @@ def accuracy_delta(baseline: float, compliance: float) -> float:
 
 
 @dataclass(frozen=True)
+class AnswerAgreement:
+    """What TEST01 found about the answers.
+
+    Attributes
+    ----------
+    counts
+        How many were compared, and how many differ.
+    delta
+        By what part their accuracy differs from that of the accuracy run's answers to the same samples.
+    allowed
+        By what part it may.
+    """
+
+    counts: AnswerCounts
+    delta: float
+    allowed: float
+
+    @property
+    def agree(self) -> bool:
+        """Whether the answers are the same, or as good."""
+        if self.counts.missing or not self.counts.matched:
+            return False
+        return self.counts.agree or self.delta <= self.allowed
+
+
+@dataclass(frozen=True)
 class FigureAgreement:
     """How a compliance test's figure compares with the performance run's.
 

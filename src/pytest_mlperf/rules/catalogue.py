@@ -1,4 +1,4 @@
-"""Every rule by its name, read from rules.toml: what it says, where it is written, how much it weighs."""
+"""Every rule that a run or a submission is judged by, read from rules.toml: what it says, its source, its weight."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     open, closed
         What breaking it means in that division at level ``strict``; closed stands for network too.
     short
-        Whether a run's shortness alone explains that it is broken.
+        Whether a run's being short alone explains that it is broken.
     """
 
     says: str

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import msgspec
 
+from pytest_mlperf.rules.asked import asked_by_round
 from pytest_mlperf.rules.catalogue import catalogue
-from pytest_mlperf.rules.checks import compliance, files, measurements, performance, scenarios, system
-from pytest_mlperf.rules.checks.accuracy import ACCURACY_CHECKS
+from pytest_mlperf.rules.checks import every
 from pytest_mlperf.rules.checks.case import (
     BenchmarkCase,
     ResultCase,
@@ -18,23 +19,23 @@ from pytest_mlperf.rules.checks.case import (
     SubmitterCase,
     SystemCase,
 )
-from pytest_mlperf.rules.checks.logs import ACCURACY_END, PERFORMANCE_END, check_logs
+from pytest_mlperf.rules.checks.compliance import asked_tests
+from pytest_mlperf.rules.checks.every import check_run
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.names import benchmark_of
 from pytest_mlperf.rules.record import Record, record_of
+from pytest_mlperf.rules.severity import NOT_JUDGED, Level, SubmissionWeights, weigh
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from pytest_mlperf.rules.reading.submission import Result, Submission, Submitter, System
     from pytest_mlperf.rules.round import Round
 
-#: ``official`` weighs a rule as the round's official checker does; ``strict`` as the rules are meant, and never less.
-Level = Literal["official", "strict"]
-#: ``short``: the shortness of its runs alone explains every error. ``not judged``: nothing is wrong, and nobody looked.
+#: ``short``: every error is expected of a short run. ``not judged``: nothing is wrong, but not everything was judged.
 Word = Literal["OK", "errors", "short", "not judged"]
 _ENFORCED = ("closed", "network")
-_NOT_JUDGED = "benchmark-judged"
+CaseT = TypeVar("CaseT")
 
 
 class ResultReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -101,10 +102,23 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
                 yield from each.results
 
 
-def check(submission: Submission, round_: Round, level: Level) -> Report:
-    """Judge a submission by the rules of a round."""
-    whole = _Weights(round_, level, enforced=True).weigh(_of_submission(SubmissionCase(round_, submission)))
-    submitters = tuple(_Judge(round_, level, each).submitter_report() for each in submission.submitters)
+def check(
+    submission: Submission, round_: Round, level: Level, advice: Mapping[str, str] = MappingProxyType({})
+) -> Report:
+    """Judge a submission by the rules of a round.
+
+    Parameters
+    ----------
+    submission, round_
+        What is judged, and by whose rules.
+    level
+        As the round's official checker judges, or as the rules are meant.
+    advice
+        What the reader can do about a broken rule besides what its finding says, by rule.
+    """
+    weights = SubmissionWeights(round_, level, enforced=True)
+    whole = weigh(_ask(every.SUBMISSION_CHECKS, SubmissionCase(round_, submission)), weights, advice)
+    submitters = tuple(_Judge(round_, level, each, advice).submitter_report() for each in submission.submitters)
     report = Report(
         round=round_.name, checker=round_.checker, level=level, verdict="OK", findings=whole, submitters=submitters
     )
@@ -116,36 +130,9 @@ def verdict(findings: Iterable[Finding]) -> Word:
     rules = {finding.rule for finding in findings if finding.severity == "error"}
     if not rules:
         return "OK"
-    if rules == {_NOT_JUDGED}:
+    if rules == {NOT_JUDGED}:
         return "not judged"
     return "short" if all(catalogue()[rule].short for rule in rules) else "errors"
-
-
-@dataclass(frozen=True)
-class _Weights:
-    """How much a broken rule weighs in a division."""
-
-    round: Round
-    level: Level
-    enforced: bool
-
-    def weigh(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        """Return the findings that count at the level, each with its severity."""
-        weighed = ((finding, self._severity(finding.rule)) for finding in findings)
-        return tuple(
-            finding if finding.severity == severity else msgspec.structs.replace(finding, severity=severity)
-            for finding, severity in weighed
-            if severity is not None
-        )
-
-    def _severity(self, rule: str) -> Literal["error", "note"] | None:
-        official = self.round.official.get(rule, "ignores")
-        if rule == _NOT_JUDGED or official == "fails" or (official == "fails closed" and self.enforced):
-            return "error"
-        if self.level == "strict":
-            meant = catalogue()[rule]
-            return meant.closed if self.enforced else meant.open
-        return "note" if official == "logs" else None
 
 
 @dataclass(frozen=True)
@@ -155,12 +142,13 @@ class _Judge:
     round: Round
     level: Level
     submitter: Submitter
+    advice: Mapping[str, str]
 
     def submitter_report(self) -> SubmitterReport:
         return SubmitterReport(
             division=self.submitter.division,
             name=self.submitter.name,
-            findings=self._weigh(_of_submitter(SubmitterCase(self.round, self.submitter))),
+            findings=self._weigh(_ask(every.SUBMITTER_CHECKS, SubmitterCase(self.round, self.submitter))),
             systems=tuple(map(self._system_report, self.submitter.systems)),
         )
 
@@ -172,7 +160,7 @@ class _Judge:
             by_directory.setdefault(result.model, []).append(result)
         for directory, found in by_directory.items():
             case = self._benchmark(each, directory, tuple(found))
-            of_benchmark = self._weigh(_of_benchmark(case))
+            of_benchmark = self._weigh(_ask(every.BENCHMARK_CHECKS, case))
             findings += of_benchmark
             results += [self._result_report(case, result, (*own, *of_benchmark)) for result in found]
         return SystemReport(name=each.name, findings=tuple(findings), results=tuple(results))
@@ -190,67 +178,35 @@ class _Judge:
         return ResultReport(record=record_of(case), verdict=word, findings=findings)
 
     def _weigh(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        return _Weights(self.round, self.level, self.submitter.division in _ENFORCED).weigh(findings)
-
-
-def _of_submission(case: SubmissionCase) -> Iterator[Finding]:
-    yield from scenarios.results(case)
-    yield from files.stray_files(case)
-    yield from files.readable(case)
-
-
-def _of_submitter(case: SubmitterCase) -> Iterator[Finding]:
-    yield from scenarios.results_directory(case)
-    yield from scenarios.model_mapping(case)
-    yield from measurements.code(case)
-    yield from measurements.calibration(case)
-    for each in files.SUBMITTER_FILE_CHECKS:
-        yield from each(case)
+        weights = SubmissionWeights(self.round, self.level, self.submitter.division in _ENFORCED)
+        return weigh(findings, weights, self.advice)
 
 
 def _of_system(case: SystemCase) -> Iterator[Finding]:
-    yield from system.systems_have_results(case)
-    if not case.system.results:
-        return
-    yield from system.system_file(case)
-    yield from measurements.duplicate_keys(case.system.description)
-    if case.system.description.fault is None:
-        for each in system.SYSTEM_CHECKS:
-            yield from each(case)
-
-
-def _of_benchmark(case: BenchmarkCase) -> Iterator[Finding]:
-    for each in scenarios.BENCHMARK_CHECKS:
-        yield from each(case)
-    yield from measurements.code_of_benchmark(case)
+    yield from _ask(every.SYSTEM_CHECKS, case)
+    if case.system.results and case.system.description.fault is None:
+        yield from _ask(every.DESCRIPTION_CHECKS, case)
 
 
 def _of_result(case: ResultCase) -> Iterator[Finding]:
-    yield from scenarios.scenario_name(case)
-    yield from performance.performance_log(case)
-    yield from performance.inferred_scenario(case)
-    yield from _of_run(RunCase(case, case.result.performance, case.round.seeds))
-    if case.result.accuracy.detail.fault is None:
-        yield from check_logs(case.result.accuracy, ACCURACY_END)
-    for each in (*ACCURACY_CHECKS, *measurements.MEASUREMENTS_CHECKS):
+    for run in _runs(case):
+        for finding in check_run(run):
+            what = f"{run.test}: {finding.what}" if run.test else finding.what
+            yield msgspec.structs.replace(finding, what=what)
+    yield from _ask(every.RESULT_CHECKS, case)
+
+
+def _runs(case: ResultCase) -> Iterator[RunCase]:
+    """Yield a result's two runs, and those of the compliance tests that it needs."""
+    scenario, network = case.result.scenario, case.in_network
+    asked = asked_by_round(case.round, case.rules)
+    yield RunCase(case.result.performance, "performance", scenario, asked, network)
+    yield RunCase(case.result.accuracy, "accuracy", scenario, asked, network)
+    for test in asked_tests(case):
+        asked = asked_by_round(case.round, case.rules, test.name)
+        yield RunCase(test.run, "performance", scenario, asked, network, test.name)
+
+
+def _ask(checks: Iterable[Callable[[CaseT], Iterator[Finding]]], case: CaseT) -> Iterator[Finding]:
+    for each in checks:
         yield from each(case)
-    yield from files.performance_files(case)
-    yield from files.accuracy_files(case)
-    if case.enforced:
-        yield from _of_compliance(case)
-
-
-def _of_compliance(case: ResultCase) -> Iterator[Finding]:
-    for each in compliance.COMPLIANCE_CHECKS:
-        yield from each(case)
-    for test in compliance.asked_tests(case):
-        old = case.round.test05_seeds if test.name == "TEST05" else None
-        for finding in _of_run(RunCase(case, test.run, old or case.round.seeds)):
-            yield msgspec.structs.replace(finding, what=f"{test.name}: {finding.what}")
-
-
-def _of_run(case: RunCase) -> Iterator[Finding]:
-    if case.run.detail.fault is None:
-        yield from check_logs(case.run, PERFORMANCE_END)
-        for each in performance.RUN_CHECKS:
-            yield from each(case)

@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
+
+from pytest_mlperf.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_mlperf.rules.detail_log import DetailLog
+    from pytest_mlperf.scenarios.base import Figure
 
 NANOSECONDS_PER_MS = 1e6
 
 
-class ResultField(NamedTuple):
-    """Where a scenario's result stands in the detail log (RESULT_FIELD_NEW of the official checker)."""
-
-    key: str
-    unit: str
-    scale: float
-    words: str
-
-
-RESULT_FIELDS: Mapping[str, ResultField] = {
-    "Offline": ResultField("result_samples_per_second", "samples/s", 1.0, "samples per second"),
-    "Server": ResultField("result_completed_samples_per_sec", "queries/s", 1.0, "completed queries per second"),
-    "SingleStream": ResultField("early_stopping_latency_ss", "ms", 1e-6, "90th percentile latency"),
-    "MultiStream": ResultField("early_stopping_latency_ms", "ms", 1e-6, "99th percentile latency"),
-}
+#: Where each scenario's result stands in the detail log.
+RESULT_FIELDS: Mapping[str, Figure] = {name: scenario.figure for name, scenario in SCENARIOS.items()}
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):

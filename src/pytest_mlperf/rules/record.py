@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_mlperf.rules.checks.accuracy import stated_metrics
+from pytest_mlperf.rules.checks.accuracy import stated_values
 from pytest_mlperf.rules.figures import figure_of
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     inferred
         Whether another scenario's run implies the figure.
     metric, accuracy
-        The benchmark's metric, and its value as accuracy.txt writes it.
+        The first of the benchmark's metrics, and its value as accuracy.txt writes it.
     location
         The result's directory, relative to the submission.
     loadgen_errors
@@ -71,7 +71,8 @@ def record_of(case: ResultCase) -> Record:
     result, text = case.result, case.system.description.text
     log = result.performance.detail
     figure = figure_of(result.scenario, log)
-    stated = stated_metrics(case)
+    metric = case.rules.limits[0].value if case.rules is not None else ""
+    stated = stated_values(case, metric)
     return Record(
         organization=case.submitter.name,
         division=case.submitter.division,
@@ -86,7 +87,7 @@ def record_of(case: ResultCase) -> Record:
         result=figure.value,
         unit=figure.unit,
         inferred=figure.inferred,
-        metric=case.rules.metric if case.rules is not None else "",
+        metric=metric,
         accuracy=stated[0].value if stated else "",
         location=result.path,
         number_of_nodes=text("number_of_nodes"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.rules.accuracy import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,14 +32,14 @@ class BenchmarkRules(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes
     ----------
-    metric
-        The metric's name in the checker's table: ``acc``, ``mAP``, ``F1``, ``WER``, ``DICE``.
-    target
-        What accuracy.txt must state at least, in the metric's unit.
+    limits
+        What accuracy.txt must state: each metric of the benchmark, and what it must be at least or at most.
+    tolerance
+        What part of the reference implementation's accuracy the target is: 0.99 or 0.999.
     performance_sample_count
         The least number of different samples that a performance run loads.
     dataset_size
-        Samples of an accuracy run; None where the round's checker does not ask.
+        Samples of the whole data set, all of which an accuracy run answers.
     offline_samples_per_query
         The least number of samples in Offline's one query.
     server_latency_ns
@@ -54,14 +55,14 @@ class BenchmarkRules(msgspec.Struct, frozen=True, kw_only=True):
         Whether every sample must be issued equally often, as samples differ in work.
     """
 
-    metric: str
-    target: float
+    limits: tuple[Limit, ...]
+    tolerance: float
+    dataset_size: int
     performance_sample_count: int
     offline_samples_per_query: int
     min_queries: dict[str, int]
     required: dict[str, tuple[str, ...]]
     compliance: tuple[str, ...]
-    dataset_size: int | None = None
     server_latency_ns: int | None = None
     equal_issue: bool = False
 

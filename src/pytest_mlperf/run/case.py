@@ -1,26 +1,24 @@
-"""The matrix: which cases exist, what they are called, and which of them the options select."""
+"""A case: one benchmark run, and its plan."""
 
 from __future__ import annotations
 
-import difflib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, cast
-
-from pytest_mlperf.errors import OptionError
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from pathlib import Path
 
+    from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.backends.base import Backend
-    from pytest_mlperf.benchmarks.base import Benchmark
+    from pytest_mlperf.benchmarks.base import Benchmark, MissingFile, ModelFile, Remote
+    from pytest_mlperf.errors import MLPerfError
+    from pytest_mlperf.implementations.base import Implementation
+    from pytest_mlperf.rules.accuracy import Limit
+    from pytest_mlperf.rules.round import BenchmarkRules, Round
 
-SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
-COMPLIANCE = "compliance"
-MODES = ("accuracy", "performance", COMPLIANCE)
-IMPLEMENTATIONS = ("python",)
-DEVICE_ALIASES = {"gpu": "cuda"}
+ACCURACY, PERFORMANCE, COMPLIANCE = MODES = ("accuracy", "performance", "compliance")
+FP32 = "fp32"
 
 
 @dataclass(frozen=True)
@@ -28,6 +26,7 @@ class Case:
     """A benchmark × implementation × backend × device × scenario × mode: one pytest item.
 
     In compliance mode, and only there, ``test`` names one of the round's compliance tests, which is part of the id.
+    Cases are equal if these fields are equal; everything else about the run is in `plan`.
     """
 
     benchmark: str
@@ -37,130 +36,78 @@ class Case:
     scenario: str
     mode: str
     test: str = ""
+    precision: str = FP32
+    variant: str = ""
+    decided: Plan | MLPerfError | None = field(default=None, compare=False, repr=False)
 
-    @property
+    @cached_property
+    def plan(self) -> Plan:
+        """The plan of the case.
+
+        Raises
+        ------
+        MLPerfError
+            The case cannot be run with these options.
+        """
+        if self.decided is None:
+            raise ValueError(f"{self.id} has no plan")
+        if isinstance(self.decided, Exception):
+            raise self.decided
+        return self.decided
+
+    @cached_property
     def id(self) -> str:
-        """What stands between the brackets of the node id; the implementation only when it is not python."""
-        implementation = () if self.implementation == "python" else (self.implementation,)
-        test = (self.test,) if self.test else ()
-        return "-".join((self.benchmark, *implementation, self.backend, self.device, self.scenario, *test))
+        """The text in the brackets of the node id; the defaults python, fp32 and the plain form are left out."""
+        parts = (
+            self.benchmark,
+            "" if self.implementation == "python" else self.implementation,
+            self.backend,
+            "" if self.precision == FP32 else self.precision,
+            self.variant,
+            self.device,
+            self.scenario,
+            self.test,
+        )
+        return "-".join(filter(None, parts))
 
     def in_mode(self, mode: str) -> Case:
         """Return the same case in another mode."""
         return replace(self, mode=mode, test="")
 
 
-@dataclass(frozen=True)
-class Selection:
-    """The values that the options keep, by dimension; an empty tuple keeps all."""
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """Everything that a case runs with.
 
-    model: tuple[str, ...] = ()
-    implementation: tuple[str, ...] = ()
-    backend: tuple[str, ...] = ()
-    device: tuple[str, ...] = ()
-    scenario: tuple[str, ...] = ()
-    mode: tuple[str, ...] = ()
-
-    def of_any_mode(self) -> Selection:
-        """Return the selection without its modes."""
-        return replace(self, mode=())
-
-    def __str__(self) -> str:
-        """The selection in words."""
-        return ", ".join(f"{name} {'/'.join(values)}" for name, values in vars(self).items() if values)
-
-    def keeps(self, case: Case) -> bool:
-        """Say whether a case is selected."""
-        chosen = (
-            (self.model, case.benchmark),
-            (self.implementation, case.implementation),
-            (self.backend, case.backend),
-            (self.device, case.device),
-            (self.scenario, case.scenario),
-            (self.mode, case.mode),
-        )
-        return all(not values or value in values for values, value in chosen)
-
-
-class Registry:
-    """The benchmarks and backends that are installed, this package's own among them, by entry point."""
-
-    @cached_property
-    def benchmarks(self) -> dict[str, EntryPoint]:
-        """The entry points of the benchmarks, by name."""
-        return _named("pytest_mlperf.benchmarks")
-
-    @cached_property
-    def backends(self) -> dict[str, EntryPoint]:
-        """The entry points of the backends, by name."""
-        return _named("pytest_mlperf.backends")
-
-    def benchmark(self, name: str) -> Benchmark:
-        """Load a benchmark's description."""
-        return cast("Benchmark", self.benchmarks[name].load())
-
-    def backend(self, name: str) -> type[Backend]:
-        """Load a backend's class; the runtime itself is not imported."""
-        return cast("type[Backend]", self.backends[name].load())
-
-    def devices(self) -> tuple[str, ...]:
-        """Return every device that some backend knows."""
-        return tuple(dict.fromkeys(d for name in self.backends for d in self.backend(name).devices))
-
-    def cases(self, mode: str) -> list[Case]:
-        """Return every case of a mode, in a steady order."""
-        return [
-            Case(benchmark.name, implementation, backend, device, scenario, mode)
-            for benchmark in map(self.benchmark, self.benchmarks)
-            for implementation in IMPLEMENTATIONS
-            for backend in self.backends
-            if self.backend(backend).model_format in benchmark.model_formats
-            for device in self.backend(backend).devices
-            for scenario in benchmark.scenarios
-        ]
-
-
-def select(
-    registry: Registry,
-    *,
-    model: Iterable[str] = (),
-    implementation: Iterable[str] = (),
-    backend: Iterable[str] = (),
-    device: Iterable[str] = (),
-    scenario: Iterable[str] = (),
-    mode: Iterable[str] = (),
-) -> Selection:
-    """Check the values of the options against what exists.
-
-    Raises
-    ------
-    OptionError
-        A value that does not exist; it names the nearest and all valid ones.
+    Attributes
+    ----------
+    benchmark, backend, implementation
+        The objects that the case names; the benchmark has the variant of the model file.
+    benchmark_reference, backend_reference
+        Benchmark and backend as ``module:attribute``, for a child process.
+    model
+        The model file; its source is the path given by the user, if any.
+    dataset
+        The source of the data set.
+    dataset_size
+        Samples in the whole data set.
+    sample_count
+        Samples that the case uses; an accuracy run answers all of them.
+    round, rules
+        The round whose rules apply, and its rules for the benchmark; None if MLPerf does not have the benchmark.
+    limits
+        The limits that the metric must reach.
     """
-    return Selection(
-        model=_valid("--model", model, list(registry.benchmarks)),
-        implementation=_valid("--implementation", implementation, IMPLEMENTATIONS),
-        backend=_valid("--backend", backend, list(registry.backends)),
-        device=_valid("--device", (DEVICE_ALIASES.get(d.lower(), d) for d in device), registry.devices()),
-        scenario=_valid("--scenario", scenario, SCENARIOS),
-        mode=_valid("--mode", mode, MODES),
-    )
 
-
-def _valid(option: str, values: Iterable[str], valid: Sequence[str]) -> tuple[str, ...]:
-    by_lower = {name.lower(): name for name in valid}
-    return tuple(dict.fromkeys(by_lower.get(v.lower()) or _unknown(option, v, by_lower) for v in values))
-
-
-def _unknown(option: str, value: str, by_lower: dict[str, str]) -> str:
-    close = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.4)
-    raise OptionError(
-        f"{option}: there is no {value!r}",
-        expected=f"one of {', '.join(by_lower.values())}",
-        found=value,
-        fix=f"did you mean {by_lower[close[0]]!r}?" if close else "choose one of them",
-    )
-
-
-def _named(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in sorted(entry_points(group=group), key=lambda point: point.name)}
+    benchmark: Benchmark
+    backend: type[Backend]
+    implementation: Implementation
+    benchmark_reference: str
+    backend_reference: str
+    model: ModelFile
+    dataset: Path | Recipe | Remote | MissingFile
+    dataset_size: int
+    sample_count: int
+    round: Round | None
+    rules: BenchmarkRules | None
+    limits: tuple[Limit, ...]

@@ -1,4 +1,4 @@
-"""One run: a child process from run.json to result.json, with its time limit, its progress and its end."""
+"""Runs one child process, from run.json to result.json, with a time limit and progress."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, TYPE_CHECKING
 
 import msgspec
 
@@ -33,41 +33,42 @@ from pytest_mlperf.implementations.protocol import (
 )
 from pytest_mlperf.run.directories import unwritable
 
-#: The child ends itself at the limit and writes its stacks; the parent waits this much longer before it kills.
+if TYPE_CHECKING:
+    from pytest_mlperf.implementations.base import Implementation, Program
+
+#: At the limit the child writes its stacks and exits; the parent kills it this much later.
 GRACE_SECONDS = 5.0
-#: A silent child is looked at this often: a process that its runtime forked may hold the progress pipe open.
+#: How often a silent child is checked: a process forked by the runtime may keep the progress pipe open.
 WATCH_SECONDS = 1.0
 LAST_LINES = 12
-#: What is read of a log's end: faulthandler writes up to a hundred threads there.
+#: How much of a log's end is read: faulthandler writes up to a hundred threads there.
 TAIL_BYTES = 1 << 18
-#: The worker's own threads in a stack of faulthandler's; they have nothing to do with a hang.
-_BYSTANDER = re.compile(r'worker/(progress\.py", line \d+ in _report|guard\.py", line \d+ in wait)')
-#: A run without a result on a disk with less room than this is taken to have died of it.
+#: The worker's helper threads in faulthandler's output; they do not explain a hang.
+_HELPER_THREAD = re.compile(r'worker/(progress\.py", line \d+ in _report|guard\.py", line \d+ in wait)')
+#: If less space than this is free after a failed run, the full disk is reported as the cause.
 FULL_BYTES = 1 << 16
 OnProgress = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A run that ended well: the child's result and the seconds from its start to its end."""
+    """A finished run: the child's result and the duration of its process."""
 
     result: WorkerResult
     wall_seconds: float
 
 
-def execute(spec: RunSpec, python: str, on_progress: OnProgress, sources: Path | None = None) -> Finished:
-    """Run `spec` in a child of the interpreter `python`; whatever happens, no process is left behind.
+def execute(spec: RunSpec, implementation: Implementation, program: Program, on_progress: OnProgress) -> Finished:
+    """Run `spec` in a child process; no process is left behind.
 
     Parameters
     ----------
     spec
         The run.
-    python
-        The interpreter's path.
+    implementation, program
+        The implementation and its program.
     on_progress
         Called with the child's progress.
-    sources
-        Where another environment's interpreter finds this package; None for the session's own environment.
 
     Raises
     ------
@@ -76,7 +77,7 @@ def execute(spec: RunSpec, python: str, on_progress: OnProgress, sources: Path |
     OutputError
         The run's directory cannot be written.
     MLPerfError
-        What the child wrote down, as the same class; RunError when it died, hung, or failed otherwise.
+        The child's own error, with the same class; RunError if it crashed, hung, or failed otherwise.
     """
     output = Path(spec.output)
     try:
@@ -85,7 +86,7 @@ def execute(spec: RunSpec, python: str, on_progress: OnProgress, sources: Path |
     except OSError as error:
         raise unwritable(output, "--mlperf-output", error) from error
     start = time.monotonic()
-    with log_file as log, _child(python, output, log, sources) as child:
+    with log_file as log, _child(implementation.command(program, output / RUN_FILE), program, log) as child:
         limit = spec.timeout + GRACE_SECONDS if spec.timeout else None
         in_time = _follow(child, limit, on_progress)
     seconds = time.monotonic() - start
@@ -99,19 +100,19 @@ class _Child:
 
 
 @contextlib.contextmanager
-def _child(python: str, output: Path, log: IO[bytes], sources: Path | None) -> Iterator[_Child]:
-    """Start the child in a session of its own: Ctrl-C must reach it through us, while LoadGen may crash on it.
+def _child(command: list[str], program: Program, log: IO[bytes]) -> Iterator[_Child]:
+    """Start the child in its own session, so that Ctrl-C does not reach it: LoadGen may crash on the signal.
 
-    Its standard input is a pipe that we hold open: when it closes, we are gone, and the child leaves.
+    Its standard input is a pipe that closes when this process ends; the child then exits.
     """
     reading, writing = os.pipe()
     process = subprocess.Popen(
-        [python, "-m", "pytest_mlperf.worker", str(output / RUN_FILE)],
+        command,
         stdin=subprocess.PIPE,
         stdout=log,
         stderr=subprocess.STDOUT,
         pass_fds=(writing,),
-        env={**_environment(sources), PROGRESS_FD_VARIABLE: str(writing)},
+        env={**_environment(program), PROGRESS_FD_VARIABLE: str(writing)},
         start_new_session=True,
     )
     os.close(writing)
@@ -122,18 +123,13 @@ def _child(python: str, output: Path, log: IO[bytes], sources: Path | None) -> I
         os.close(reading)
 
 
-def _environment(sources: Path | None) -> dict[str, str]:
-    # A module of the user's current directory must not stand in for one of the runtime's (Python 3.11 on).
-    variables = {**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
-    if sources is not None:
-        # Nothing of the session's packages; and no bytecode in an environment of the cache, whose files are listed.
-        variables |= {"PYTHONPATH": str(sources), "PYTHONNOUSERSITE": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-        variables.pop("PYTHONHOME", None)
-    return variables
+def _environment(program: Program) -> dict[str, str]:
+    changed = {**os.environ, **program.environment}
+    return {name: value for name, value in changed.items() if value is not None}
 
 
 def _follow(child: _Child, limit: float | None, on_progress: OnProgress) -> bool:
-    """Pass the child's progress on until it ends; return False when it had to be killed at `limit` seconds."""
+    """Report the child's progress until it ends; return False if it is still running after `limit` seconds."""
     deadline = None if limit is None else time.monotonic() + limit
     decoder = msgspec.json.Decoder(Progress)
     pending = b""
@@ -153,7 +149,7 @@ def _follow(child: _Child, limit: float | None, on_progress: OnProgress) -> bool
 
 
 def _ends(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
-    """Wait for a child that has closed its pipe, most often by its end."""
+    """Wait for a child that has closed its pipe; return False at the deadline."""
     try:
         process.wait(None if deadline is None else max(0.0, deadline - time.monotonic()))
     except subprocess.TimeoutExpired:
@@ -162,7 +158,7 @@ def _ends(process: subprocess.Popen[bytes], deadline: float | None) -> bool:
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
-    """Kill the child's whole process group; it may be gone already."""
+    """Kill the child's process group, if it still exists."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     if process.stdin is not None:
@@ -172,7 +168,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 
 def _judge(spec: RunSpec, code: int, *, in_time: bool) -> WorkerResult:
-    """Return the child's result, or raise what it died of."""
+    """Return the child's result, or raise the error with which it ended."""
     output = Path(spec.output)
     result = _read_result(output)
     if result is not None and result.failure is not None:
@@ -184,7 +180,7 @@ def _judge(spec: RunSpec, code: int, *, in_time: bool) -> WorkerResult:
             f"no room for LoadGen's logs in {output}",
             expected="room for the logs and the result",
             found=f"{free:,} bytes free",
-            fix="free some space there, or name another place with --mlperf-output",
+            fix="free some space there, or choose another place with --mlperf-output",
         )
     timed_out = not in_time or (code == 1 and _ran_out_of_time(output))
     what = f"the run did not end within {spec.timeout:g} s" if timed_out else _died(code)
@@ -199,7 +195,7 @@ def _read_result(output: Path) -> WorkerResult | None:
 
 
 def _as_error(failure: Failure, output: Path) -> MLPerfError:
-    """Rebuild the child's error: one of ours as it was, any other as a failed run with its log."""
+    """Return the child's MLPerfError, or for any other exception a RunError with the end of the log."""
     if failure.for_user:
         kind: type[MLPerfError] = getattr(errors, failure.kind, RunError)
         return kind(failure.what, expected=failure.expected, found=failure.found, fix=failure.fix)
@@ -209,17 +205,17 @@ def _as_error(failure: Failure, output: Path) -> MLPerfError:
 
 
 def _ended(what: str, output: Path) -> RunError:
-    """Return the error of a run that ended without a result, with the end of its log."""
+    """Return the error for a run without a result, with the end of its log."""
     return RunError(
         what,
         found="the end of its log:\n    " + "\n    ".join(_last_lines(output) or ["nothing"]),
-        fix=f"the whole log: {output / LOG_FILE}",
+        fix=f"see the whole log: {output / LOG_FILE}",
     )
 
 
 def _died(code: int) -> str:
     if code == -signal.SIGKILL:
-        return "the run was killed (SIGKILL), most often by the kernel for want of memory"
+        return "the run was killed (SIGKILL), probably because memory ran out"
     if code < 0:
         return f"the run crashed: {signal.Signals(-code).name}"
     return f"the run ended with exit code {code} and no result"
@@ -233,18 +229,18 @@ def _last_lines(output: Path) -> list[str]:
     lines = [line for line in _tail(output).decode("utf-8", "replace").splitlines() if line.strip()]
     dumps = [n for n, line in enumerate(lines) if line.startswith(("Fatal Python error", "Timeout ("))]
     if dumps:
-        kept = [*lines[max(0, dumps[-1] - 2) : dumps[-1] + 1], *_telling_stacks(lines[dumps[-1] + 1 :])]
+        kept = [*lines[max(0, dumps[-1] - 2) : dumps[-1] + 1], *_relevant_stacks(lines[dumps[-1] + 1 :])]
         return kept[:LAST_LINES]
     return lines[-LAST_LINES:]
 
 
-def _telling_stacks(dump: list[str]) -> Iterator[str]:
-    """Yield the lines of faulthandler's dump that tell: of the thread that crashed, or of all that may hang."""
+def _relevant_stacks(dump: list[str]) -> Iterator[str]:
+    """Yield the relevant lines of faulthandler's dump: the crashed thread, or all threads that may hang."""
     starts = [n for n, line in enumerate(dump) if line.startswith(("Current thread", "Thread ", "Extension modules"))]
     stacks = [dump[start:end] for start, end in zip(starts, [*starts[1:], len(dump)], strict=True)]
     crashed = [stack for stack in stacks if stack[0].startswith("Current thread")]
     for stack in crashed or stacks:
-        if not _BYSTANDER.search("\n".join(stack)) and not stack[0].startswith("Extension modules"):
+        if not _HELPER_THREAD.search("\n".join(stack)) and not stack[0].startswith("Extension modules"):
             yield from stack
 
 

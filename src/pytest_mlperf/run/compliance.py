@@ -1,4 +1,4 @@
-"""From a finished compliance test to its result: held against the case's other runs, laid out for a submission."""
+"""Judges a finished compliance test against the case's other runs and writes its directory for a submission."""
 
 from __future__ import annotations
 
@@ -12,49 +12,46 @@ from pytest_mlperf.artifacts.remote import place as place_file
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.implementations.protocol import USER_CONF_FILE
 from pytest_mlperf.metrics.accuracy_log import copy_entries
-from pytest_mlperf.rules.agreement import AnswerCounts, accuracy_delta, compare_answers, compare_figures, samples_of
+from pytest_mlperf.rules.agreement import (
+    AnswerAgreement,
+    AnswerCounts,
+    accuracy_delta,
+    compare_answers,
+    compare_figures,
+    samples_of,
+)
 from pytest_mlperf.rules.detail_log import read_detail_log
-from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.judge import judge_agreement
 from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.performance import RESULT_FIELDS
+from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.directories import unwritable
-from pytest_mlperf.run.judge import judge
+from pytest_mlperf.run.judge import judge, score
 from pytest_mlperf.run.result import Compliance, RunResult
-from pytest_mlperf.submission.accuracy_text import accuracy_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_mlperf.benchmarks.base import Score
+    from pytest_mlperf.rules.accuracy import Accuracy
     from pytest_mlperf.rules.agreement import FigureAgreement
     from pytest_mlperf.rules.audit import Audit
     from pytest_mlperf.run.child import Finished
     from pytest_mlperf.run.judge import Run
 
+#: Ratio of accuracies that passes for a benchmark that is in no round.
+TOLERANCE = 0.99
 BASELINE_LOG = "mlperf_log_accuracy_baseline.json"
-#: Two runs of a few seconds differ by more than official ones may, for reasons that have nothing to do with the system
-#: (on a busy machine a factor of two was seen in MultiStream). Below this one a short run's difference is a note.
-SHORT_FACTOR = 3.0
-#: Which way a figure may not be off, and what it means where it is.
-_MEANS = {
-    "TEST01": ("within {:.0%} of", "the system may work differently while its answers are looked at"),
-    "TEST04": (
-        "at most {:.0%} faster than",
-        "the system may keep what it knows of a sample: turn that off",
-    ),
-    "TEST05": ("at most {:.0%} slower than", "the system may be tuned to the round's seeds"),
-}
 
 
 @dataclass(frozen=True)
 class References:
-    """The runs that a compliance test is about; ``accuracy`` where answers are compared."""
+    """The runs that a compliance test is compared with; ``accuracy`` only if answers are compared."""
 
     performance: RunResult
     accuracy: RunResult | None = None
 
     def check(self) -> None:
-        """Refuse runs that nothing can be compared with, before hours are spent.
+        """Raise before the test, which may take hours, if a run cannot be used for comparison.
 
         Raises
         ------
@@ -67,17 +64,17 @@ class References:
                     f"there is no {result.mode} run to compare with",
                     expected=f"a valid {result.mode} run of {result.case}",
                     found=f"{result.verdict}, " + "; ".join(error.what for error in result.errors),
-                    fix=f"mend that run first; its files: {result.output}",
+                    fix=f"fix that run first; its files are in {result.output}",
                 )
 
 
 def needs_answers(test: str) -> bool:
-    """Say whether a test compares answers with those of the accuracy run."""
+    """Return whether a test compares answers with those of the accuracy run."""
     return test == "TEST01"
 
 
 def as_tested(run: Run, audit: Audit, performance: RunResult) -> Run:
-    """Return the test's run: the performance run again, in the same layout and with the same user.conf, audited."""
+    """Return the test's run: the performance run with its layout and its user.conf, and the audit.config."""
     spec = structs.replace(
         run.spec,
         mode="performance",
@@ -91,7 +88,7 @@ def as_tested(run: Run, audit: Audit, performance: RunResult) -> Run:
 
 
 def judge_compliance(run: Run, finished: Finished, references: References) -> RunResult:
-    """Return the result of a compliance test that ended well, and write its directory.
+    """Return the result of a finished compliance test, and write its directory.
 
     Raises
     ------
@@ -112,8 +109,13 @@ def judge_compliance(run: Run, finished: Finished, references: References) -> Ru
         raise unwritable(Path(run.spec.output), "--mlperf-output", error) from error
     findings = (
         *result.findings,
-        *_check_figures(test, figures, short=result.run_length == "short"),
-        *(_check_answers(answers) if answers is not None else ()),
+        *judge_agreement(
+            test,
+            figures,
+            answers.agreement if answers is not None else None,
+            short=result.run_length == "short",
+            advice=ADVICE,
+        ),
     )
     judged = structs.replace(
         result,
@@ -127,31 +129,29 @@ def judge_compliance(run: Run, finished: Finished, references: References) -> Ru
 
 @dataclass(frozen=True)
 class _Answers:
-    """What TEST01 found about the answers; ``baseline`` is there where some differ."""
+    """TEST01's comparison of the answers; ``baseline`` is set if some differ."""
 
     counts: AnswerCounts
-    compliance: Score
-    baseline: Score | None
+    compliance: Accuracy
+    baseline: Accuracy | None
     allowed: float
 
     @property
     def delta(self) -> float:
-        """By what part the accuracy differs."""
+        """The relative difference of the accuracy."""
         return accuracy_delta(self.baseline.value, self.compliance.value) if self.baseline is not None else 0.0
 
     @property
-    def agree(self) -> bool:
-        """Whether the answers are the same, or as good."""
-        if self.counts.missing or not self.counts.matched:
-            return False
-        return self.counts.agree or self.delta <= self.allowed
+    def agreement(self) -> AnswerAgreement:
+        """The agreement as the rules judge it."""
+        return AnswerAgreement(self.counts, self.delta, self.allowed)
 
     def notes(self, run: Run) -> Iterator[str]:
-        """Yield what the user should know of a test that passes by its accuracy."""
-        if self.baseline is not None and self.agree:
+        """Yield a note for a test whose answers differ but whose accuracy passes."""
+        if self.baseline is not None and self.agreement.agree:
             yield (
-                f"{run.case.id}: {self.counts.different:,} of {self.counts.matched:,} answers are not those of the "
-                f"accuracy run, and their accuracy is: {self.compliance.value:.3f}, of theirs {self.baseline.value:.3f}"
+                f"{run.case.id}: {self.counts.different:,} of {self.counts.matched:,} answers differ from the "
+                f"accuracy run; accuracy passes: {self.compliance.value:.3f}, accuracy run {self.baseline.value:.3f}"
             )
 
 
@@ -159,49 +159,13 @@ def _compared_answers(run: Run, accuracy: RunResult) -> _Answers:
     output, whole = Path(run.spec.output), Path(accuracy.output) / ACCURACY_LOG
     counts = compare_answers(whole, output / ACCURACY_LOG)
 
-    def score(log: Path) -> Score:
-        return run.benchmark.score(log, Path(run.spec.dataset), run.scorer)
-
     baseline = None
     if counts.different:
         copy_entries(whole, samples_of(output / ACCURACY_LOG), output / BASELINE_LOG)
-        baseline = score(output / BASELINE_LOG)
-    compliance = score(output / ACCURACY_LOG)
-    return _Answers(counts, compliance, baseline, 1 - run.benchmark.metric(compliance.samples).tolerance)
-
-
-def _check_answers(answers: _Answers) -> Iterator[Finding]:
-    counts = answers.counts
-    if answers.agree:
-        return
-    if counts.missing or not counts.matched:
-        found = f"{counts.missing:,} of {counts.performance_entries:,} answers are to other samples"
-    else:
-        found = f"{counts.different:,} of {counts.matched:,} differ, and the accuracy by {answers.delta:.2%}"
-    yield Finding(
-        rule="compliance-accuracy",
-        severity="error",
-        what="answers in performance mode are not those of the accuracy run",
-        expected=f"the same bytes, or an accuracy within {answers.allowed:.2g} of the accuracy run's on these samples",
-        found=found,
-        fix="find out what the system does otherwise in performance mode; both logs are in the runs' directories",
-        file=ACCURACY_LOG,
-    )
-
-
-def _check_figures(test: str, figures: FigureAgreement, *, short: bool) -> Iterator[Finding]:
-    if figures.agree:
-        return
-    expected, meaning = _MEANS[test]
-    noise = short and 1 / SHORT_FACTOR < figures.ratio < SHORT_FACTOR
-    yield Finding(
-        rule="compliance-performance",
-        severity="note" if noise else "error",
-        what=f"{test} does not agree with the performance run",
-        expected=expected.format(figures.tolerance) + " the performance run",
-        found=figures.refusal or f"{figures.worst:.0%} off",
-        fix="--run-length official" if noise else f"run both on a machine that does nothing else; {meaning}",
-        file="verify_performance.txt",
+        baseline = score(run, output / BASELINE_LOG)
+    compliance = score(run, output / ACCURACY_LOG)
+    return _Answers(
+        counts, compliance, baseline, 1 - (rules.tolerance if (rules := run.case.plan.rules) is not None else TOLERANCE)
     )
 
 
@@ -232,7 +196,7 @@ def _compliance(
 
 
 def _lay_out(run: Run, figures: FigureAgreement, answers: _Answers | None) -> Path:
-    """Write the test's directory as run_verification.py leaves it, whole or not at all."""
+    """Write the test's directory as run_verification.py does; it is renamed when complete."""
     output = Path(run.spec.output)
     place, beside = output / run.case.test, output / f"{run.case.test}.part"
     logs = beside / "performance" / "run_1"
@@ -248,9 +212,7 @@ def _lay_out(run: Run, figures: FigureAgreement, answers: _Answers | None) -> Pa
         texts = {"accuracy.txt": answers.compliance}
         if answers.baseline is not None:
             texts |= {"baseline_accuracy.txt": answers.baseline, "compliance_accuracy.txt": answers.compliance}
-        for name, score in texts.items():
-            metric = run.benchmark.metric(score.samples).name
-            text = accuracy_text(run.benchmark, metric, score.value, score.details)
-            (accuracy / name).write_text(text, "utf-8")
+        for name, scored in texts.items():
+            (accuracy / name).write_text(scored.text, "utf-8")
     beside.rename(place)
     return place

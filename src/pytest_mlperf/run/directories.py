@@ -1,4 +1,4 @@
-"""Where a session and its runs leave their files: never over those of an earlier one, and not where nothing can be."""
+"""Directories for the files of a session and its runs; existing files are never overwritten."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 def session_directory(root: Path, started: datetime) -> Path:
-    """Return the directory of a session; two that start in the same second share it, run by run."""
+    """Return the directory of a session; sessions that start in the same second share it."""
     return root / f"{started:%Y%m%d-%H%M%S}"
 
 
 def run_directory(session: Path, case: str, mode: str) -> Path:
-    """Make and return a fresh directory for a run; a case that runs again in a session gets a number.
+    """Make and return a new directory for a run; a repeated case gets a number.
 
     Raises
     ------
     OutputError
-        It cannot be made.
+        The directory cannot be made.
     """
     for number in range(1, 10_000):
         name = f"{case}-{mode}" if number == 1 else f"{case}-{mode}-{number}"
@@ -40,16 +40,16 @@ def run_directory(session: Path, case: str, mode: str) -> Path:
 
 
 def require_directory(path: Path, option: str) -> None:
-    """Make sure that `path` is a directory to write in or could be made; leave nothing there.
+    """Check that `path` is a writable directory or could be made; leave nothing there.
 
     Raises
     ------
     OutputError
-        It is not; the message names `option`.
+        It cannot be written; the message names `option`.
     """
     there = next(place for place in (path, *path.parents) if os.path.lexists(place))
     try:
-        # The way to know: for root, on a read-only disk, or in /proc, permission bits tell another story.
+        # Permission bits are not enough: they mislead for root, on a read-only disk and in /proc.
         with tempfile.TemporaryFile(dir=there):
             pass
     except OSError as error:
@@ -57,18 +57,18 @@ def require_directory(path: Path, option: str) -> None:
 
 
 def require_file(path: Path, option: str) -> None:
-    """Make sure that a file could be written to `path`, which need not exist yet; leave nothing there.
+    """Check that a file could be written to `path`, which need not exist; leave nothing there.
 
     Raises
     ------
     OutputError
-        It could not; the message names `option`.
+        It cannot be written; the message names `option`.
     """
-    # A device or a pipe, too: the file is written beside its name and would take the device's place.
+    # Also a device or a pipe: the rename would replace it.
     if os.path.lexists(path) and not path.is_file():
         raise OutputError(
             f"cannot write {path}",
-            expected="a file, or a name for one",
+            expected="a file or a new name",
             found="a directory" if path.is_dir() else "something else",
             fix=f"name a file with {option}",
         )
@@ -76,11 +76,11 @@ def require_file(path: Path, option: str) -> None:
 
 
 def unwritable(path: Path, option: str, error: OSError) -> OutputError:
-    """Return the error about a place for files that `option` names."""
+    """Return the error for a directory or file given with `option` that cannot be written."""
     obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
     return OutputError(
         f"cannot write to {path}",
         expected="a directory in which you may write",
         found=(f"{obstacle} is not a directory" if obstacle else error.strerror or str(error)),
-        fix=f"name another place with {option}",
+        fix=f"choose another place with {option}",
     )

@@ -1,4 +1,4 @@
-"""How long runs took on this machine: a small file in the cache, from which a plan estimates."""
+"""How long runs took on this machine: a file in the cache, used for the estimates of --mlperf-plan."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ Durations = dict[str, list[float]]
 
 
 def key(case: str, mode: str, run_length: str) -> str:
-    """Return what a run's durations stand under; a shared cache serves several machines."""
+    """Return the key of a run's durations; it has the machine's name, because a cache may be shared."""
     return f"{platform.node()} {case} {mode} {run_length}"
 
 
 def read_durations(cache: Path) -> Durations:
-    """Return the seconds of the last runs by `key`; a file that cannot be read tells nothing."""
+    """Return the seconds of the last runs by `key`; empty if the file cannot be read."""
     with suppress(OSError, msgspec.MsgspecError):
         return msgspec.json.decode((cache / FILE).read_bytes(), type=Durations)
     return {}
 
 
 def note_duration(cache: Path, name: str, seconds: float) -> None:
-    """Add a run's seconds; where the cache cannot be written nothing is noted."""
+    """Add a run's seconds; do nothing if the cache cannot be written."""
     with suppress(OSError, CacheError, TimeoutError), lease(cache / ".locks" / "durations.lock", timeout=5):
         durations = read_durations(cache)
         durations[name] = [*durations.get(name, []), round(seconds, 3)][-KEPT:]

@@ -1,4 +1,4 @@
-"""From a finished run to its result: the logs are read, the metric is computed, the rules are asked."""
+"""Makes the result of a finished run: reads the logs, computes the metric, checks the rules."""
 
 from __future__ import annotations
 
@@ -6,54 +6,56 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.rules.accuracy import Accuracy, check_target
-from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
+from msgspec import structs
+
+from pytest_mlperf.errors import AccuracyLogError
+from pytest_mlperf.metrics.accuracy_log import Answers
+from pytest_mlperf.rules.accuracy import Accuracy
+from pytest_mlperf.rules.asked import Asked, asked_by_round
 from pytest_mlperf.rules.finding import Finding
-from pytest_mlperf.rules.length import Needed, check_accuracy_length, check_performance_length
-from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG
+from pytest_mlperf.rules.judge import is_short, judge_accuracy_run, judge_performance_run
+from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.performance import Performance, performance_of
-from pytest_mlperf.rules.validity import check_log, check_validity
+from pytest_mlperf.rules.reading.read import read_run
+from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from pytest_mlperf.benchmarks.base import Benchmark
+    from pytest_mlperf.benchmarks.base import ModelFile
     from pytest_mlperf.errors import MLPerfError
-    from pytest_mlperf.implementations.protocol import RunSpec
+    from pytest_mlperf.implementations.protocol import OfficialLength, RunSpec
+    from pytest_mlperf.rules.reading.submission import Run as LoadGenRun
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished
 
 
 @dataclass(frozen=True)
 class Run:
-    """What was run, before it has a result."""
+    """A run without its result."""
 
     case: Case
-    benchmark: Benchmark
     spec: RunSpec
-    scorer: str
+    model: ModelFile
     model_sha256: str
     notes: tuple[str, ...]
 
 
 def judge(run: Run, finished: Finished) -> RunResult:
-    """Return the result of a run that ended well.
+    """Return the result of a finished run.
 
     Raises
     ------
     AccuracyLogError, DatasetError
         The accuracy log cannot be scored.
     """
-    log = read_detail_log(Path(run.spec.output) / DETAIL_LOG)
-    return _accuracy(run, finished, log) if run.case.mode == "accuracy" else _performance(run, finished, log)
+    left = read_run(Path(run.spec.output))
+    return _accuracy(run, finished, left) if run.case.mode == "accuracy" else _performance(run, finished, left)
 
 
 def failed(run: Run, error: MLPerfError) -> RunResult:
-    """Return the result of a run that has none, for the summary."""
+    """Return a result for a failed run, for the summary."""
     finding = Finding(
-        rule="run",
-        severity="error",
+        rule="run-finished",
         what=error.what,
         expected=error.expected or "a finished run",
         found=error.found,
@@ -62,69 +64,89 @@ def failed(run: Run, error: MLPerfError) -> RunResult:
     return _result(run, verdict="failed", findings=(finding,), run_length=run.spec.run_length)
 
 
-def _accuracy(run: Run, finished: Finished, log: DetailLog) -> RunResult:
-    score = run.benchmark.score(Path(run.spec.output) / ACCURACY_LOG, Path(run.spec.dataset), run.scorer)
-    metric = run.benchmark.metric(score.samples)
-    accuracy = Accuracy(
+def score(run: Run, accuracy_log: Path) -> Accuracy:
+    """Compute the metric of an accuracy log, with the case's limits.
+
+    Raises
+    ------
+    AccuracyLogError, DatasetError
+        The log cannot be scored.
+    """
+    plan = run.case.plan
+    metric = plan.benchmark.metric
+    answers = Answers(accuracy_log)
+    values = {name: float(value) for name, value in metric.score(answers, Path(run.spec.dataset)).items()}
+    try:
+        value, text = values[metric.name], metric.text(values)
+    except KeyError as missing:
+        raise AccuracyLogError(
+            f"the metric {metric.name} of {run.case.benchmark} cannot be stated",
+            expected=f"a value {missing.args[0]}",
+            found=", ".join(values) or "none",
+            fix="let the metric's score() return it",
+        ) from missing
+    return Accuracy(
         metric=metric.name,
         unit=metric.unit,
-        value=float(score.value),
-        target=metric.target,
-        reference=metric.reference,
-        reference_samples=metric.samples,
-        samples=score.samples,
-        dataset_size=run.benchmark.dataset_size,
-        details=dict(score.details),
+        value=value,
+        limits=plan.limits,
+        samples=answers.count,
+        dataset_size=plan.dataset_size,
+        values=values,
+        text=text,
     )
-    broken = (*check_log(log), *_check_samples(run, score.samples))
-    missed = tuple(check_target(accuracy))
-    lacks = tuple(check_accuracy_length(accuracy))
+
+
+def _asked(run: Run, official: OfficialLength | None) -> Asked:
+    """Return the requirements of the round, or of LoadGen's built-in configuration if there is no round.
+
+    The data set's size is the benchmark's: a tiny edition has another data set than the round.
+    """
+    plan = run.case.plan
+    if plan.round is not None:
+        by_round = asked_by_round(plan.round, plan.rules, run.case.test)
+        return structs.replace(by_round, dataset_size=plan.dataset_size)
+    if official is None:
+        return Asked(dataset_size=plan.dataset_size)
+    offline = run.case.scenario == "Offline"
+    return Asked(
+        min_duration_ms=official.min_duration_ms,
+        min_queries={} if offline else {run.case.scenario: official.min_query_count},
+        samples_per_query=official.min_query_count if offline else None,
+        performance_sample_count=official.performance_sample_count,
+        dataset_size=plan.dataset_size,
+    )
+
+
+def _accuracy(run: Run, finished: Finished, left: LoadGenRun) -> RunResult:
+    accuracy = score(run, Path(run.spec.output) / ACCURACY_LOG)
+    asked = _asked(run, finished.result.official)
+    findings = judge_accuracy_run(
+        left, run.case.scenario, asked, accuracy, samples=run.spec.sample_count, advice=ADVICE
+    )
+    broken = {finding.rule for finding in findings if finding.severity == "error"}
+    reached = "reached" if accuracy.comparable else "not comparable"
     return _result(
         run,
-        verdict="failed" if broken else "below target" if missed else _reached(accuracy),
+        verdict="below target" if broken == {"accuracy-target"} else "failed" if broken else reached,
         accuracy=accuracy,
-        findings=(*broken, *missed, *lacks),
-        run_length="short" if lacks else run.spec.run_length,
+        findings=findings,
+        run_length="short" if is_short(findings) else run.spec.run_length,
         finished=finished,
     )
 
 
-def _reached(accuracy: Accuracy) -> str:
-    """Return the word for a metric above its target; that of a part proves nothing against that of the whole."""
-    compared = accuracy.reference_samples == accuracy.samples or accuracy.samples >= accuracy.dataset_size
-    return "reached" if compared else "not comparable"
-
-
-def _check_samples(run: Run, scored: int) -> Iterator[Finding]:
-    if scored != run.spec.sample_count:
-        yield Finding(
-            rule="accuracy-samples",
-            severity="error",
-            what=f"{ACCURACY_LOG} does not have every sample",
-            expected=f"{run.spec.sample_count:,} samples",
-            found=f"{scored:,}",
-            fix="run again; look at worker.log for what went wrong",
-        )
-
-
-def _performance(run: Run, finished: Finished, log: DetailLog) -> RunResult:
-    figures = performance_of(run.case.scenario, log)
-    errors = (*check_log(log), *check_validity(run.case.scenario, log))
-    official = finished.result.official
-    lacks: tuple[Finding, ...] = ()
-    if official is not None:
-        needed = Needed(
-            min_duration_ms=official.min_duration_ms,
-            min_query_count=official.min_query_count,
-            performance_sample_count=official.performance_sample_count,
-        )
-        lacks = tuple(check_performance_length(run.case.scenario, log, needed))
+def _performance(run: Run, finished: Finished, left: LoadGenRun) -> RunResult:
+    figures = performance_of(run.case.scenario, left.detail)
+    asked = _asked(run, finished.result.official)
+    findings = judge_performance_run(left, run.case.scenario, asked, test=run.case.test, advice=ADVICE)
+    broken = any(finding.severity == "error" for finding in findings)
     return _result(
         run,
-        verdict="VALID" if figures.valid and not errors else "INVALID",
+        verdict="VALID" if figures.valid and not broken else "INVALID",
         performance=figures,
-        findings=(*errors, *lacks),
-        run_length="short" if lacks else run.spec.run_length,
+        findings=findings,
+        run_length="short" if is_short(findings) else run.spec.run_length,
         finished=finished,
     )
 
@@ -139,11 +161,16 @@ def _result(
     accuracy: Accuracy | None = None,
     performance: Performance | None = None,
 ) -> RunResult:
-    case, worker = run.case, finished.result if finished else None
+    case, plan, worker = run.case, run.case.plan, finished.result if finished else None
     return RunResult(
         case=case.in_mode(case.mode).id,
         benchmark=case.benchmark,
-        edition=run.benchmark.edition,
+        edition=plan.benchmark.edition,
+        official_name=plan.benchmark.official_name,
+        precision=run.model.precision,
+        variant=run.model.variant,
+        input_types=tuple(dict.fromkeys(t.dtype for graph in run.model.graphs for t in graph.inputs)),
+        weight_types=worker.weight_types if worker else (),
         implementation=case.implementation,
         backend=case.backend,
         device=worker.device if worker else case.device,

@@ -1,4 +1,4 @@
-"""The accuracy and performance runs that a session's compliance tests are about: each is made once."""
+"""The runs that a session's compliance tests are compared with: each is made once and shared by the workers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """A run that was made, and whether its own item has reported it."""
+    """A finished run, and whether its own item has reported it."""
 
     result: RunResult
     reported: bool
 
     @property
     def error(self) -> MLPerfError | None:
-        """What the run ended with instead of a result."""
+        """The error of a run without a result."""
         if self.result.verdict != "failed" or (self.result.accuracy or self.result.performance) is not None:
             return None
         [finding] = self.result.errors
@@ -40,19 +40,19 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True)
 class Slot:
-    """The place of one case's run in one mode, while nobody else has it."""
+    """The file of one case's run in one mode, while its lock is held."""
 
     path: Path
 
     def read(self) -> Kept | None:
-        """Return the run that the session has made, None when it has not."""
+        """Return the session's run, or None if it was not made yet."""
         try:
             return msgspec.json.decode(self.path.read_bytes(), type=Kept)
         except FileNotFoundError:
             return None
 
     def write(self, kept: Kept) -> None:
-        """Keep a run for the others."""
+        """Store a run for the other workers."""
         try:
             write_json(self.path, kept)
         except OSError as error:
@@ -61,9 +61,9 @@ class Slot:
 
 @contextmanager
 def turn(directory: Path, case: Case, on_wait: Callable[[Holder | None], None]) -> Iterator[Slot]:
-    """Hold a case's run in accuracy or performance mode alone; wait while another worker of the session makes it.
+    """Lock a case's run in one mode; wait while another worker of the session makes it.
 
-    Nobody holds two at once, and a killed process holds none, so nobody waits for ever.
+    There is no deadlock: a process holds one lock at a time, and a killed process releases it.
     """
     path = directory / f"{case.id}-{case.mode}.json"
     with lease(path.with_suffix(".lock"), on_wait=on_wait):

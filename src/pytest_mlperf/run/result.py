@@ -11,26 +11,26 @@ from pytest_mlperf.rules.performance import Performance
 
 
 class Compliance(msgspec.Struct, frozen=True, kw_only=True):
-    """A compliance test: how it compares with the performance run, and TEST01 with the accuracy run.
+    """A compliance test, compared with the performance run and, for TEST01, with the accuracy run.
 
     Attributes
     ----------
     test
         ``TEST01``, ``TEST04``, ``TEST05``.
     directory
-        The test's directory in the official form, as it goes into a submission.
+        The test's directory, in the layout for a submission.
     accuracy_run, performance_run
-        The directories of the runs that it was compared with; the first is empty where answers are not compared.
+        The directories of the runs for comparison; the first is empty if answers are not compared.
     reference, tested, unit
-        The figure of the performance run and that of the test.
+        The results of the performance run and of the test, and their unit.
     figures_agree
         Whether verify_performance.txt says TEST PASS.
     answers, different
-        How many answers were compared, and how many of them were others than in the accuracy run; None where answers
-        are not compared.
+        How many answers were compared, and how many of them differ from the accuracy run; None if answers are not
+        compared.
     baseline_accuracy, compliance_accuracy
-        The metric over the accuracy run's answers to the compared samples, and over the test's own; the first only
-        where answers differ.
+        The metric of the accuracy run's answers to the compared samples, and of the test's answers; the first only
+        if answers differ.
     """
 
     test: str
@@ -48,9 +48,9 @@ class Compliance(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
-    """A case executed once. Exactly one of ``accuracy`` and ``performance`` is there, by the mode.
+    """The result of one run of a case: ``accuracy`` or ``performance`` is set, according to the mode.
 
-    A compliance test is a performance run, and has ``compliance``, too.
+    A compliance test is a performance run, and also has ``compliance``.
 
     Attributes
     ----------
@@ -59,18 +59,24 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     test
         The compliance test in compliance mode, else empty.
     run_length
-        ``short`` or ``official``: short, too, when the run lacks something of official length.
+        ``short`` or ``official``; also short if the run lacks something of official length.
     round
-        The round whose rules it was run by: ``v5.1``; empty for a benchmark that is in none.
+        The round whose rules apply: ``v5.1``; empty for a benchmark that is in none.
     verdict
         For the table: ``VALID``, ``INVALID``; ``reached``, ``below target``, ``not comparable``; ``TEST PASS``,
         ``TEST FAIL``; ``failed``.
     findings
-        Errors, which fail the item, and notes: what the run does not show.
+        Errors, which fail the item, and notes, which say what official length would need.
+    official_name
+        The benchmark's name in MLPerf; empty if MLPerf does not have it.
+    precision, variant
+        Precision and variant of the model file.
+    input_types, weight_types
+        The element types of the model's inputs, as numpy names them, and of its weights, as MLPerf does.
     output
         The directory with LoadGen's logs, user.conf, run.json, result.json and worker.log.
     seconds
-        The child's phases; ``wall`` is everything, from its start to its end.
+        The duration of each phase; ``wall`` is the total time of the child process.
     """
 
     case: str
@@ -91,8 +97,13 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     output: str = ""
+    official_name: str = ""
+    precision: str = "fp32"
+    variant: str = ""
     model: str = ""
     model_sha256: str = ""
+    input_types: tuple[str, ...] = ()
+    weight_types: tuple[str, ...] = ()
     dataset: str = ""
     layout: ExecutionLayout | None = None
     versions: dict[str, str] = {}
@@ -106,5 +117,5 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def lacks(self) -> tuple[Finding, ...]:
-        """What official length would still need."""
+        """What is missing for official length."""
         return tuple(finding for finding in self.findings if finding.severity == "note")

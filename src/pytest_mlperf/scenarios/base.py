@@ -1,71 +1,166 @@
-"""What every SUT shares: inference of some loaded samples, and the answer to LoadGen."""
+"""The base class of scenarios: the system under test, the layouts to try, and the result."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
-import mlperf_loadgen as lg
+from pytest_mlperf.implementations.protocol import ExecutionLayout
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pytest_mlperf.backends.base import Session
-    from pytest_mlperf.benchmarks.base import Benchmark, Records
-    from pytest_mlperf.worker.library import SampleLibrary
-    from pytest_mlperf.worker.progress import Reporter
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Figure(NamedTuple):
+    """A scenario's result in the detail log (RESULT_FIELD_NEW of the official checker)."""
+
+    key: str
+    unit: str
+    scale: float
+    words: str
 
 
 class Answering(Protocol):
-    """One stream's way from samples to answers; what a SUT distributes its queries over."""
+    """A stream that answers samples; a SUT distributes its queries over streams."""
 
     def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        """Infer some loaded samples as one batch and complete them."""
+        """Answer some loaded samples as one batch and complete them."""
         ...
 
 
-class Inference:
-    """From sample indices to completed queries, for one session; it keeps no state of its own.
+class Guard(Protocol):
+    """Ends the run when a wrapped function raises."""
 
-    Parameters
-    ----------
-    benchmark, session, library, reporter
-        What encodes, what infers, where the samples are, and who is told.
-    """
-
-    def __init__(self, benchmark: Benchmark, session: Session, library: SampleLibrary, reporter: Reporter) -> None:
-        self._encode = benchmark.encode
-        self._run = session.run
-        self._batch = library.batch
-        self._reporter = reporter
-
-    def infer(self, indices: Sequence[int]) -> Records:
-        """Run one batch of loaded samples."""
-        return self._encode(self._run(self._batch(indices)), indices)
-
-    def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        """Run one batch and complete its samples; LoadGen copies the bytes before this returns."""
-        data, offsets = self.infer(indices)
-        address = data.__array_interface__["data"][0]
-        response = lg.QuerySampleResponse
-        lg.QuerySamplesComplete(
-            [
-                response(identifier, address + start, end - start)
-                for identifier, start, end in zip(ids, offsets, offsets[1:], strict=False)
-            ]
-        )
-        self._reporter.done += len(ids)
+    def wrap(self, function: Callable[P, R]) -> Callable[P, R]:
+        """Return `function`, changed so that any exception ends the run."""
+        ...
 
 
 class SUT(ABC):
-    """A scenario's strategy. LoadGen calls `issue` and `flush` from the thread that runs StartTest."""
+    """A scenario's system under test. LoadGen calls `issue` and `flush` from the thread that runs StartTest."""
 
     @abstractmethod
     def issue(self, ids: list[int], indices: list[int]) -> None:
-        """Take a query's samples: LoadGen's identifiers and the samples' indices, in step."""
+        """Receive a query's samples: LoadGen's identifiers and the sample indices, in the same order."""
 
     def flush(self) -> None:
-        """LoadGen has issued its last query; a SUT that holds samples back must send them off."""
+        """Send any samples that are held back; LoadGen has issued its last query."""
 
     def close(self) -> None:
         """Stop the SUT's threads after the test."""
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """A layout and its measurements in the warm-up.
+
+    ``latency`` is the time of a batch in seconds, by batch size, while all streams work.
+    """
+
+    layout: ExecutionLayout
+    samples_per_second: float
+    query_seconds: float
+    latency: Mapping[int, float]
+
+
+@dataclass(frozen=True)
+class Machine:
+    """The limits for layouts: threads, the largest batch, and MultiStream's samples per query."""
+
+    threads: int
+    max_batch: int
+    samples_per_query: int
+
+
+@dataclass(frozen=True)
+class Serving:
+    """The parts of a SUT.
+
+    Attributes
+    ----------
+    streams
+        One for each stream of the layout.
+    tuned
+        The layout and its measurements.
+    guard
+        Ends the run when a stream raises.
+    bound
+        Server's latency bound in seconds; infinite if nothing is timed.
+    cost
+        Returns the relative cost of a loaded sample; None if all are equal.
+    """
+
+    streams: Sequence[Answering]
+    tuned: Tuned
+    guard: Guard
+    bound: float = float("inf")
+    cost: Callable[[int], float] | None = None
+
+
+class Scenario(ABC):
+    """A scenario of MLPerf.
+
+    Attributes
+    ----------
+    name
+        The name in LoadGen.
+    figure
+        Its result in the detail log.
+    fewest_queries
+        The fewest queries (in Offline: samples) that can be VALID.
+    batch_grows
+        Whether larger batches are tried for the best layout, as long as throughput grows.
+    """
+
+    name: str
+    figure: Figure
+    fewest_queries: int
+    batch_grows: bool = False
+
+    @abstractmethod
+    def layouts(self, machine: Machine) -> list[ExecutionLayout]:
+        """Return the layouts to try before a performance run, the simplest first."""
+
+    @abstractmethod
+    def query_size(self, layout: ExecutionLayout, machine: Machine) -> int:
+        """Return the number of samples of a rehearsal query."""
+
+    @abstractmethod
+    def sut(self, serving: Serving) -> SUT:
+        """Return the system under test."""
+
+    def rehearsal_sut(self, serving: Serving) -> SUT:
+        """Return the system under test for the rehearsal."""
+        return self.sut(serving)
+
+    def untuned(self, machine: Machine) -> ExecutionLayout:
+        """Return a reasonable layout without measuring, for accuracy runs."""
+        return ExecutionLayout(streams=machine.threads, threads=1, batch=min(machine.max_batch, 8))
+
+    def suggested(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
+        """Yield default settings of user.conf for a performance run."""
+        del tuned
+        return iter(())
+
+    def queries_per_second(self, tuned: Tuned) -> float:
+        """Return the expected queries (in Offline: samples) per second."""
+        return 1 / tuned.query_seconds if tuned.query_seconds else 0.0
+
+
+def splits(threads: int) -> list[tuple[int, int]]:
+    """Return ways to share `threads` as (streams, threads each), from one stream to one thread a stream."""
+    streams = [1]
+    while streams[-1] * 2 <= threads:
+        streams.append(streams[-1] * 2)
+    if streams[-1] != threads:
+        streams.append(threads)
+    return [(n, threads // n) for n in streams]
+
+
+def number(value: float) -> str:
+    """Format a number for user.conf."""
+    return f"{value:.6g}" if value < 1e15 else str(round(value))

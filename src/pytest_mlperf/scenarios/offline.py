@@ -1,33 +1,89 @@
-"""Offline: one query with every sample; only the throughput counts."""
+"""Offline: one query with all samples; only the throughput counts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.scenarios.base import SUT
+from pytest_mlperf.implementations.protocol import ExecutionLayout
+from pytest_mlperf.scenarios.base import SUT, Figure, Scenario, number, splits
 from pytest_mlperf.scenarios.streams import Streams, share
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_mlperf.scenarios.base import Answering
-    from pytest_mlperf.worker.guard import Guard
+    from pytest_mlperf.scenarios.base import Answering, Guard, Machine, Serving, Tuned
+
+#: LoadGen computes the number of Offline's samples from the expected throughput, plus 10 %. A short warm-up may be
+#: off by more, and a run that ends before its minimum duration is INVALID.
+MARGIN = 1.2
 
 
-class Offline(SUT):
-    """Streams take batches of the query in turn until it is empty.
+class Offline(Scenario):
+    """Streams take one batch after the other; batches grow as long as throughput does."""
+
+    name = "Offline"
+    figure = Figure("result_samples_per_second", "samples/s", 1.0, "samples per second")
+    #: One query is enough; the number is its samples.
+    fewest_queries = 16
+    batch_grows = True
+
+    def layouts(self, machine: Machine) -> list[ExecutionLayout]:
+        """Return each split of the threads, one sample per call."""
+        return [
+            ExecutionLayout(streams=streams, threads=threads, batch=1) for streams, threads in splits(machine.threads)
+        ]
+
+    def query_size(self, layout: ExecutionLayout, machine: Machine) -> int:
+        """Return two batches for each stream."""
+        del machine
+        return 2 * layout.streams * layout.batch
+
+    def sut(self, serving: Serving) -> SUT:
+        """Return a SUT whose streams take one batch after the other."""
+        return OfflineSUT(serving.streams, serving.tuned.layout.batch, serving.guard, serving.cost)
+
+    def suggested(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
+        """Yield the expected throughput, from which LoadGen computes the number of samples."""
+        yield "target_qps", number(tuned.samples_per_second * MARGIN)
+
+    def queries_per_second(self, tuned: Tuned) -> float:
+        """Return the samples per second."""
+        return tuned.samples_per_second
+
+
+class OfflineSUT(SUT):
+    """Streams take one batch of the query after the other, the most expensive samples first.
 
     In accuracy mode LoadGen issues a query for each loaded set and waits for it before it unloads the set.
     """
 
-    def __init__(self, inferences: Sequence[Answering], batch: int, guard: Guard) -> None:
-        self._streams = Streams(inferences, guard)
+    def __init__(
+        self,
+        streams: Sequence[Answering],
+        batch: int,
+        guard: Guard,
+        cost: Callable[[int], float] | None = None,
+    ) -> None:
+        self._streams = Streams(streams, guard)
         self._batch = batch
+        self._cost = cost
 
     def issue(self, ids: list[int], indices: list[int]) -> None:
-        """Hand the query to the streams."""
+        """Give the query to the streams."""
+        if self._cost is not None:
+            ids, indices = _by_cost(ids, indices, self._cost)
         self._streams.start(share(ids, indices, self._batch))
 
     def close(self) -> None:
         """Stop the streams."""
         self._streams.close()
+
+
+def _by_cost(ids: list[int], indices: list[int], cost: Callable[[int], float]) -> tuple[list[int], list[int]]:
+    """Sort a query by cost, the most expensive samples first, so that the streams finish at about the same time."""
+    costs = {index: cost(index) for index in set(indices)}
+    order = sorted(range(len(indices)), key=lambda place: -costs[indices[place]])
+    return [ids[place] for place in order], [indices[place] for place in order]
+
+
+SCENARIO = Offline()

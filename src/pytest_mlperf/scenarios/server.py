@@ -7,14 +7,45 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_mlperf.scenarios.base import SUT
+from pytest_mlperf.scenarios.base import SUT, Figure, number
+from pytest_mlperf.scenarios.offline import Offline, OfflineSUT
 from pytest_mlperf.scenarios.streams import Streams
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from pytest_mlperf.scenarios.base import Answering
-    from pytest_mlperf.worker.guard import Guard
+    from pytest_mlperf.scenarios.base import Answering, Guard, Serving, Tuned
+
+#: The default target_qps as a fraction of the measured throughput: with Poisson arrivals at full throughput, the queue
+#: would grow without limit.
+LOAD = 0.5
+#: With more queries per second, the overhead of LoadGen and Python would be measured instead of the model.
+MOST_RATE = 10_000.0
+
+
+class Server(Offline):
+    """Tuned like Offline: layouts are tried at full load, and batches grow as long as throughput does."""
+
+    name = "Server"
+    figure = Figure("result_completed_samples_per_sec", "queries/s", 1.0, "completed queries per second")
+    #: As for MultiStream; it allows one query over the bound.
+    fewest_queries = 662
+
+    def sut(self, serving: Serving) -> SUT:
+        """Return a SUT that batches the waiting samples."""
+        return ServerSUT(serving.streams, serving.tuned.latency, serving.bound, serving.guard)
+
+    def rehearsal_sut(self, serving: Serving) -> SUT:
+        """Return the SUT of Offline."""
+        return OfflineSUT(serving.streams, serving.tuned.layout.batch, serving.guard)
+
+    def suggested(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
+        """Yield the rate of queries."""
+        yield "target_qps", number(self.queries_per_second(tuned))
+
+    def queries_per_second(self, tuned: Tuned) -> float:
+        """Return the rate of queries."""
+        return min(tuned.samples_per_second * LOAD, MOST_RATE)
 
 
 class Waiting(NamedTuple):
@@ -25,18 +56,18 @@ class Waiting(NamedTuple):
     arrived: float
 
 
-class Server(SUT):
-    """Dynamic batching: an idle stream takes what waits, at most as many samples as still meet the bound.
+class ServerSUT(SUT):
+    """Dynamic batching: an idle stream takes the waiting samples, at most as many as still meet the bound.
 
-    Nothing waits for company: while a stream is idle a batch is what has arrived, and batches grow only
-    when all streams are busy, which is when they pay.
+    A sample never waits for a batch to fill while a stream is idle. Batches grow only when all streams are busy, which
+    is when larger batches help.
 
     Parameters
     ----------
-    inferences
-        One a stream.
+    streams
+        The streams that answer batches.
     latency
-        Seconds that a batch takes, by batch size, as measured in the warm-up.
+        Seconds per batch, by batch size, measured in the warm-up.
     bound
         The scenario's latency bound in seconds.
     guard
@@ -47,7 +78,7 @@ class Server(SUT):
 
     def __init__(
         self,
-        inferences: Sequence[Answering],
+        streams: Sequence[Answering],
         latency: Mapping[int, float],
         bound: float,
         guard: Guard,
@@ -59,7 +90,7 @@ class Server(SUT):
         self._queue: deque[Waiting] = deque()
         self._arrival = threading.Condition()
         self._closed = False
-        self._streams = Streams(inferences, guard)
+        self._streams = Streams(streams, guard)
         self._streams.start(self._serve)
 
     def issue(self, ids: list[int], indices: list[int]) -> None:
@@ -94,12 +125,15 @@ class Server(SUT):
 def batch_size(waiting: int, waited: float, bound: float, latency: Mapping[int, float]) -> int:
     """Return how many samples to take when the oldest of `waiting` has waited for `waited` seconds.
 
-    That is the smallest measured size that takes all that wait, or the largest whose latency still lets the
-    oldest meet the bound; when even the smallest does not, the bound is lost for the oldest, and the size of
-    the best throughput loses it for the fewest.
+    This is the smallest measured size that takes all waiting samples, or else the largest size with which the oldest
+    still meets the bound. If no size does, the oldest is late anyway, and the size with the best throughput makes the
+    fewest other samples late.
     """
     sizes = sorted(latency)
     in_time = [size for size in sizes if waited + latency[size] <= bound]
     if not in_time:
         return max(sizes, key=lambda size: size / latency[size])
     return next((size for size in in_time if size >= waiting), in_time[-1])
+
+
+SCENARIO = Server()

@@ -1,17 +1,44 @@
-"""SingleStream: one sample a query, the next when it is answered; only the latency counts."""
+"""SingleStream: one sample per query; the next comes when it is answered; only the latency counts."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.scenarios.base import SUT
+from pytest_mlperf.implementations.protocol import ExecutionLayout
+from pytest_mlperf.scenarios.base import SUT, Figure, Scenario, splits
 
 if TYPE_CHECKING:
-    from pytest_mlperf.scenarios.base import Answering
+    from pytest_mlperf.scenarios.base import Answering, Machine, Serving
 
 
-class SingleStream(SUT):
-    """Infers in LoadGen's own thread: a hand-over to another thread would be part of the latency."""
+class SingleStream(Scenario):
+    """One stream; the warm-up finds the best number of threads for an inference."""
+
+    name = "SingleStream"
+    figure = Figure("early_stopping_latency_ss", "ms", 1e-6, "90th percentile latency")
+    #: Early stopping's minimum for the 90th percentile at 99 % confidence (loadgen/early_stopping.cc).
+    fewest_queries = 64
+
+    def layouts(self, machine: Machine) -> list[ExecutionLayout]:
+        """Return one stream with all threads, and with fewer."""
+        return [ExecutionLayout(streams=1, threads=threads, batch=1) for _, threads in splits(machine.threads)]
+
+    def query_size(self, layout: ExecutionLayout, machine: Machine) -> int:
+        """Return 1."""
+        del layout, machine
+        return 1
+
+    def sut(self, serving: Serving) -> SUT:
+        """Return a SUT that answers in LoadGen's thread."""
+        return SingleStreamSUT(serving.streams[0])
+
+    def untuned(self, machine: Machine) -> ExecutionLayout:
+        """Return one stream with all threads."""
+        return ExecutionLayout(streams=1, threads=machine.threads, batch=1)
+
+
+class SingleStreamSUT(SUT):
+    """Answers in LoadGen's thread, because switching to another thread would add latency."""
 
     def __init__(self, inference: Answering) -> None:
         self._answer = inference.answer
@@ -19,3 +46,6 @@ class SingleStream(SUT):
     def issue(self, ids: list[int], indices: list[int]) -> None:
         """Answer the query before returning."""
         self._answer(ids, indices)
+
+
+SCENARIO = SingleStream()

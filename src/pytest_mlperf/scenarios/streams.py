@@ -1,4 +1,4 @@
-"""Threads that each run one session: the machine's inferences side by side."""
+"""Threads that run inferences in parallel."""
 
 from __future__ import annotations
 
@@ -8,19 +8,18 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from pytest_mlperf.scenarios.base import Answering
-    from pytest_mlperf.worker.guard import Guard
+    from pytest_mlperf.scenarios.base import Answering, Guard
 
 Job = Callable[["Answering"], None]
 
 
 class Streams:
-    """Runs the same job on several sessions at once, each in a thread that waits between jobs.
+    """Runs the same job on several streams in parallel, each in a thread that waits between jobs.
 
     Parameters
     ----------
     inferences
-        One a stream.
+        One for each stream.
     guard
         Ends the run when a job raises.
     """
@@ -38,12 +37,12 @@ class Streams:
         return len(self._threads)
 
     def start(self, job: Job) -> None:
-        """Let every stream run `job` once; returns at once."""
+        """Start `job` on every stream, without waiting."""
         for queue in self._queues:
             queue.put(job)
 
     def close(self) -> None:
-        """Let the streams finish what they do and end."""
+        """Let the streams finish their jobs, and end their threads."""
         for queue in self._queues:
             queue.put(None)
         for thread in self._threads:
@@ -56,7 +55,7 @@ def _work(inference: Answering, queue: SimpleQueue[Job | None]) -> None:
 
 
 def share(ids: Sequence[int], indices: Sequence[int], batch: int) -> Job:
-    """Return a job by which streams take batches of a query in turn, so that none idles while samples wait."""
+    """Return a job in which each stream takes the next batch of a query until none is left."""
     position = iter(range(0, len(ids), batch))  # next() on a range iterator is atomic under the GIL
 
     def job(inference: Answering) -> None:

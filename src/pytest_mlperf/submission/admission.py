@@ -1,4 +1,4 @@
-"""What may be part of a submission at all; changes when a division's admission does."""
+"""Checks what may be part of a submission of a division."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from pytest_mlperf.rules.reading.submission import DIVISIONS
 if TYPE_CHECKING:
     from pytest_mlperf.submission.plan import Result, SubmissionPlan
 
-#: No space, no dot at the start, nothing that leaves the directory.
+#: No space, no dot at the start, no path separator.
 _NAME = re.compile(r"[A-Za-z0-9_+-][A-Za-z0-9_.+-]*")
 
 
 def check_plan(plan: SubmissionPlan) -> None:
-    """Refuse a plan that no submission of its division may follow.
+    """Raise if the plan is not allowed in its division.
 
     Raises
     ------
     SubmissionError
-        The first reason, with what to do.
+        The first problem found.
     """
     if plan.division not in DIVISIONS:
         raise SubmissionError(
@@ -58,19 +58,19 @@ def _check_name(name: str, option: str) -> None:
 
 
 def _check_result(plan: SubmissionPlan, result: Result) -> None:
-    if result.benchmark.edition == "tiny" and plan.division != "open":
+    if result.performance.edition == "tiny" and plan.division != "open":
         raise SubmissionError(
             f"{result.model} cannot be submitted in {plan.division}",
             expected="the official model on the official data set",
-            found="a tiny edition, which is for trying",
+            found="a tiny edition, which is for testing only",
             fix="use --division open, or run the official edition",
         )
-    if not result.benchmark.official_name:
+    if not result.performance.official_name:
         raise SubmissionError(
             f"{result.model} cannot be submitted",
-            expected="a benchmark that stands for one of MLPerf's",
-            found="one that names none",
-            fix="give its description the official_name that it stands for, and use --division open",
+            expected="a benchmark with the official_name of one of MLPerf's",
+            found="no official_name",
+            fix="set official_name in the benchmark's description, and use --division open",
         )
     for run, mode, figures in (
         (result.accuracy, "accuracy", result.accuracy.accuracy),
@@ -81,16 +81,16 @@ def _check_result(plan: SubmissionPlan, result: Result) -> None:
                 f"{result.model} {result.scenario} has no {mode} run",
                 expected=f"a finished run of mode {mode}",
                 found=f"{run.mode}, {run.verdict}",
-                fix="run the case in both modes: leave --mode out, and look at why it failed",
+                fix="fix the failed run, and run the case in both modes: leave --mode out",
             )
     sides = {(run.benchmark, run.scenario, run.backend, run.device) for run in (result.accuracy, result.performance)}
     if len(sides) != 1:
         found = " and ".join(sorted(" ".join(side) for side in sides))
         raise SubmissionError(
-            f"accuracy and performance of {result.model} are not of one case",
+            f"accuracy and performance of {result.model} are not from the same case",
             expected="the same benchmark, scenario, backend and device",
             found=found,
-            fix="give both runs of one case",
+            fix="use both runs of one case",
         )
     if result.accuracy.model_sha256 != result.performance.model_sha256:
         raise SubmissionError(
@@ -103,7 +103,7 @@ def _check_result(plan: SubmissionPlan, result: Result) -> None:
 
 def _two_in_a_place(plan: SubmissionPlan, one: Result, other: Result) -> SubmissionError:
     return SubmissionError(
-        f"two results want to be {plan.place(one)}",
+        f"two results have the same place {plan.place(one)}",
         expected="one result for a model and a scenario",
         found=f"{one.performance.case} and {other.performance.case}",
         fix="select one with --backend, --device or --implementation, or submit them as two systems with --hw-name",

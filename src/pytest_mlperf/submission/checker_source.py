@@ -1,4 +1,4 @@
-"""Where the official checker's source is fetched from, when it may be."""
+"""The download of the official checker's source."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ REPOSITORY = "https://github.com/mlcommons/inference"
 def checker_recipe(round_: Round) -> ArchiveRecipe:
     """Return the recipe for the revision of mlcommons/inference that has the round's checker.
 
-    Nobody states a checksum of these archives: the first one fetched is remembered.
+    There is no published checksum for these archives; that of the first download is remembered.
     """
     reference = "heads/master" if round_.checker == "head" else f"tags/{round_.checker}"
     name = f"inference-{round_.checker}.tar.gz"

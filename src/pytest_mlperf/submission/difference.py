@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from pytest_mlperf.rules.reading.submission import Result, Run, Submission, System
     from pytest_mlperf.rules.reading.tree import Directory
 
-#: In this order they are told.
+#: The order of the output.
 KINDS = ("results", "settings", "systems", "files")
 _CHUNK = 1 << 20
-#: What user.conf may set and what LoadGen made of it.
+#: The prefix of settings in LoadGen's detail log.
 _SETTING = "effective_"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """One thing that two submissions do not have in common.
+    """One difference between two submissions.
 
     Attributes
     ----------
@@ -37,7 +37,7 @@ class Difference:
     name
         The figure, the setting or the field; empty for a whole result, system or file.
     left, right
-        What each has; None for nothing.
+        The value in each submission; None if it is missing.
     """
 
     kind: str
@@ -55,12 +55,12 @@ class Difference:
 
 
 def differ(left: Path, right: Path) -> tuple[Difference, ...]:
-    """Compare two submissions, each a directory or a tarball; in the order of `KINDS`, then by place.
+    """Compare two submissions, each a directory or a tarball; sort the differences by kind, then by place.
 
     Raises
     ------
     OptionError, ArchiveError
-        One of them is not there, or cannot be unpacked.
+        A submission does not exist, or cannot be unpacked.
     """
     with opened(left) as one, opened(right) as other:
         pair = read_submission(one), read_submission(other)
@@ -107,7 +107,7 @@ def _verdict(text: str) -> str:
 
 
 def _settings(result: Result) -> dict[str, str]:
-    """Return user.conf's lines, LoadGen's own account of both runs, and the five fields of the measurements."""
+    """Return the lines of user.conf, the effective settings in both detail logs, and the fields of the measurements."""
     conf = result.measurements_texts.get("user.conf")
     lines = [line.partition("=") for line in conf.content.splitlines()] if conf else []
     settings = {f"user.conf {key.strip()}": value.strip() for key, equals, value in lines if equals and key[:1] != "#"}

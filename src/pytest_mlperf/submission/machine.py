@@ -1,4 +1,4 @@
-"""What this machine says of its hardware and its operating system; changes when Linux says it elsewhere."""
+"""Reads the hardware and the operating system of this machine from Linux."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SECTOR = 512
-#: Block devices that are no storage: they stand on another, or on memory.
+#: Block devices that are not storage: they use another device, or memory.
 _NO_STORAGE = ("loop", "ram", "zram", "dm-", "md", "sr", "fd", "nbd")
 _QUERY = ("name", "memory.total", "clocks.max.sm", "pcie.link.gen.max", "pcie.link.width.max")
 _NVIDIA_SMI_SECONDS = 20
@@ -21,7 +21,7 @@ _NVIDIA_SMI_SECONDS = 20
 
 @dataclass(frozen=True)
 class Accelerators:
-    """Those of one machine; sizes in bytes, the frequency in MHz, what is not known is None or empty."""
+    """The accelerators of a machine; sizes in bytes, frequency in MHz; unknown values are None or empty."""
 
     count: int
     model: str
@@ -32,7 +32,7 @@ class Accelerators:
 
 @dataclass(frozen=True)
 class Machine:
-    """What is known of a machine; what is not is None or empty."""
+    """The hardware and software of a machine; unknown values are None or empty."""
 
     processor: str = ""
     sockets: int | None = None
@@ -50,14 +50,14 @@ class Machine:
 
 
 def read_machine(root: Path = Path("/"), nvidia_smi: str | None = None) -> Machine:
-    """Read /proc, /sys and /etc/os-release below `root`, and ask nvidia-smi where there is one.
+    """Read /proc, /sys and /etc/os-release below `root`, and run nvidia-smi if it is installed.
 
     Parameters
     ----------
     root
-        For a machine whose files lie elsewhere.
+        The directory that contains these files.
     nvidia_smi
-        The program; by default that of the PATH, and none where `root` is not this machine's.
+        The program; by default nvidia-smi on PATH, and none if `root` is not ``/``.
     """
     program = nvidia_smi or (shutil.which("nvidia-smi") if root == Path("/") else None)
     processors = _processors(_text(root / "proc/cpuinfo"))
@@ -83,7 +83,7 @@ def read_machine(root: Path = Path("/"), nvidia_smi: str | None = None) -> Machi
 
 
 def parse_nvidia_smi(text: str) -> Accelerators | None:
-    """Return what nvidia-smi's lines say: name, MiB of memory, MHz, PCIe generation and width, one a device."""
+    """Parse nvidia-smi's output, a line for each device: name, MiB of memory, MHz, PCIe generation and width."""
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line.strip()]
     rows = [row for row in rows if len(row) == len(_QUERY)]
     if not rows:
@@ -122,7 +122,7 @@ def _processors(text: str) -> list[dict[str, str]]:
 
 
 def _topology(processors: Iterable[dict[str, str]]) -> tuple[int | None, int | None]:
-    """Return sockets and cores a socket, where the processors say to which of them they belong."""
+    """Return the number of sockets and the cores per socket; None if /proc/cpuinfo does not have them."""
     cores = {
         (block["physical id"], block["core id"]) for block in processors if {"physical id", "core id"} <= block.keys()
     }
@@ -151,7 +151,7 @@ def _memory(text: str) -> int | None:
 
 
 def _storage(directory: Path) -> tuple[int | None, str]:
-    """Return the size of all disks, in bytes, and what they are."""
+    """Return the size of all disks, in bytes, and their types."""
     total, kinds = 0, []
     for device in _sorted(directory):
         size = _number(_text(device / "size"))
@@ -163,7 +163,7 @@ def _storage(directory: Path) -> tuple[int | None, str]:
 
 
 def _disk(device: Path) -> str:
-    if device.name.startswith(("vd", "xvd")):  # whether it turns, the host knows
+    if device.name.startswith(("vd", "xvd")):  # only the host knows its type
         return "virtual disk"
     if device.name.startswith("nvme"):
         return "NVMe SSD"
@@ -171,7 +171,7 @@ def _disk(device: Path) -> str:
 
 
 def _network_cards(directory: Path) -> int | None:
-    """Return the number of network interfaces with a device behind them."""
+    """Return the number of network interfaces that have a device."""
     if not directory.is_dir():
         return None
     return sum((interface / "device").exists() for interface in directory.iterdir())

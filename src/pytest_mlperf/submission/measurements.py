@@ -1,4 +1,4 @@
-"""measurements.json: what the model's weights and inputs are; changes when the official fields do."""
+"""Writes measurements.json, which describes the model's weights and inputs."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.submission.onnx_weights import weight_dtypes
 from pytest_mlperf.submission.system import UNKNOWN
 
 if TYPE_CHECKING:
-    from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.run.result import RunResult
 
 _MLPERF_WORDS = {"float32": "fp32", "float16": "fp16", "float64": "fp64", "bfloat16": "bf16"}
@@ -20,7 +18,7 @@ _UNQUANTISED = frozenset({"fp64", "fp32", "fp16", "bf16"})
 
 @dataclass(frozen=True)
 class Measurements:
-    """SYSTEM_IMP_REQUIRED_FILES of the official checker; each a text that is not empty."""
+    """SYSTEM_IMP_REQUIRED_FILES of the official checker; no field may be empty."""
 
     input_data_types: str
     retraining: str
@@ -36,7 +34,7 @@ class Measurements:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """The fields that nobody has stated."""
+        """The names of the unknown fields."""
         return tuple(name for name, value in vars(self).items() if value == UNKNOWN)
 
     def to_json(self) -> bytes:
@@ -44,29 +42,19 @@ class Measurements:
         return json.dumps(vars(self), indent=2, ensure_ascii=False).encode() + b"\n"
 
 
-def measurements_of(benchmark: Benchmark, result: RunResult) -> Measurements:
-    """Return what a run's model file says of itself.
+def measurements_of(result: RunResult) -> Measurements:
+    """Return the measurements of a run's model file.
 
-    This package changes no weights; where a file is quantised, somebody else did it, and how is not stated.
+    This package does not change weights; if they are quantised, how that was done is not known.
     """
-    model = Path(result.model)
-    inputs = dict.fromkeys(_MLPERF_WORDS.get(tensor.dtype, tensor.dtype) for tensor in benchmark.contract.inputs)
+    inputs = dict.fromkeys(_MLPERF_WORDS.get(dtype, dtype) for dtype in result.input_types)
     measured = Measurements(
-        input_data_types=", ".join(inputs),
+        input_data_types=", ".join(inputs) or UNKNOWN,
         retraining="no",
-        starting_weights_filename=model.name,
-        weight_data_types=", ".join(_weights(model)) or UNKNOWN,
+        starting_weights_filename=Path(result.model).name,
+        weight_data_types=", ".join(result.weight_types) or UNKNOWN,
         weight_transformations="none",
     )
     if not measured.quantised:
         return measured
     return Measurements(**{**vars(measured), "weight_transformations": UNKNOWN})
-
-
-def _weights(model: Path) -> tuple[str, ...]:
-    if model.suffix != ".onnx":
-        return ()
-    try:
-        return weight_dtypes(model)
-    except (OSError, ValueError):
-        return ()

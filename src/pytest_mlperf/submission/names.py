@@ -1,4 +1,4 @@
-"""The names of a submission's files and directories; changes when the official layout does."""
+"""The names of a submission's files and directories in the official layout."""
 
 from __future__ import annotations
 
@@ -33,26 +33,26 @@ def code_directory(layout: Layout) -> str:
 
 
 def calibration_file(layout: Layout) -> str:
-    """Return where calibration.md stands; only v6.0 and newer have a directory for documentation."""
+    """Return the path of calibration.md; only v6.0 and newer have a directory for documentation."""
     return CALIBRATION if layout == MEASUREMENTS else f"documentation/{CALIBRATION}"
 
 
 def measurements_directory(layout: Layout, result: PurePosixPath) -> PurePosixPath:
-    """Return where a result's measurements, user.conf and README are; `result` is system/model/scenario."""
+    """Return the directory of a result's measurements, user.conf and README; `result` is system/model/scenario."""
     from pathlib import PurePosixPath
 
     return PurePosixPath(MEASUREMENTS if layout == MEASUREMENTS else RESULTS) / result
 
 
 def measurements_file(layout: Layout, result: PurePosixPath, implementation: str) -> str:
-    """Return the measurements' file name; until v5.1 it holds the system, the implementation and the scenario."""
+    """Return the measurements' file name; until v5.1 it contains system, implementation and scenario."""
     if layout == MEASUREMENTS:
         return f"{result.parts[0]}_{implementation}_{result.parts[-1]}.json"
     return "measurements.json"
 
 
 def compliance_directory(layout: Layout, result: PurePosixPath, test: str) -> PurePosixPath:
-    """Return where the files of a compliance test of a result are."""
+    """Return the directory of a compliance test of a result."""
     from pathlib import PurePosixPath
 
     return PurePosixPath(COMPLIANCE if layout == MEASUREMENTS else RESULTS) / result / test

@@ -1,4 +1,4 @@
-"""The official checker of a round, unmodified, in a process of its own: what it says of a submission."""
+"""Runs the unmodified official checker of a round on a submission, in a child process."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.rules.round import Round
 
-#: Where the checkers stand in a checkout of mlcommons/inference.
+#: Paths of the checkers in a checkout of mlcommons/inference.
 HEAD_SCRIPTS = ("tools/submission/submission_checker/main.py",)
 TAG_SCRIPTS = ("tools/submission/submission_checker.py", "tools/submission/submission-checker.py")
-#: Hours of submissions take it seconds; it has no business with minutes.
+#: The checker takes seconds even for large submissions.
 TIMEOUT_SECONDS = 600
 _ERROR_LINE = re.compile(r"(?:ERROR|WARNING):?\S*\s*(.*)|\[.*?(?:ERROR|WARNING)\]\s*(.*)")
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
@@ -34,20 +34,20 @@ _USAGE = 2
 
 @dataclass(frozen=True)
 class OfficialVerdict:
-    """What the official checker said.
+    """The result of the official checker.
 
     Attributes
     ----------
     script
         The checker's file.
     ok
-        Whether its summary said that the submission looks OK.
+        Whether its summary says that the submission looks OK.
     crashed
         Whether it ended without a summary.
     errors
         Its error lines, in order.
     log
-        All that it wrote.
+        Its whole output.
     """
 
     script: Path
@@ -58,46 +58,46 @@ class OfficialVerdict:
 
     @property
     def words(self) -> str:
-        """The verdict in the checker's own words, or that it crashed."""
+        """The verdict as the checker words it, or its last line if it crashed."""
         if self.crashed:
-            return f"crashed: {self.log.strip().splitlines()[-1] if self.log.strip() else 'without a word'}"
+            return f"crashed: {self.log.strip().splitlines()[-1] if self.log.strip() else 'no output'}"
         return "submission looks OK" if self.ok else "submission has errors"
 
     @property
     def rules(self) -> frozenset[str]:
-        """The rules of ours that its error lines speak of, as far as they are known."""
+        """Our names of the rules in its error lines, as far as they are known."""
         return frozenset(rule for line in self.errors if (rule := _rule(line)))
 
 
 def run_official_checker(source: Path, round_: Round, submission: Path) -> OfficialVerdict:
     """Run the round's official checker from a checkout of mlcommons/inference on a submission's directory.
 
-    It is run as it is: nothing in `source` is written or changed.
+    The checker is not modified, and nothing is written to `source`.
 
     Raises
     ------
     RequirementError
-        The checkout has not this round's checker, or the checker a package that is not installed.
+        The checkout does not have this round's checker, or a package that the checker needs is not installed.
     """
     script = find_script(source, round_)
     with tempfile.TemporaryDirectory(prefix="mlperf-checker-") as scratch:
         csv = str(Path(scratch) / "summary.csv")
         command = [sys.executable, "-B", str(script), "--input", str(submission.absolute()), "--csv", csv]
         command += ["--version", round_.name]
-        # Its directory is its own, so that what it may leave in the current one is not left in the user's.
+        # The checker may write files to its current directory, so it gets a temporary one.
         code, log = _run(command, scratch)
     if missing := _MISSING_MODULE.search(log):
         raise RequirementError(
-            "the official checker cannot start",
-            expected=f"its package {missing[1]}",
-            found=f"none in {sys.executable}",
-            fix=f"install {missing[1]} there",
+            "the official checker cannot be started",
+            expected=f"the package {missing[1]}",
+            found=f"not installed in {sys.executable}",
+            fix=f"install it: {sys.executable} -m pip install {missing[1]}",
         )
     if code == _USAGE and "--version" in log:
         raise RequirementError(
             f"{script} does not know round {round_.name}",
             expected=f"the checker of {_revision(round_)}",
-            found="one of another round",
+            found="the checker of another round",
             fix=f"check out {_revision(round_)} of mlcommons/inference and name it with --mlperf-inference-src",
         )
     summarised = "SUMMARY: submission" in log
@@ -131,7 +131,7 @@ def find_script(source: Path, round_: Round) -> Path:
 
 
 def differences(verdict: OfficialVerdict, ours: bool, our_rules: Collection[str]) -> list[str]:
-    """Say where the official verdict and ours at level official differ: in the whole, then rule by rule."""
+    """Return how the official verdict and ours at level official differ: the verdict, then each rule."""
     lines = []
     if verdict.ok != ours:
         lines.append(f"the official checker says {verdict.words}; this one: {'OK' if ours else 'not OK'}")
@@ -156,7 +156,7 @@ def _run(command: list[str], directory: str) -> tuple[int, str]:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        return -1, (error.stdout or b"").decode("utf-8", "replace") + f"\nno end after {TIMEOUT_SECONDS} s"
+        return -1, (error.stdout or b"").decode("utf-8", "replace") + f"\nstill running after {TIMEOUT_SECONDS} s"
     return done.returncode, done.stdout.decode("utf-8", "replace")
 
 

@@ -1,4 +1,4 @@
-"""What a submission is made of: the results, the system, the round, the user's files."""
+"""The contents of a submission: results, system, round, the user's files."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.submission.system import SystemDescription
@@ -22,27 +21,24 @@ class Result:
 
     Attributes
     ----------
-    benchmark
-        Its description.
     accuracy, performance
-        Finished runs, whose files are still where they say.
+        Finished runs; their files must still exist.
     compliance
-        By test, as in ``TEST01``: a directory in the official form.
+        The directories of the compliance tests, by test name such as ``TEST01``.
     """
 
-    benchmark: Benchmark
     accuracy: RunResult
     performance: RunResult
     compliance: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def model(self) -> str:
-        """The directory's name: that of the benchmark; a tiny edition has its own."""
-        return self.benchmark.name
+        """The directory's name: the name of the benchmark."""
+        return self.performance.benchmark
 
     @property
     def scenario(self) -> str:
-        """The directory's name, capitalised as everywhere in MLPerf."""
+        """The directory's name, with MLPerf's capitalisation."""
         return self.performance.scenario
 
 
@@ -55,13 +51,13 @@ class SubmissionPlan:
     system
         The directory's name; see `system_directory`.
     description
-        Of the system.
+        The description of the system.
     command
         The pytest command that made the results, for the README.
     code
-        The user's benchmarks: files, or directories of which the Python files are taken.
+        The user's benchmarks: files, or directories with Python files.
     calibration
-        The user's calibration.md, where there is one.
+        The user's calibration.md, if any.
     """
 
     division: str
@@ -85,9 +81,9 @@ class SubmissionPlan:
 
 
 def system_directory(name: str, result: RunResult) -> str:
-    """Return a name for a system's directory: hardware, implementation, device and backend, in plain letters.
+    """Return a name for a system's directory: hardware, implementation, device and backend, in ASCII.
 
-    The checkers want no spaces and no dot at the start.
+    The checkers do not allow spaces or a dot at the start.
     """
     version = result.versions.get(result.backend, "")
     parts = (name, result.implementation, result.device, f"{result.backend}_{version}" if version else result.backend)

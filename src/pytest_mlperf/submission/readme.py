@@ -1,4 +1,4 @@
-"""The texts of a submission: how each result was made and how to make it again."""
+"""The texts of a submission: how each result was made and how to reproduce it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.submission.measurements import Measurements
     from pytest_mlperf.submission.plan import Result, SubmissionPlan
 
-#: What a version is called by its package's name.
+#: Package names that differ from the name of the version.
 _PACKAGES = {"loadgen": "mlcommons-loadgen"}
 _NO_PACKAGES = frozenset({"python", "loadgen_built"})
 
@@ -30,7 +30,7 @@ def result_readme(plan: SubmissionPlan, result: Result, measurements: Measuremen
             "|---|---|",
             *(f"| {name} | {value} |" for name, value in _facts(plan, result, measurements)),
             "",
-            "## How to make it again",
+            "## How to reproduce it",
             "",
             f"With Python {result.performance.versions.get('python', '')}:",
             "",
@@ -39,7 +39,7 @@ def result_readme(plan: SubmissionPlan, result: Result, measurements: Measuremen
             plan.command,
             "```",
             "",
-            f"`{_code(plan)}/{result.model}/` has the benchmarks that the command runs; LoadGen's settings are in "
+            f"`{_code(plan)}/{result.model}/` has the code of the benchmark; LoadGen's settings are in "
             "user.conf beside this file.",
             "",
         )
@@ -59,40 +59,40 @@ def code_readme(plan: SubmissionPlan, result: Result) -> str:
             plan.command,
             "```",
             "",
-            "The Python files here are what pytest collects; the plugin makes the cases. Model, data set and LoadGen "
-            "are found or fetched by it and verified by their checksums.",
+            "pytest collects the Python files here, and the plugin makes the cases. It finds or fetches model, data "
+            "set and LoadGen, and verifies their checksums.",
             "",
         )
     )
 
 
 def requirements(runs: Sequence[RunResult]) -> str:
-    """Return what to install for the same versions, as pip reads it."""
+    """Return a requirements.txt with the versions of the runs."""
     versions = {name: version for run in runs for name, version in run.versions.items() if name not in _NO_PACKAGES}
     pinned = sorted(f"{_PACKAGES.get(name, name)}=={version.split()[0]}" for name, version in versions.items())
     built = sorted({run.versions["loadgen_built"] for run in runs if "loadgen_built" in run.versions})
-    remarks = [f"# LoadGen was built here: {how}" for how in built]
+    remarks = [f"# LoadGen was built from source: {how}" for how in built]
     return "\n".join((f"pytest-mlperf=={__version__}", *remarks, *pinned)) + "\n"
 
 
 def calibration_text(measured: Iterable[Measurements]) -> str:
-    """Return a calibration.md that says what is known; how a file was quantised, only its maker knows."""
+    """Return a calibration.md; how quantised weights were calibrated is not known."""
     quantised = sorted({each.starting_weights_filename for each in measured if each.quantised})
     lines = ["# Calibration", ""]
     if quantised:
         lines += [f"{name} has quantised weights: how they were calibrated is not stated." for name in quantised]
     else:
-        lines.append("There was none: the weights are used in the format in which they were published.")
+        lines.append("No calibration: the weights are used in the format in which they were published.")
     return "\n".join(lines) + "\n"
 
 
 def _labels(result: Result) -> list[str]:
-    """Return what a reader must know before the figures."""
+    """Return the warnings about a tiny edition and a short run."""
     labels = []
-    if result.benchmark.edition == "tiny":
+    if result.performance.edition == "tiny":
         labels.append(
-            "**A tiny edition**: a small model on a small data set, for trying things out. It stands for "
-            f"{result.benchmark.official_name} in model_mapping.json, and its figures cannot be compared with those "
+            "**A tiny edition**: a small model on a small data set, for testing. It stands for "
+            f"{result.performance.official_name} in model_mapping.json, and its figures cannot be compared with those "
             "of the official benchmark."
         )
     lacking = [f"{finding.what} ({finding.expected})" for run in _runs(result) for finding in run.lacks]
@@ -110,12 +110,16 @@ def _facts(plan: SubmissionPlan, result: Result, measurements: Measurements) -> 
         facts.append((performance.words, f"{words} ({result.performance.verdict})"))
     if accuracy is not None:
         value = f"{accuracy.value:.3f} {accuracy.unit} on {accuracy.samples:,} samples"
-        facts.append((accuracy.metric, f"{value} ({result.accuracy.verdict}; target {accuracy.target:.3f})"))
+        target = f"; target {accuracy.target:.3f}" if accuracy.target is not None else ""
+        facts.append((accuracy.metric, f"{value} ({result.accuracy.verdict}{target})"))
     run = result.performance
     facts += [
         ("model", f"{Path(run.model).name}, {measurements.weight_data_types}"),
         ("SHA-256 of the model", run.model_sha256),
-        ("data set", f"{accuracy.samples if accuracy else 0:,} of {result.benchmark.dataset_size:,} samples"),
+        (
+            "data set",
+            f"{accuracy.samples if accuracy else 0:,} of {accuracy.dataset_size if accuracy else 0:,} samples",
+        ),
         ("backend, device", f"{run.backend}, {run.device}"),
         *((f"version of {name}", version) for name, version in sorted(run.versions.items())),
     ]

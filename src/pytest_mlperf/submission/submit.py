@@ -1,4 +1,4 @@
-"""What a session's end makes of its results: a submission, checked against the round's rules and packed."""
+"""At the end of a session: writes a submission, checks it against the round's rules, and packs it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pytest_mlperf.errors import MLPerfError, OptionError, SubmissionError
 from pytest_mlperf.rules.check import Report, check, verdict
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round
+from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.submission.machine import read_machine
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
@@ -25,21 +26,21 @@ from pytest_mlperf.submission.tree import Written, write_submission
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-    from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.rules.round import Round
-    from pytest_mlperf.run.case import Registry
+    from pytest_mlperf.rules.severity import Level
     from pytest_mlperf.submission.official_checker import OfficialVerdict
 
 FAILED_SUFFIX = "-failed-checks"
+_LEVELS: tuple[Level, Level] = ("strict", "official")
 NOTHING = (
     "there is nothing to submit\nexpected: cases with a finished accuracy run and a finished performance run; "
-    "found: none\nsee what failed or was skipped above"
+    "found: none\nsee above what failed or was skipped"
 )
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an item of the session's end says: a result's place in the submission, and why it failed, if so."""
+    """A test item for the submission: a result's place in it, and the error, if any."""
 
     place: str
     fault: str = ""
@@ -47,22 +48,22 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Submitted:
-    """What became of the session's results.
+    """The submission of a session.
 
     Attributes
     ----------
     outcomes
-        One a result, and one for all that is no result's.
+        One for each result, and one for errors that are not about a single result.
     report, as_official
-        The verdict at level strict and at level official; None when there is no tree.
+        The verdict at level strict and at level official; None if there is no tree.
     files
-        What was left in the current directory.
+        The files written to the current directory.
     unknown
-        Fields that nobody has stated.
+        The names of unknown fields.
     notes
-        What the user should know besides.
+        Notes for the user.
     official
-        The official checker's verdict, when it was asked, and where ours at level official differs from it.
+        The official checker's verdict, if it was run, and how ours at level official differs from it.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -78,28 +79,46 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Request:
-    """What a session asks for.
+    """The input of `submit`, from the session and its options.
 
     Attributes
     ----------
+    division, submitter, system_type, hw_name, system
+        The values of these options; `system` is a file with fields of the system's description.
+    submission_dir, clean
+        The directory for the tree, if given, and whether its contents are replaced.
+    pack_anyway
+        Whether the submission is packed even if checks failed.
+    run_official_checker
+        Whether the round's official checker is also run.
+    official_length
+        Whether --run-length is official.
     results
-        Every run's result, as the items' reports carried it.
+        The results of all runs, from the test reports.
     command
         The pytest command, as the user typed it.
     code
         The files of the user's tests.
     directory
-        Where the files go: the current directory.
+        The current directory, to which the files are written.
     keep
-        Where the tree goes without --submission-dir.
+        The directory for the tree without --submission-dir.
     healthy
-        Whether every other item passed.
+        Whether all other items passed.
     checker_source
         Returns a checkout of mlcommons/inference that has a round's official checker.
     """
 
-    settings: Settings
-    registry: Registry
+    division: str
+    submitter: str
+    system_type: str
+    hw_name: str | None
+    system: Path | None
+    submission_dir: Path | None
+    clean: bool
+    pack_anyway: bool
+    run_official_checker: bool
+    official_length: bool
     results: Sequence[Mapping[str, Any]]
     command: Sequence[str]
     code: Sequence[Path]
@@ -119,7 +138,7 @@ class _Pair:
 
 
 def submit(request: Request) -> Submitted:
-    """Write the tree, check it, and pack it if it may be packed; a fault of any kind is an outcome, never lost."""
+    """Write the tree, check it, and pack it if it passed; an MLPerfError becomes an outcome."""
     try:
         return _submit(request)
     except MLPerfError as error:
@@ -127,7 +146,6 @@ def submit(request: Request) -> Submitted:
 
 
 def _submit(request: Request) -> Submitted:
-    settings = request.settings
     pairs = _pairs(request.results)
     if not pairs:
         return Submitted((Outcome("submission", NOTHING),))
@@ -136,20 +154,20 @@ def _submit(request: Request) -> Submitted:
     whole = {case: pair for case, pair in pairs.items() if not _incomplete(pair)}
     if not whole:
         return Submitted((*incomplete, Outcome("submission", NOTHING)))
-    into = settings.submission_dir or request.keep
+    into = request.submission_dir or request.keep
     written = None
     for number, plan in enumerate(_plans(request, whole, round_)):
-        written = write_submission(plan, into, clean=number == 0 and settings.clean)
+        written = write_submission(plan, into, clean=number == 0 and request.clean)
     assert written is not None  # noqa: S101 - there is at least one case
     submission = read_submission(written.directory, round_.layout)
-    report, as_official = check(submission, round_, "strict"), check(submission, round_, "official")
+    report, as_official = (check(submission, round_, level, ADVICE) for level in _LEVELS)
     outcomes = (*incomplete, *_outcomes(report))
     good = request.healthy and not any(outcome.fault for outcome in outcomes)
     files = write_summary(report, round_, request.directory)
     packed: tuple[Path, ...] = ()
-    if good or settings.pack_anyway:
-        name = f"{settings.division}{'' if good else FAILED_SUFFIX}.tar.gz"
-        packed = (pack(written.directory, request.directory / name, (settings.division,)),)
+    if good or request.pack_anyway:
+        name = f"{request.division}{'' if good else FAILED_SUFFIX}.tar.gz"
+        packed = (pack(written.directory, request.directory / name, (request.division,)),)
     official, differences = _ask_official(request, round_, written.directory, as_official)
     return Submitted(
         outcomes,
@@ -165,7 +183,7 @@ def _submit(request: Request) -> Submitted:
 
 
 def _pairs(results: Iterable[Mapping[str, Any]]) -> dict[str, _Pair]:
-    """Return the runs by case; of a case that ran twice the last counts, as in the summary."""
+    """Return the runs by case; if a case ran twice, the last run counts."""
     pairs: dict[str, _Pair] = {}
     for result in msgspec.convert(list(results), list[RunResult]):
         pair = pairs.setdefault(result.case.removesuffix(f"-{result.test}"), _Pair())
@@ -179,13 +197,13 @@ def _pairs(results: Iterable[Mapping[str, Any]]) -> dict[str, _Pair]:
 
 
 def _incomplete(pair: _Pair) -> str:
-    """Return what a case lacks for a submission; empty for nothing."""
+    """Return the error about a missing run of a case; empty if the case is complete."""
     for mode, run, there in (
         ("accuracy", pair.accuracy, pair.accuracy and pair.accuracy.accuracy),
         ("performance", pair.performance, pair.performance and pair.performance.performance),
     ):
         if there is None:
-            found = f"one that {run.verdict}" if run is not None else "none"
+            found = f"a run with the verdict {run.verdict}" if run is not None else "none"
             return (
                 f"a submission needs both runs of a case\nexpected: a finished {mode} run; found: {found}\n"
                 "see the failed item, or select both modes"
@@ -197,7 +215,7 @@ def _round(pairs: Iterable[_Pair]) -> Round:
     names = {run.round for pair in pairs for run in (pair.accuracy, pair.performance) if run is not None}
     if len(names) != 1 or not (name := names.pop()):
         raise OptionError(
-            "a submission is of one round",
+            "all results of a submission must be from one round",
             expected="one round that has every benchmark",
             found=f"{', '.join(sorted(filter(None, names))) or 'none'}",
             fix="select benchmarks of one round, or name it with --round",
@@ -206,25 +224,25 @@ def _round(pairs: Iterable[_Pair]) -> Round:
 
 
 def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Iterator[SubmissionPlan]:
-    """Yield a plan for each system: what another backend or device ran is another system."""
-    settings, machine = request.settings, read_machine()
-    hardware = settings.hw_name or _slug(machine.processor)
+    """Yield a plan for each system; another backend or device is another system."""
+    machine = read_machine()
+    hardware = request.hw_name or _slug(machine.processor)
     by_system: dict[str, list[_Pair]] = {}
     for pair in pairs.values():
         if pair.performance is not None:
             by_system.setdefault(system_directory(hardware, pair.performance), []).append(pair)
     for system, found in by_system.items():
         identity = Identity(
-            division=settings.division,
-            submitter=settings.submitter or "",
-            system_type=settings.system_type,
-            system_name=settings.hw_name or machine.processor or hardware,
+            division=request.division,
+            submitter=request.submitter,
+            system_type=request.system_type,
+            system_name=request.hw_name or machine.processor or hardware,
         )
-        overrides = read_overrides(settings.system, identity) if settings.system else None
-        results = tuple(_result(request.registry, pair) for pair in found)
+        overrides = read_overrides(request.system, identity) if request.system else None
+        results = tuple(_result(pair) for pair in found)
         yield SubmissionPlan(
-            division=settings.division,
-            submitter=settings.submitter or "",
+            division=request.division,
+            submitter=request.submitter,
             system=system,
             round=round_,
             description=describe_system(identity, [each.performance for each in results], overrides, machine),
@@ -234,11 +252,10 @@ def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Itera
         )
 
 
-def _result(registry: Registry, pair: _Pair) -> Result:
+def _result(pair: _Pair) -> Result:
     if pair.accuracy is None or pair.performance is None:
         raise SubmissionError("a case lacks a run", expected="both", found="one", fix="run both modes")
     return Result(
-        benchmark=registry.benchmark(pair.performance.benchmark),
         accuracy=pair.accuracy,
         performance=pair.performance,
         compliance=pair.compliance,
@@ -250,7 +267,7 @@ def _slug(text: str) -> str:
 
 
 def _outcomes(report: Report) -> Iterator[Outcome]:
-    """Yield an item a result, and one for what is wrong with all; short runs are labelled, not failed."""
+    """Yield an outcome for each result, and for other errors; short runs do not fail."""
     for submitter in report.submitters:
         base = f"{submitter.division}/{submitter.name}"
         shared = _errors(submitter.findings)
@@ -275,7 +292,7 @@ def _errors(findings: Iterable[Any]) -> str:
 def _ask_official(
     request: Request, round_: Round, tree: Path, ours: Report
 ) -> tuple[OfficialVerdict | None, tuple[str, ...]]:
-    if request.settings.checker != "official":
+    if not request.run_official_checker:
         return None, ()
     from pytest_mlperf.submission.official_checker import differences, run_official_checker
 
@@ -285,17 +302,17 @@ def _ask_official(
 
 
 def _notes(request: Request, report: Report, *, good: bool) -> Iterator[str]:
-    editions = {request.registry.benchmark(str(each["benchmark"])).edition for each in request.results}
+    editions = {each["edition"] for each in request.results}
     if "tiny" in editions:
-        yield "a tiny edition is for trying: this submission is not one to send"
-    if report.verdict == "short" and request.settings.run_length != "official":
-        yield f"the official length: {shlex.join(official_command(request.command))}"
-    if not good and not request.settings.pack_anyway:
-        yield "nothing was packed: mend what failed, or add --mlperf-pack-anyway"
+        yield "a tiny edition: this submission is for testing only; do not submit"
+    if report.verdict == "short" and not request.official_length:
+        yield f"for official length: {shlex.join(official_command(request.command))}"
+    if not good and not request.pack_anyway:
+        yield "nothing was packed: fix what failed, or add --mlperf-pack-anyway"
 
 
 def official_command(command: Sequence[str]) -> list[str]:
-    """Return the pytest command with ``--run-length official`` in place of what it said about the length."""
+    """Return the pytest command with ``--run-length official`` in place of other length options."""
     kept: list[str] = []
     skip = False
     for word in command:

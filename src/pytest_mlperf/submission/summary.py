@@ -54,7 +54,7 @@ _COLUMNS = (
     "has_power",
     "Units",
 )
-#: The checker of v2.1 spells it so, and readers of its file look for that.
+#: The checker of v2.1 has this spelling, and readers of its file expect it.
 _SPELT_IN_V2_1 = {"compliance": "compilance"}
 _FIRST_WITH_WEIGHTS = (4, 0)
 _COMPLIANCE = "compliance-"
@@ -74,7 +74,7 @@ def columns(round_: Round) -> tuple[str, ...]:
 
 
 def summary_csv(report: Report, round_: Round) -> str:
-    """Return the file's text: from v6.0 on all cells but the header's are quoted, before only those that need it."""
+    """Return the file's text: from v6.0 on all cells except the header are quoted, before only those that need it."""
     names = columns(round_)
     text = io.StringIO()
     text.write(",".join(names) + "\n")
@@ -94,7 +94,7 @@ def summary_json(report: Report, round_: Round) -> str:
 
 
 def write_summary(report: Report, round_: Round, directory: Path) -> tuple[Path, Path]:
-    """Write summary.csv and summary.json into a directory, each beside and renamed; return their paths."""
+    """Write summary.csv and summary.json into a directory; return their paths."""
     table, document = directory / "summary.csv", directory / "summary.json"
     write_beside(table, summary_csv(report, round_).encode())
     write_beside(document, summary_json(report, round_).encode())
@@ -142,7 +142,7 @@ def _cells(result: ResultReport, round_: Round) -> dict[str, Any]:
 
 
 def _accelerators(record: Record) -> int | None:
-    """Return the accelerators of all nodes; None where the description has no numbers."""
+    """Return the number of accelerators of all nodes; None if the description has no numbers."""
     counts = (record.number_of_nodes, record.accelerators_per_node)
     return int(counts[0]) * int(counts[1]) if all(count.isdecimal() for count in counts) else None
 

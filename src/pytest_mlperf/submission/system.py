@@ -1,4 +1,4 @@
-"""The system's description, systems/<system>.json; changes when the official fields do."""
+"""Writes the description of the system, systems/<system>.json."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.submission.machine import Accelerators, Machine
 
-#: What stands where the checker wants some words and this machine does not say them.
+#: The text of a field that the checker requires and that is unknown.
 UNKNOWN = "not stated"
 NONE = "N/A"
-#: Empty is an answer here.
+#: Fields that may be empty.
 _REMARKS = ("hw_notes", "sw_notes", "system_type_detail")
-#: One has nobody to be connected to.
+#: Not applicable to a single accelerator.
 _BETWEEN_ACCELERATORS = ("accelerator_interconnect", "accelerator_interconnect_topology")
 _COUNTS = ("number_of_nodes", "accelerators_per_node")
-#: What the options decide; a description that says something else would be refused by the checker.
+#: Fields that are set by options; the checker rejects other values.
 _OPTIONS = {"division": "--division", "submitter": "--submitter", "system_type": "--system-type"}
 
 
 @dataclass(frozen=True)
 class Identity:
-    """What the user decides about a submission: the options --division, --submitter, --system-type, --hw-name."""
+    """The values of the options --division, --submitter, --system-type, --hw-name."""
 
     division: str
     submitter: str
@@ -49,7 +49,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class SystemDescription:
-    """All 35 fields as texts, and those that could not be learned: `UNKNOWN` where empty is not allowed."""
+    """All 35 fields as texts, and the names of the unknown ones, which are `UNKNOWN` if they must not be empty."""
 
     fields: Mapping[str, str]
     unknown: tuple[str, ...]
@@ -67,18 +67,18 @@ def describe_system(
 ) -> SystemDescription:
     """Describe the machine that ran the results.
 
-    Accelerators are part of the system when a run used one; others are a remark in ``hw_notes``.
+    Accelerators are part of the system if a run used one; otherwise ``hw_notes`` mentions them.
 
     Parameters
     ----------
     identity
-        What the options say.
+        The values of the options.
     results
-        Finished runs, for the versions of what they ran with.
+        Finished runs, for the versions of their software.
     overrides
-        What `read_overrides` returned.
+        The fields given by the user, from `read_overrides`.
     machine
-        What the machine says of itself; by default this one is asked.
+        The machine; default: this one.
     """
     runs = tuple(results)
     asked = machine or read_machine()
@@ -95,21 +95,23 @@ def describe_system(
 
 
 def read_overrides(file: Path, identity: Identity | None = None) -> dict[str, str]:
-    """Read what the user states about the system, a JSON or TOML file with fields of the description.
+    """Read the user's fields of the description from a JSON or TOML file.
 
     Raises
     ------
     OptionError
-        The file cannot be read, has a key that is no field, or a value that the checker refuses.
+        The file cannot be read, has an unknown field, or a value that the checker rejects.
     """
     values = _parse(file)
     if not isinstance(values, dict):
-        raise _refused(file, f"a {type(values).__name__} at the top", "name fields and their values")
+        raise _refused(file, f"a {type(values).__name__} at the top", "write fields and their values")
     for name in values:
         if name not in FIELDS:
             near = difflib.get_close_matches(str(name), FIELDS, n=3, cutoff=0.5)
             raise _refused(
-                file, f"{name!r}", f"did you mean {' or '.join(near)}?" if near else f"the fields: {', '.join(FIELDS)}"
+                file,
+                f"{name!r}",
+                f"did you mean {' or '.join(near)}?" if near else f"use one of these fields: {', '.join(FIELDS)}",
             )
     texts = {name: _text(file, name, value) for name, value in values.items()}
     for name, value in texts.items():
@@ -133,23 +135,25 @@ def _toml(text: str) -> dict[str, Any]:
 
 def _text(file: Path, name: str, value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise _refused(file, f"{name} = {value!r}", "every field is a text")
+        raise _refused(file, f"{name} = {value!r}", "write every field as a text")
     return str(value).strip()
 
 
 def _check(file: Path, name: str, value: str, identity: Identity | None) -> None:
-    """Refuse what the official checker would: its words for a status and a type, and counts that are numbers."""
+    """Raise for a value that the official checker rejects."""
     if not value and FIELDS[name]:
-        raise _refused(file, f"an empty {name}", "say what it is, or leave the field out")
+        raise _refused(file, f"an empty {name}", "fill it in, or leave the field out")
     if name == "status" and value.lower() not in STATUSES:
-        raise _refused(file, f"status {value!r}", f"it is one of {', '.join(STATUSES)}")
+        raise _refused(file, f"status {value!r}", f"use one of {', '.join(STATUSES)}")
     if name == "system_type" and value not in SYSTEM_TYPES:
-        raise _refused(file, f"system_type {value!r}", f"it is one of {', '.join(map(repr, SYSTEM_TYPES))}")
+        raise _refused(file, f"system_type {value!r}", f"use one of {', '.join(map(repr, SYSTEM_TYPES))}")
     if name in _COUNTS and not value.isdecimal():
-        raise _refused(file, f"{name} {value!r}", "it is a number, 0 where there is none")
+        raise _refused(file, f"{name} {value!r}", "write a number, 0 for none")
     if name in _OPTIONS and identity is not None and value.lower() != vars(identity)[name].lower():
         raise _refused(
-            file, f"{name} {value!r} beside {_OPTIONS[name]} {vars(identity)[name]}", "say it once, with the option"
+            file,
+            f"{name} {value!r} beside {_OPTIONS[name]} {vars(identity)[name]}",
+            "leave it out of the file, and set it with the option",
         )
 
 
@@ -183,7 +187,7 @@ def _host(machine: Machine) -> dict[str, str]:
 def _accelerators(found: Accelerators | None, *, used: bool) -> dict[str, str]:
     names = [name for name in FIELDS if name.startswith("accelerator_")]
     if used and found is None:
-        return {}  # there is one, and nothing says what it is
+        return {}  # there is one, but it could not be identified
     if not used or found is None:
         left = {"hw_notes": f"{found.count} x {found.model}, not used"} if found else {}
         return {"accelerators_per_node": "0", **dict.fromkeys(names, NONE), **left}
@@ -209,7 +213,7 @@ def _software(machine: Machine, runs: tuple[RunResult, ...]) -> dict[str, str]:
 
 
 def _binary(size: int | None) -> str:
-    """Return a memory's size in GiB: what the kernel reports is a little less than what is built in."""
+    """Return a memory's size in GiB: the kernel reports a little less than is installed."""
     return f"{size / (1 << 30):.4g} GiB" if size else ""
 
 

@@ -1,4 +1,4 @@
-"""A submission as one .tar.gz, the same bytes for the same files; changes when the packing does."""
+"""Packs a submission as one reproducible .tar.gz."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-#: Chosen with tools/bench/packing.py: as fast as a plain copy; level 6 saves an eighth more and takes half longer.
+#: Chosen with tools/bench/packing.py: as fast as a copy; level 6 is an eighth smaller and takes half as long again.
 LEVEL = 3
-#: Headers and small files go to zlib together.
+#: Collects headers and small files before zlib compresses them.
 _BUFFER = 1 << 20
 
 
 def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, level: int = LEVEL) -> Path:
-    """Write the divisions of a submission to a .tar.gz whose top folders they are.
+    """Write the divisions of a submission to a .tar.gz, as its top-level directories.
 
-    Names are sorted, times and owners are nobody's: the same files give the same bytes on every machine.
+    Names are sorted, and times and owners are left out: the same files give the same bytes on every machine.
 
     Parameters
     ----------
     directory
         Holds ``open``, ``closed`` or ``network``.
     file
-        Replaced at once when all is written, and left as it is when that fails.
+        The tarball; it is replaced at the end and not changed by an error.
     divisions
-        Which of them, those that are there.
+        The divisions to pack, if they exist.
     level
-        Of gzip, 1 to 9.
+        The compression level of gzip, 1 to 9.
 
     Raises
     ------
     SubmissionError
-        There is no division, or there are links, devices, or names that a checker refuses.
+        There is no division, or there are links, devices, or names that a checker rejects.
     OutputError
-        The file cannot be written, or a file changed meanwhile.
+        The tarball cannot be written, or a file changed while it was packed.
     """
     tops = [directory / name for name in sorted(divisions) if (directory / name).is_dir()]
     if not tops:
         raise SubmissionError(
             f"there is nothing to pack in {directory}",
-            expected=f"a directory {', '.join(divisions)} in it",
+            expected=f"a directory {' or '.join(divisions)} in it",
             found="none",
-            fix="name the directory that holds the division, the one of --submission-dir",
+            fix="name the directory that contains the division, as given with --submission-dir",
         )
     members = [member for top in tops for member in _members(directory, top)]
     try:
@@ -70,13 +70,13 @@ def pack(directory: Path, file: Path, divisions: tuple[str, ...] = DIVISIONS, le
 
 
 def default_name(directory: Path) -> str:
-    """Return what MLCommons calls the tarball: ``open.tar.gz``; with several divisions, of the directory's name."""
+    """Return MLCommons' name for the tarball, ``open.tar.gz``; with several divisions, the directory's name."""
     found = [name for name in DIVISIONS if (directory / name).is_dir()]
     return f"{found[0] if len(found) == 1 else directory.absolute().name}.tar.gz"
 
 
 def _write(target: IO[bytes], directory: Path, members: list[Path], level: int) -> None:
-    # An empty name and time 0 in gzip's header: neither belongs to the content.
+    # An empty name and time 0 in gzip's header make the bytes reproducible.
     with (
         gzip.GzipFile(filename="", mode="wb", compresslevel=level, fileobj=target, mtime=0) as packed,
         io.BufferedWriter(cast("io.RawIOBase", packed), _BUFFER) as buffered,
@@ -92,7 +92,7 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
         info.type, info.mode = tarfile.DIRTYPE, 0o755
         archive.addfile(info)
         return
-    # The size of what was opened: a file that changes its size meanwhile must not shift all that follows.
+    # The size of the open file: a change of size meanwhile must not corrupt the archive.
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
         info.size, info.mode = status.st_size, 0o755 if status.st_mode & stat.S_IXUSR else 0o644
@@ -100,7 +100,7 @@ def _add(archive: tarfile.TarFile, path: Path, name: str) -> None:
 
 
 def _members(root: Path, top: Path) -> Iterator[Path]:
-    """Yield a directory and all below it, sorted by name, the same on every file system."""
+    """Yield a directory and everything below it, sorted by name."""
     yield top
     with os.scandir(top) as entries:
         found = sorted(entries, key=lambda entry: entry.name)

@@ -1,4 +1,4 @@
-"""Writes a submission's tree in the layout of its round."""
+"""Writes a submission's directory tree in the layout of its round."""
 
 from __future__ import annotations
 
@@ -16,7 +16,6 @@ from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 from pytest_mlperf.run.directories import unwritable
 from pytest_mlperf.submission import names
-from pytest_mlperf.submission.accuracy_text import accuracy_text
 from pytest_mlperf.submission.admission import check_plan
 from pytest_mlperf.submission.measurements import measurements_of
 from pytest_mlperf.submission.readme import calibration_text, code_readme, requirements, result_readme
@@ -39,11 +38,11 @@ class Written:
     Attributes
     ----------
     directory
-        Its root, with the division in it.
+        Its root, which contains the division.
     logs
-        The full accuracy logs, in the same places, beside the root.
+        The full accuracy logs, with the same relative paths, beside the root.
     unknown
-        Fields that nobody has stated, of the system and of measurements.json.
+        Unknown fields of the system's description and of measurements.json.
     """
 
     directory: Path
@@ -57,26 +56,25 @@ def logs_directory(directory: Path) -> Path:
 
 
 def write_submission(plan: SubmissionPlan, into: Path, *, clean: bool = False) -> Written:
-    """Write a submission, or add its results to one: those of the same system, model and scenario are replaced.
+    """Write a submission, or add results to one; results of the same system, model and scenario are replaced.
 
-    All is written beside `into`, which is replaced when it is done and left as it is when it cannot be.
+    The tree is written beside `into`, which is replaced at the end and not changed by an error.
 
     Parameters
     ----------
     plan
-        What it is made of.
+        The contents of the submission.
     into
-        The submission's root: not there, empty, or a submission.
+        The submission's root: missing, empty, or an existing submission.
     clean
-        Whether what `into` had is dropped.
+        Whether the existing results in `into` are removed.
 
     Raises
     ------
     SubmissionError
-        The plan has what no submission of its division may have, `into` is something else than a submission, or a
-        file of a run is missing.
+        The plan is not allowed in its division, `into` is not a submission, or a file of a run is missing.
     OutputError
-        The disk refuses.
+        The submission cannot be written.
     """
     check_plan(plan)
     into = into.absolute()
@@ -97,12 +95,12 @@ def write_submission(plan: SubmissionPlan, into: Path, *, clean: bool = False) -
 
 
 def check_is_submission(directory: Path) -> None:
-    """Refuse to replace what is not a submission: a directory with something else in it is somebody's work.
+    """Raise if `directory` exists and is not a submission, so that other files are never replaced.
 
     Raises
     ------
     SubmissionError
-        It is a file, or has more than divisions at its top.
+        It is a file or a link, or contains anything besides divisions.
     """
     if not os.path.lexists(directory):
         return
@@ -118,7 +116,7 @@ def check_is_submission(directory: Path) -> None:
 
 
 def _link_tree(source: Path, target: Path) -> None:
-    # Whoever writes here writes beside and renames: a file that is linked elsewhere is never changed.
+    # Safe: files of a submission are replaced by rename, so the linked originals never change.
     shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, copy_function=_link)
 
 
@@ -159,15 +157,14 @@ def _write_result(plan: SubmissionPlan, result: Result, root: Path, logs: Path) 
     place, layout = plan.place(result), plan.round.layout
     base = root / plan.base
     directory = base / names.RESULTS / place
-    # What an earlier result of this place had, and this one has not, would be taken for this one's.
+    # Old files that the new result does not replace would seem to belong to it.
     for old in (directory, base / names.MEASUREMENTS / place, base / names.COMPLIANCE / place):
         shutil.rmtree(old, ignore_errors=True)
     _copy_logs(result.accuracy, directory / names.ACCURACY, names.ACCURACY_LOGS)
     _copy_logs(result.performance, directory / names.PERFORMANCE, names.PERFORMANCE_LOGS)
     accuracy = result.accuracy.accuracy
     if accuracy is not None:
-        text = accuracy_text(result.benchmark, accuracy.metric, accuracy.value, accuracy.details)
-        _put(directory / names.ACCURACY / names.ACCURACY_TXT, text.encode())
+        _put(directory / names.ACCURACY / names.ACCURACY_TXT, accuracy.text.encode())
     truncate(
         directory / names.ACCURACY,
         logs / plan.base / names.RESULTS / place / names.ACCURACY / ACCURACY_LOG,
@@ -177,7 +174,7 @@ def _write_result(plan: SubmissionPlan, result: Result, root: Path, logs: Path) 
         _copy_tree(source, base / target)
         if (base / target / names.ACCURACY / ACCURACY_LOG).exists():  # TEST01 logs answers
             truncate(base / target / names.ACCURACY, logs / plan.base / target / names.ACCURACY / ACCURACY_LOG)
-    measurements = measurements_of(result.benchmark, result.performance)
+    measurements = measurements_of(result.performance)
     beside = base / names.measurements_directory(layout, place)
     name = names.measurements_file(layout, place, result.performance.implementation)
     _put(beside / name, measurements.to_json())
@@ -199,13 +196,13 @@ def _copy_logs(run: RunResult, target: Path, wanted: tuple[str, ...]) -> None:
         source = Path(run.output) / name
         if not source.is_file():
             raise _missing(source, FileNotFoundError("no such file"))
-        # A large accuracy log is about to be cut: only its name is needed here.
+        # A large accuracy log is truncated afterwards, so a link is enough.
         put = keep if name == ACCURACY_LOG and source.stat().st_size > LARGEST_ACCURACY_LOG else _copy
         put(source, target / name)
 
 
 def _copy_tree(source: Path, target: Path) -> None:
-    """Copy plain files; the audit's output has no links."""
+    """Copy regular files; links are left out."""
     if not source.is_dir():
         raise _missing(source, FileNotFoundError("no such directory"))
     for file in sorted(source.rglob("*")):
@@ -224,7 +221,7 @@ def _write_code(plan: SubmissionPlan, result: Result, base: Path) -> None:
 
 
 def _code_files(source: Path) -> Iterator[tuple[Path, PurePosixPath]]:
-    """Yield the files of the user's benchmarks, without caches and hidden files, and their names in the submission."""
+    """Yield the source files of the user's benchmarks and their names in the submission, without hidden files."""
     files = [source] if source.is_file() else sorted(source.rglob("*.py"))
     for file in files:
         name = PurePosixPath(file.name if source.is_file() else file.relative_to(source).as_posix())
@@ -233,14 +230,14 @@ def _code_files(source: Path) -> Iterator[tuple[Path, PurePosixPath]]:
 
 
 def _write_mapping(plan: SubmissionPlan, file: Path) -> None:
-    """Say in open what a directory's name stands for where it is no official name, keeping what was said before."""
+    """Add models without an official name to model_mapping.json, in the open division only."""
     if plan.division != "open":
         return
     mapping: dict[str, str] = {}
     with suppress(OSError, ValueError, TypeError):
         mapping = dict(json.loads(file.read_text("utf-8")))
     aliases = plan.round.aliases
-    official = {result.model: result.benchmark.official_name for result in plan.results}
+    official = {result.model: result.performance.official_name for result in plan.results}
     mapping |= {model: name for model, name in official.items() if aliases.get(model, model) != name}
     if mapping:
         _put(file, json.dumps(mapping, indent=2, sort_keys=True).encode() + b"\n")
@@ -261,5 +258,5 @@ def _missing(path: Path, error: OSError) -> SubmissionError:
         f"{path} cannot be put into the submission",
         expected="a file of a finished run",
         found=error.strerror or str(error),
-        fix="run the case again, and leave --mlperf-output's files until the submission is written",
+        fix="run the case again, and keep its files in --mlperf-output until the submission is written",
     )

@@ -1,4 +1,4 @@
-"""Cuts an accuracy log as MLCommons' truncate_accuracy_log.py does and writes down the hash of the whole."""
+"""Truncates an accuracy log as MLCommons' truncate_accuracy_log.py does, and records the hash of the full log."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ _CHUNK = 1 << 20
 
 @dataclass(frozen=True)
 class Truncated:
-    """What an accuracy directory has now: the SHA-256 of the full log, and whether anything was changed."""
+    """The SHA-256 of the full accuracy log, and whether anything was changed."""
 
     sha256: str
     changed: bool
 
 
 def truncate(directory: Path, kept: Path) -> Truncated:
-    """Keep the full accuracy log in `kept`, cut the one in `directory`, and note the full log's hash once.
+    """Keep the full accuracy log in `kept`, truncate the one in `directory`, and record the full log's hash.
 
-    What was done already, wholly or up to a kill, is not done again: the hash is always that of the full log.
+    It may be repeated, also after it was interrupted: the hash is always that of the full log.
 
     Parameters
     ----------
     directory
         Holds accuracy.txt and mlperf_log_accuracy.json.
     kept
-        Where the full log goes, a file; linked rather than copied where the disk allows it.
+        The file for the full log: a hard link if possible, else a copy.
 
     Raises
     ------
     SubmissionError
-        accuracy.txt is missing, or the log was cut before and the full one is nowhere.
+        accuracy.txt is missing, or the log is truncated and the full one is missing.
     """
     log, text = directory / ACCURACY_LOG, directory / ACCURACY_TXT
     try:
@@ -65,7 +65,7 @@ def truncate(directory: Path, kept: Path) -> Truncated:
     else:
         sha256 = file_sha256(log)
         keep(log, kept)
-    # The hash before the cut: whoever is killed between the two starts again with the full log.
+    # The hash first: if the process is killed in between, it can start again with the full log.
     write_beside(text, with_hash(words, sha256))
     if size >= VIEWABLE and not is_truncated(log):
         write_beside(log, ends_of(log))
@@ -73,7 +73,7 @@ def truncate(directory: Path, kept: Path) -> Truncated:
 
 
 def with_hash(text: bytes, sha256: str) -> bytes:
-    """Return accuracy.txt with one hash line at its end, whatever it had before."""
+    """Return accuracy.txt with exactly one hash line, at its end."""
     words = _HASH_LINE.sub(b"", text).rstrip(b"\n")
     return words + b"\n\nhash=" + sha256.encode() + b"\n"
 
@@ -87,7 +87,7 @@ def ends_of(log: Path) -> bytes:
 
 
 def is_truncated(log: Path) -> bool:
-    """Say whether a log is what `ends_of` returns: no full log has that gap there."""
+    """Return whether a log was truncated by `ends_of`; no full log has that gap there."""
     if log.stat().st_size != TRUNCATED_SIZE:
         return False
     with log.open("rb") as file:
@@ -96,7 +96,7 @@ def is_truncated(log: Path) -> bool:
 
 
 def keep(source: Path, target: Path) -> None:
-    """Have `source` under another name too: a hard link, or a copy on another disk; `target` is replaced."""
+    """Make a hard link to `source`, or a copy if it is on another disk; replace `target`."""
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = _beside(target)
     try:
@@ -112,7 +112,7 @@ def keep(source: Path, target: Path) -> None:
 
 
 def write_beside(path: Path, content: bytes) -> None:
-    """Write beside `path` and rename: never into a file that may be linked elsewhere, never half of one."""
+    """Write a temporary file and rename it to `path`, which may be a hard link; no partial file is left."""
     beside = _beside(path)
     try:
         beside.write_bytes(content)
@@ -132,7 +132,7 @@ def _hash_of_kept(log: Path, kept: Path) -> str:
     if kept.is_file() and kept.stat().st_size >= VIEWABLE and ends_of(kept) == log.read_bytes():
         return file_sha256(kept)
     raise SubmissionError(
-        f"{log} is cut already, and its hash is not in {ACCURACY_TXT}",
+        f"{log} is already truncated, and its hash is not in {ACCURACY_TXT}",
         expected=f"the full log, here or as {kept}",
         found="neither",
         fix="put the full log back, or run accuracy again",

@@ -1,1 +1,1 @@
-"""One LoadGen test in a process of its own: ``python -m pytest_mlperf.worker run.json``."""
+"""Runs one LoadGen test in its own process: ``python -m pytest_mlperf.worker run.json``."""

@@ -8,15 +8,18 @@ import os
 import platform
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.benchmarks.base import Benchmark as BaseBenchmark
 from pytest_mlperf.errors import RequirementError
 from pytest_mlperf.implementations.protocol import RESULT_FILE, RunSpec, WorkerResult, read_spec, write_json
-from pytest_mlperf.scenarios import make_sut
-from pytest_mlperf.scenarios.base import Inference
+from pytest_mlperf.scenarios import SCENARIOS
+from pytest_mlperf.scenarios.base import Machine, Serving, Tuned
 from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
+from pytest_mlperf.worker.inference import Inference
 from pytest_mlperf.worker.library import SampleLibrary
 from pytest_mlperf.worker.loadgen import (
     apply_round,
@@ -28,23 +31,15 @@ from pytest_mlperf.worker.loadgen import (
     write_audit_config,
 )
 from pytest_mlperf.worker.progress import Reporter
-from pytest_mlperf.worker.tuning import (
-    LARGEST_BATCH,
-    REHEARSAL_SAMPLES,
-    Bench,
-    Sessions,
-    Tuned,
-    available_cores,
-    default_layout,
-    measure,
-    tune,
-    untuned,
-)
+from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, available_cores, measure, tune, untuned
 
 if TYPE_CHECKING:
-    from pytest_mlperf.backends.base import Backend, Session
+    from collections.abc import Callable
+
+    from pytest_mlperf.backends.base import Backend, Model
     from pytest_mlperf.benchmarks.base import Benchmark
 
+ENDPOINT = "endpoint"
 KIBIBYTE = 1024
 
 
@@ -56,52 +51,57 @@ class Stopwatch:
         self._start = time.perf_counter()
 
     def lap(self, name: str) -> None:
-        """Book the time since the last lap to `name`."""
+        """Record the time since the last lap as `name`."""
         now = time.perf_counter()
         self.seconds[name] = now - self._start
         self._start = now
 
 
 def run(spec: RunSpec, guard: Guard) -> WorkerResult:
-    """Do everything that a run is."""
+    """Run the case and return its result."""
     watch, reporter = Stopwatch(), Reporter()
-    benchmark: Benchmark = resolve_name(spec.benchmark)
+    benchmark: Benchmark = replace(resolve_name(spec.benchmark), variant=spec.variant)
     backend: Backend = resolve_name(spec.backend)()
+    scenario = SCENARIOS[spec.scenario]
     settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
     apply_round(settings, spec.round)
     official = official_length(settings)
     reporter.enter("loading")
-    threads = spec.num_threads or available_cores()
-    samples = benchmark.open_samples(Path(spec.dataset), spec.sample_count)
+    samples = benchmark.dataset.open(Path(spec.dataset), spec.sample_count, spec.variant)
     library = SampleLibrary(samples, available_cores())
-    bench = _bench(spec, benchmark, backend, library, reporter, guard, threads)
+    bench = _bench(spec, benchmark, backend, library, reporter, guard)
     watch.lap("load")
     reporter.enter("warming up")
     tuned = _tuned(spec, bench, library)
     watch.lap("warm-up")
-    apply_user_conf(settings, spec, benchmark.loadgen_model, tuned)
-    sessions = bench.sessions.keep(tuned.layout)
+    apply_user_conf(settings, spec, benchmark.loadgen_model, benchmark.short, tuned)
+    models = bench.models.keep(tuned.layout)
+    first_tokens = bool(settings.use_token_latencies)
+    streams = [Inference(benchmark, model, library, reporter, first_tokens=first_tokens) for model in models]
     bound = settings.server_target_latency_ns / 1e9 if spec.mode == "performance" else math.inf
-    sut = make_sut(spec.scenario, tuned, [bench.inference(session) for session in sessions], guard, bound)
+    sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(benchmark, library)))
     reporter.enter(spec.mode, _expected_samples(spec, settings))
     start_test(settings, sut, library, Path(spec.output), guard, write_audit_config(spec))
     sut.close()
     watch.lap("test")
+    device, weight_types = models[0].device, tuple(models[0].weight_types)
+    bench.models.close()
     return WorkerResult(
-        device=sessions[0].device,
+        device=device,
         layout=tuned.layout,
         official=official,
         versions=_versions(spec, backend),
         seconds=watch.seconds,
         samples_done=reporter.done,
+        weight_types=weight_types,
         peak_memory_bytes=peak_memory_bytes(),
     )
 
 
 def peak_memory_bytes() -> int:
-    """Return the most memory that this process has had in RAM.
+    """Return the peak resident memory of this process.
 
-    Not getrusage: its maximum lives through exec and begins with what the parent had.
+    Not from getrusage: its maximum survives exec and so includes the parent's.
     """
     for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
         if line.startswith("VmHWM:"):
@@ -110,42 +110,50 @@ def peak_memory_bytes() -> int:
 
 
 def _bench(
-    spec: RunSpec,
-    benchmark: Benchmark,
-    backend: Backend,
-    library: SampleLibrary,
-    reporter: Reporter,
-    guard: Guard,
-    threads: int,
+    spec: RunSpec, benchmark: Benchmark, backend: Backend, library: SampleLibrary, reporter: Reporter, guard: Guard
 ) -> Bench:
-    def load(threads: int) -> Session:
-        session = backend.load(Path(spec.model), benchmark.contract, spec.device, threads)
-        if session.device != spec.device:
-            raise RequirementError(
-                f"{backend.name} did not run on {spec.device}",
-                expected=spec.device,
-                found=session.device,
-                fix=f"install a build of {backend.name} for {spec.device}, or choose another --device",
-            )
-        return session
+    file = benchmark.model_file(spec.model_format, spec.precision, spec.variant)
+    name = spec.backend_name or spec.backend.partition(":")[2]
 
-    sessions = Sessions(load, concurrent=backend.concurrent)
-    largest = sessions.get(1, threads)[0].max_batch or LARGEST_BATCH
+    def load(threads: int) -> Model:
+        place = spec.model if file.format == ENDPOINT else Path(spec.model)
+        model = backend.load(place, file, spec.device, threads, spec.backend_options)
+        if model.device != spec.device:
+            raise RequirementError(
+                f"{name} did not run on {spec.device}",
+                expected=spec.device,
+                found=model.device,
+                fix=f"install a build of {name} for {spec.device}, or choose another --device",
+            )
+        return model
+
+    models, threads = Models(load), spec.num_threads or available_cores()
+    largest = models.get(1, threads)[0].max_batch or LARGEST_BATCH
+    settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
     return Bench(
-        scenario=spec.scenario,
-        sessions=sessions,
-        inference=lambda session: Inference(benchmark, session, library, reporter),
+        scenario=SCENARIOS[spec.scenario],
+        models=models,
+        inference=lambda model: Inference(benchmark, model, library, reporter),
         guard=guard,
-        samples=range(min(REHEARSAL_SAMPLES, len(library))),
-        threads=threads,
-        max_batch=min(largest, spec.max_batchsize or LARGEST_BATCH),
-        samples_per_query=built_in_settings(benchmark.loadgen_model, spec.scenario).multi_stream_samples_per_query,
+        samples=range(min(benchmark.short.rehearsal, len(library))),
+        machine=Machine(
+            threads,
+            max_batch=min(largest, spec.max_batchsize or LARGEST_BATCH),
+            samples_per_query=settings.multi_stream_samples_per_query,
+        ),
     )
+
+
+def _cost(benchmark: Benchmark, library: SampleLibrary) -> Callable[[int], float] | None:
+    """Return a function for the cost of a loaded sample; None if the benchmark does not define it."""
+    if type(benchmark).cost is BaseBenchmark.cost:
+        return None
+    return lambda index: benchmark.cost(library.batch([index])[0])
 
 
 def _tuned(spec: RunSpec, bench: Bench, library: SampleLibrary) -> Tuned:
     if spec.mode == "accuracy":
-        return untuned(default_layout(bench))
+        return untuned(bench.scenario.untuned(bench.machine))
     library.load(bench.samples)
     tuned = tune(bench) if spec.layout is None else measure(spec.layout, bench)
     library.unload(bench.samples)
@@ -170,14 +178,14 @@ def _versions(spec: RunSpec, backend: Backend) -> dict[str, str]:
 
 
 def main(run_file: Path) -> None:
-    """Run the case that `run_file` describes and leave with 0, or with a written reason."""
+    """Run the case that `run_file` describes and exit: with 0, or with the error in result.json."""
     spec = read_spec(run_file)
     output = Path(spec.output)
     guard = Guard(output)
     exit_with_parent(sys.stdin.fileno())
     faulthandler.enable()
     if spec.timeout:
-        # Works while StartTest blocks; the stacks in the log say where. The parent's own limit is the second net.
+        # Works while StartTest blocks, and writes the stacks to the log. The parent has a limit too.
         faulthandler.dump_traceback_later(spec.timeout, exit=True)
     os.chdir(output)
     result = guard.wrap(run)(spec, guard)

@@ -1,7 +1,7 @@
-"""No exception leaves a LoadGen callback: the run ends at once, and result.json says why.
+"""Ends the process at an exception in a LoadGen callback, with the error in result.json.
 
-LoadGen's threads outlive an exception that passes through StartTest, and the process then dies by SIGSEGV
-or SIGABRT at a later moment. So a fault is written down where it happens and the process exits there.
+LoadGen's threads outlive an exception that passes through StartTest, and the process then crashes with SIGSEGV
+or SIGABRT later. So the error is written where it happens and the process exits there.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ R = TypeVar("R")
 
 
 class Guard:
-    """Ends the process with a written reason when anything raises.
+    """Ends the process when a wrapped function raises, with the error in result.json.
 
     Parameters
     ----------
@@ -43,20 +43,20 @@ class Guard:
         self._lock = threading.Lock()
 
     def wrap(self, function: Callable[P, R]) -> Callable[P, R]:
-        """Return `function` with every exception turned into the end of the run."""
+        """Return `function`, changed so that any exception ends the run."""
 
         def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
             try:
                 return function(*args, **kwargs)
-            except BaseException as error:  # a callback must not raise, whatever it is
+            except BaseException as error:  # nothing may leave a callback
                 self.fail(error)
 
         return guarded
 
     def fail(self, error: BaseException) -> NoReturn:
-        """Write the traceback to the log, the reason to result.json, and leave without destructors."""
-        self._lock.acquire()  # never released: the first fault is the one that counts
-        with suppress(OSError):  # where the disk is full, the way out is still the exit code
+        """Write the traceback to the log and the error to result.json, and exit without destructors."""
+        self._lock.acquire()  # never released: only the first error is reported
+        with suppress(OSError):  # on a full disk the exit code still reports the failure
             traceback.print_exception(error)
         with suppress(OSError):
             write_json(self._output / RESULT_FILE, WorkerResult(failure=_failure(error)))
@@ -78,7 +78,7 @@ def _failure(error: BaseException) -> Failure:
 
 
 def leave(code: int) -> NoReturn:
-    """Exit now: LoadGen's static destructors crash when its threads are alive."""
+    """Exit at once: LoadGen's static destructors crash while its threads are alive."""
     with suppress(OSError):
         sys.stdout.flush()
         sys.stderr.flush()
@@ -86,10 +86,10 @@ def leave(code: int) -> NoReturn:
 
 
 def exit_with_parent(lifeline: int) -> None:
-    """End this process when the other end of the `lifeline` pipe closes, that is, when the parent is gone.
+    """End this process when the other end of the `lifeline` pipe closes, that is, when the parent has ended.
 
-    What the runtime has started goes too, where this process leads a group of its own. A `lifeline` that is no
-    pipe, as in a run by hand, says nothing about a parent.
+    If this process leads a process group, the whole group is killed, with what the runtime has started. A `lifeline`
+    that is not a pipe, as in a run by hand, is ignored.
     """
     if not stat.S_ISFIFO(os.fstat(lifeline).st_mode):
         return

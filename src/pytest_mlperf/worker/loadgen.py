@@ -1,4 +1,4 @@
-"""The bridge to LoadGen: its settings, and exactly one StartTest."""
+"""LoadGen's settings and the call of StartTest."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from pytest_mlperf.worker.user_conf import Entry, UserConf, read_user_conf, rend
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pytest_mlperf.benchmarks.base import Short
     from pytest_mlperf.implementations.protocol import RoundSettings, RunSpec
-    from pytest_mlperf.scenarios.base import SUT
+    from pytest_mlperf.scenarios.base import SUT, Tuned
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.library import SampleLibrary
-    from pytest_mlperf.worker.tuning import Tuned
 
 BUILT_IN_CONF = 0
 USER_CONF = 2
@@ -36,7 +36,7 @@ def loadgen_version() -> str:
 def built_in_settings(model: str, scenario: str) -> lg.TestSettings:
     """Return the settings that LoadGen's own mlperf.conf gives a benchmark.
 
-    ``conf_type`` 0 and not 1: the second call with 1 in a process loads nothing and says nothing.
+    ``conf_type`` is 0, not 1: with 1, a second call in a process silently loads nothing.
     """
     settings = lg.TestSettings()
     _check(settings.FromConfig("", model, scenario, BUILT_IN_CONF), "LoadGen's built-in mlperf.conf")
@@ -45,10 +45,10 @@ def built_in_settings(model: str, scenario: str) -> lg.TestSettings:
 
 
 def apply_round(settings: lg.TestSettings, round_settings: RoundSettings | None) -> None:
-    """Set what the round asks over LoadGen's own round.
+    """Set the requirements of the round, in place of those built in to LoadGen.
 
-    Seeds cannot come from a file: LoadGen reads them in its built-in configuration only, so a user.conf, which is
-    read later, changes all of this but them.
+    LoadGen reads seeds only from its built-in configuration; a user.conf, which is read later, can change everything
+    else.
     """
     if round_settings is None:
         return
@@ -57,14 +57,14 @@ def apply_round(settings: lg.TestSettings, round_settings: RoundSettings | None)
     settings.schedule_rng_seed = round_settings.schedule_rng_seed
     settings.min_duration_ms = round_settings.min_duration_ms
     settings.performance_sample_count_override = round_settings.performance_sample_count
-    if settings.scenario == lg.TestScenario.Offline:  # one query; LoadGen takes the number for its samples
+    if settings.scenario == lg.TestScenario.Offline:  # one query; LoadGen uses this as its number of samples
         settings.min_query_count = round_settings.offline_samples_per_query
     if settings.scenario == lg.TestScenario.Server and round_settings.server_target_latency_ns is not None:
         settings.server_target_latency_ns = round_settings.server_target_latency_ns
 
 
 def official_length(settings: lg.TestSettings) -> OfficialLength:
-    """Return what the settings, before any user.conf, ask of a run of official length."""
+    """Return the requirements of official length from the settings before any user.conf."""
     latency, percentile, samples_per_query = {
         lg.TestScenario.SingleStream: (0, settings.single_stream_target_latency_percentile, 1),
         lg.TestScenario.MultiStream: (
@@ -94,14 +94,13 @@ def given_user_conf(spec: RunSpec) -> UserConf:
     return read_user_conf(Path(spec.user_conf)) if spec.user_conf else UserConf()
 
 
-def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, tuned: Tuned) -> Path:
+def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, short: Short, tuned: Tuned) -> Path:
     """Write the run's user.conf and let LoadGen read it over the built-in settings.
 
-    Attributes are set only for what a user.conf cannot say: LoadGen reads latencies there as whole
-    milliseconds.
+    Latencies are set as attributes, because LoadGen reads only whole milliseconds from a user.conf.
     """
     given = given_user_conf(spec)
-    mine = conf_entries(spec, model, tuned, given.settings(model, spec.scenario))
+    mine = conf_entries(spec, model, short, tuned, given.settings(model, spec.scenario))
     path = Path(spec.output) / USER_CONF_FILE
     path.write_text(_conf_text(spec, given.entries, mine), "utf-8")
     _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))
@@ -129,16 +128,16 @@ def write_audit_config(spec: RunSpec) -> Path | None:
 def start_test(
     settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard, audit: Path | None = None
 ) -> None:
-    """Run the one test of this process; LoadGen's logs go to `output`, an audit.config counts more than `settings`."""
+    """Run the test; LoadGen's logs go to `output`, and an audit.config overrides `settings`."""
     log_output = lg.LogOutputSettings()
     log_output.outdir = str(output)
     log_settings = lg.LogSettings()
     log_settings.log_output = log_output
-    log_settings.enable_trace = False  # on by default; costs 660 bytes and 9 us a query
+    log_settings.enable_trace = False  # on by default; costs 660 bytes and 9 us per query
     loaded_at_once = min(settings.performance_sample_count_override or len(library), len(library))
     lg_sut = lg.ConstructFastSUT(guard.wrap(sut.issue), guard.wrap(sut.flush))
     lg_qsl = lg.ConstructQSL(len(library), loaded_at_once, guard.wrap(library.load), guard.wrap(library.unload))
-    # The audit file's default name is looked up in the current directory and may change the mode; "" is none.
+    # By default LoadGen would read audit.config in the current directory; "" prevents that.
     lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, str(audit or ""))
     lg.DestroyFastSUT(lg_sut)
     lg.DestroyQSL(lg_qsl)
@@ -162,8 +161,8 @@ def _conf_text(spec: RunSpec, given: Sequence[Entry], mine: Sequence[Entry]) -> 
 def _check(code: int, what: str) -> None:
     if code != 0:
         raise UserConfError(
-            f"LoadGen refuses {what}",
+            f"LoadGen cannot read {what}",
             expected="return code 0",
             found=str(code),
-            fix="look for lines that LoadGen cannot read; mlperf_log_detail.txt names them",
+            fix="fix the lines that LoadGen names in mlperf_log_detail.txt",
         )

@@ -1,4 +1,4 @@
-"""The child's progress: a counter that the SUT increments, and a thread that tells the parent about it."""
+"""The child's progress: a counter that the SUT increments, and a thread that reports it to the parent."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ INTERVAL_SECONDS = 0.5
 
 
 class Reporter:
-    """Tells the parent what goes on, twice a second, from a thread of its own.
+    """Reports progress to the parent twice a second, from its own thread.
 
-    The timed path only does ``reporter.done += n``. Two streams may lose an increment to each other; the
-    number is for the eye, the result counts in LoadGen.
+    The timed path only does ``reporter.done += n``. An increment may be lost if two streams add at once; the number
+    is only displayed, and the result comes from LoadGen's own count.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class Reporter:
             threading.Thread(target=self._report, name="progress", daemon=True).start()
 
     def enter(self, phase: str, total: int | None = None) -> None:
-        """Start a new phase with `total` samples to do, where that is known."""
+        """Start a new phase with `total` samples to do, if known."""
         self._phase, self._total, self.done = phase, total, 0
         self._changed.set()
 
@@ -41,7 +41,7 @@ class Reporter:
             line = encoder.encode(Progress(phase=self._phase, done=self.done, total=self._total))
             try:
                 os.write(self._pipe, line + b"\n")
-            except OSError:  # the parent has gone; the lifeline ends this process
+            except OSError:  # the parent has ended; the lifeline ends this process
                 return
             self._changed.wait(INTERVAL_SECONDS)
             self._changed.clear()

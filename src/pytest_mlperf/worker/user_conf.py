@@ -1,6 +1,6 @@
-"""user.conf: LoadGen's settings file, read as LoadGen reads it, and refused where LoadGen would misread it.
+"""Reads user.conf, LoadGen's settings file, and raises where LoadGen would misread it.
 
-LoadGen ignores an unknown key, takes ``0.5`` for the integer 0 and stops at a bad value half-way through
+LoadGen ignores an unknown key, takes ``0.5`` as the integer 0 and stops at a bad value in the middle of
 the file (``TestSettings::FromConfig`` in loadgen/test_settings_internal.cc). Each of these is an error here.
 """
 
@@ -45,7 +45,7 @@ INTEGER_KEYS = frozenset(
     }
 )
 NUMBER_KEYS = frozenset({"target_latency_percentile", "target_qps"})
-#: Milliseconds; LoadGen reads a whole number and drops what follows.
+#: Milliseconds; LoadGen reads a whole number and ignores the rest.
 LATENCY_KEY = "target_latency"
 #: Read from LoadGen's built-in mlperf.conf only, or set by the run itself.
 RESERVED_KEYS = {
@@ -54,10 +54,10 @@ RESERVED_KEYS = {
     "qsl_rng_seed": "the round's rules set it",
     "sample_index_rng_seed": "the round's rules set it",
     "schedule_rng_seed": "the round's rules set it",
-    "target_duration": "LoadGen reads it nowhere; use min_duration",
+    "target_duration": "LoadGen does not use it; use min_duration",
     "test05": "the round's rules set it",
 }
-#: LoadGen takes what 64 bits do not hold for the largest number that they do, without a word.
+#: LoadGen silently replaces a number that does not fit in 64 bits by the largest that does.
 TOO_LARGE = 2**63
 KNOWN_KEYS = sorted(INTEGER_KEYS | NUMBER_KEYS | {LATENCY_KEY})
 
@@ -84,7 +84,7 @@ class UserConf:
     def settings(self, model: str, scenario: str) -> Mapping[str, str]:
         """Return the values that LoadGen would use for a model and a scenario.
 
-        LoadGen looks for ``model.scenario.key``, then ``*.scenario.key``, ``model.*.key`` and ``*.*.key``; among
+        LoadGen looks for ``model.scenario.key``, then ``*.scenario.key``, ``model.*.key`` and ``*.*.key``; for
         equal names the last line counts.
         """
         values: dict[str, str] = {}
@@ -100,7 +100,7 @@ def read_user_conf(path: Path) -> UserConf:
     Raises
     ------
     UserConfError
-        The file cannot be read, or a line is not one that LoadGen would follow.
+        The file cannot be read, or LoadGen would misread a line.
     """
     try:
         text = path.read_text("utf-8")
@@ -176,7 +176,7 @@ def _check_key(key: str, where: str) -> None:
         )
     if key not in KNOWN_KEYS:
         raise UserConfError(
-            f"{where}: LoadGen knows no setting {key} and would ignore it",
+            f"{where}: LoadGen does not know the setting {key} and would ignore it",
             expected=f"one of {', '.join(KNOWN_KEYS)}",
             found=key,
             fix=_nearest(key, KNOWN_KEYS),
@@ -189,10 +189,10 @@ def _check_value(key: str, value: str, where: str) -> None:
         number = float(value) if key in NUMBER_KEYS else int(value)
     except ValueError:
         number = math.nan
-    if 0 <= number < TOO_LARGE:  # neither NaN nor infinity is
+    if 0 <= number < TOO_LARGE:  # false for NaN and infinity
         return
     raise UserConfError(
-        f"{where}: {value} is no value for {key}",
+        f"{where}: {value} is not a valid value for {key}",
         expected=f"{kind} of 0 or more, below 2^63",
         found=value,
         fix="times are whole milliseconds" if key.endswith(("latency", "duration")) else "correct the value",

@@ -1,42 +1,27 @@
-"""The rules of an accuracy run, one function each."""
+"""The rules of what lies beside an accuracy run's logs: accuracy.txt and the accuracy log; one function each."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.rules.accuracy import check_limits
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
+    from pytest_mlperf.rules.accuracy import Limit
     from pytest_mlperf.rules.checks.case import ResultCase
     from pytest_mlperf.rules.reading.accuracy_text import Stated
 
 #: MAX_ACCURACY_LOG_SIZE of the official checkers.
 LARGEST_ACCURACY_LOG = 10 * 1024
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
-_ACCURACY_MODES = ("AccuracyOnly", "SubmissionRun")
 _MAP_ANYWHERE = (5, 1)
-_LOADGEN_COUNTS = 6
-_TRUNCATE = "let the accuracy log be truncated when the submission is packed: that appends the hash of the full log"
+_TRUNCATE = "truncate the accuracy log with MLCommons' truncate_accuracy_log.py, which appends the hash of the full log"
 _SCORE = "score the run again with the benchmark's accuracy script, and keep its output as it is"
-
-
-def accuracy_detail(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the detail log is missing or cannot be read."""
-    run = case.result.accuracy
-    fault = run.detail.fault
-    if fault is not None:
-        yield Finding(
-            rule="accuracy-detail",
-            what="the accuracy run's log cannot be judged",
-            expected="a log that LoadGen finished",
-            found=state(fault),
-            fix="copy mlperf_log_detail.txt of the accuracy run again; where it is lost, repeat the run",
-            file=run.detail_file,
-        )
 
 
 def accuracy_text(case: ResultCase) -> Iterator[Finding]:
@@ -45,7 +30,7 @@ def accuracy_text(case: ResultCase) -> Iterator[Finding]:
     if text.fault is not None:
         yield Finding(
             rule="accuracy-text",
-            what="accuracy.txt cannot be judged",
+            what="accuracy.txt cannot be read",
             expected="the accuracy script's output, in UTF-8",
             found=state(text.fault),
             fix=_SCORE,
@@ -54,32 +39,26 @@ def accuracy_text(case: ResultCase) -> Iterator[Finding]:
 
 
 def accuracy_metric(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when accuracy.txt does not state the benchmark's metric."""
+    """Yield a finding for each of the benchmark's metrics that accuracy.txt does not state."""
     text = case.result.accuracy_text
-    if case.rules is not None and text.fault is None and not _numbers(stated_metrics(case)):
-        yield Finding(
-            rule="accuracy-metric",
-            what="accuracy.txt does not state the benchmark's metric",
-            expected=f"a line of the accuracy script with {case.rules.metric}",
-            found="no such line",
-            fix=_SCORE,
-            file=text.file,
-        )
+    for limit in _limits(case) if text.fault is None else ():
+        if not _numbers(stated_values(case, limit.value)):
+            yield Finding(
+                rule="accuracy-metric",
+                what="accuracy.txt does not state the benchmark's metric",
+                expected=f"a line of the accuracy script with {limit.value}",
+                found="no such line",
+                fix=_SCORE,
+                file=text.file,
+            )
 
 
 def accuracy_target(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the stated metric is below the target; a value that comes later does not make up for it."""
-    rules = case.rules
-    values = _numbers(stated_metrics(case))
-    if rules is not None and values and not min(values) >= rules.target:
-        yield Finding(
-            rule="accuracy-target",
-            what="the accuracy is below the benchmark's target",
-            expected=f"{rules.metric} of at least {rules.target:.10g}",
-            found=f"{min(values):.10g}",
-            fix="check the model, its quantisation and the preprocessing; below the target, open division takes it",
-            file=case.result.accuracy_text.file,
-        )
+    """Yield a finding for each metric with a stated value that misses its target, whatever else is stated of it."""
+    for limit in _limits(case):
+        missed = [number for number in _numbers(stated_values(case, limit.value)) if not limit.allows(number)]
+        if missed:
+            yield from check_limits({limit.value: missed[0]}, (limit,), file=case.result.accuracy_text.file)
 
 
 def accuracy_hash(case: ResultCase) -> Iterator[Finding]:
@@ -133,7 +112,7 @@ def accuracy_log_form(case: ResultCase) -> Iterator[Finding]:
             what="the accuracy log is not LoadGen's",
             expected="a JSON list, or its first and its last 4,096 characters around a line of three dots",
             found=f"{log.size:,} bytes of something else",
-            fix="copy it from the accuracy run, and let it be truncated when the submission is packed",
+            fix="copy it from the accuracy run, and truncate it with MLCommons' truncate_accuracy_log.py",
             file=log.file,
         )
 
@@ -152,101 +131,14 @@ def accuracy_log_size(case: ResultCase) -> Iterator[Finding]:
         )
 
 
-def accuracy_errors(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when LoadGen met errors in the accuracy run."""
-    run = case.result.accuracy
-    if run.detail.errors:
-        yield Finding(
-            rule="accuracy-errors",
-            what="LoadGen met errors during the accuracy run",
-            expected="no message with is_error",
-            found=f"{len(run.detail.errors)}, the first: {run.detail.errors[0]}",
-            fix="mend the cause that LoadGen names, and repeat the run",
-            file=run.detail_file,
-        )
+def stated_values(case: ResultCase, metric: str) -> list[Stated]:
+    """Return what accuracy.txt states of one of the benchmark's metrics, as far as the official checkers read."""
+    return case.result.accuracy_text.metric(metric, anywhere=case.round.number >= _MAP_ANYWHERE)
 
 
-def accuracy_samples(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the accuracy run did not see the whole data set."""
-    log = case.result.accuracy.detail
-    size = case.rules.dataset_size if case.rules is not None else None
-    if log.fault is not None or size is None:
-        return
-    key = "effective_accuracy_sample_count" if _loadgen(log.text("loadgen_version")) else "qsl_reported_total_count"
-    if key not in log.values:
-        key = "qsl_reported_total_count"
-    found = log.number(key)
-    if found != size:
-        yield Finding(
-            rule="accuracy-samples",
-            what="the accuracy run does not cover the data set",
-            expected=f"{key} of {size:,}",
-            found=f"{found:,.0f}" if found is not None else log.text(key),
-            fix="run the official edition on its whole data set, `--run-length official`; a tiny edition has no more",
-            file=case.result.accuracy.detail_file,
-        )
-
-
-def accuracy_mode(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the log is not that of an accuracy run."""
-    run = case.result.accuracy
-    if run.detail.fault is None and run.detail.values.get("effective_test_mode") not in _ACCURACY_MODES:
-        yield Finding(
-            rule="accuracy-mode",
-            what="the accuracy run's log is that of another mode",
-            expected="effective_test_mode AccuracyOnly",
-            found=run.detail.text("effective_test_mode"),
-            fix="put the log of the accuracy run here",
-            file=run.detail_file,
-        )
-
-
-def accuracy_seeds(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the accuracy run had other seeds than the round's."""
-    run, seeds = case.result.accuracy, case.round.seeds
-    names = [
-        name for name in seeds.__struct_fields__ if run.detail.values.get(f"effective_{name}") != getattr(seeds, name)
-    ]
-    if run.detail.fault is None and names:
-        yield Finding(
-            rule="accuracy-seeds",
-            what="the accuracy run's seeds are not the round's",
-            expected=f"{names[0]} {getattr(seeds, names[0])}",
-            found=run.detail.text(f"effective_{names[0]}"),
-            fix=f"run with `--round {case.round.name}`",
-            file=run.detail_file,
-        )
-
-
-def stated_metrics(case: ResultCase) -> list[Stated]:
-    """Return what accuracy.txt states of the benchmark's metric, as far as the official checkers read."""
-    if case.rules is None:
-        return []
-    return case.result.accuracy_text.metric(case.rules.metric, anywhere=case.round.number >= _MAP_ANYWHERE)
+def _limits(case: ResultCase) -> tuple[Limit, ...]:
+    return case.rules.limits if case.rules is not None else ()
 
 
 def _numbers(stated: list[Stated]) -> list[float]:
     return [each.number for each in stated if each.number is not None]
-
-
-def _loadgen(version: str) -> bool:
-    """Say whether LoadGen is one that logs how many samples an accuracy run has."""
-    major = version.split(".", 1)[0]
-    return major.isdecimal() and int(major) >= _LOADGEN_COUNTS
-
-
-ACCURACY_CHECKS: tuple[Callable[[ResultCase], Iterator[Finding]], ...] = (
-    accuracy_detail,
-    accuracy_text,
-    accuracy_metric,
-    accuracy_target,
-    accuracy_hash,
-    accuracy_hash_value,
-    accuracy_log,
-    accuracy_log_form,
-    accuracy_log_size,
-    accuracy_errors,
-    accuracy_samples,
-    accuracy_mode,
-    accuracy_seeds,
-)

@@ -1,15 +1,16 @@
-"""What a check is given: a submitter, a system, a benchmark on it, a result or a run, each with its round."""
+"""What a check is given: a submission, a submitter, a system, a benchmark on it, a result, or a run."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pytest_mlperf.rules.system_fields import SYSTEM_TYPES
 
 if TYPE_CHECKING:
+    from pytest_mlperf.rules.asked import Asked
     from pytest_mlperf.rules.reading.submission import Result, Run, Submission, Submitter, System
-    from pytest_mlperf.rules.round import BenchmarkRules, Round, Seeds
+    from pytest_mlperf.rules.round import BenchmarkRules, Round
 
 _ENFORCED = ("closed", "network")
 
@@ -84,11 +85,30 @@ class ResultCase(BenchmarkCase):
 
 @dataclass(frozen=True)
 class RunCase:
-    """A performance run: a result's own, or that of one of its compliance tests."""
+    """A run: a session's, one of a result's two, or that of one of its compliance tests.
 
-    case: ResultCase
+    Attributes
+    ----------
+    run
+        What it left.
+    mode
+        What kind of run it has to be; a compliance test's is a performance run.
+    scenario
+        Whose figure it has to give; None where the directory's name means no scenario.
+    asked
+        What is asked of it.
+    in_network
+        Whether its system says that it is reached over a network.
+    test
+        The compliance test whose run it is; empty for any other.
+    """
+
     run: Run
-    seeds: Seeds
+    mode: Literal["performance", "accuracy"]
+    scenario: str | None
+    asked: Asked
+    in_network: bool = False
+    test: str = ""
 
     @property
     def ran(self) -> str:

@@ -10,20 +10,19 @@ from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_mlperf.rules.checks.case import ResultCase
+    from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
     from pytest_mlperf.rules.reading.submission import ComplianceTest
 
 PASS = "TEST PASS"  # noqa: S105 - what the verification scripts print
-#: accuracy-delta-perc: how far TEST01's accuracy may be from the accuracy run's, in per cent.
-_DELTA, _DELTA_999 = 1.0, 0.1
 _COMPARED = (ACCURACY_LOG, "accuracy.txt", "baseline_accuracy.txt", "compliance_accuracy.txt")
 
 
 def compliance_missing(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding for each test that is not there, or lacks what it must have."""
-    for name in case.rules.compliance if case.rules is not None else ():
+    for name in _asked(case):
         test = case.result.tests.get(name)
         lacking = _lacking(test) if test is not None else [f"{name}/"]
         if lacking:
@@ -34,20 +33,6 @@ def compliance_missing(case: ResultCase) -> Iterator[Finding]:
                 found=f"no {', '.join(lacking)}",
                 fix=f"run {name}, and add what its verification leaves",
                 file=f"{case.result.tests_path}/{name}",
-            )
-
-
-def compliance_run(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when a test's run left a log that cannot be read."""
-    for test in asked_tests(case):
-        if test.run.detail.fault is not None:
-            yield Finding(
-                rule="compliance-run",
-                what=f"the log of {test.name} cannot be judged",
-                expected="a log that LoadGen finished",
-                found=state(test.run.detail.fault),
-                fix=f"copy mlperf_log_detail.txt of {test.name} again; where it is lost, repeat the test",
-                file=test.run.detail_file,
             )
 
 
@@ -88,9 +73,13 @@ def compliance_files(case: ResultCase) -> Iterator[Finding]:
 
 
 def asked_tests(case: ResultCase) -> list[ComplianceTest]:
-    """Return those of the result's tests that its benchmark asks for."""
-    asked = case.rules.compliance if case.rules is not None else ()
-    return [case.result.tests[name] for name in asked if name in case.result.tests]
+    """Return those of the result's tests that are asked for and there."""
+    return [case.result.tests[name] for name in _asked(case) if name in case.result.tests]
+
+
+def _asked(case: ResultCase) -> tuple[str, ...]:
+    """Return the tests that the benchmark needs in the result's division: open division asks for none."""
+    return case.rules.compliance if case.rules is not None and case.enforced else ()
 
 
 def _lacking(test: ComplianceTest) -> list[str]:
@@ -108,26 +97,20 @@ def _disagreement(case: ResultCase, test: ComplianceTest) -> str | None:
     missing = [name for name in _COMPARED if directory is None or name not in directory.files]
     if missing:
         return f"neither, and no {', '.join(missing)}"
-    metric = case.rules.metric if case.rules is not None else ""
-    values = [
-        next((each.number for each in text.metric(metric, anywhere=True) if each.number is not None), None)
-        for text in (test.baseline, test.compliance)
-    ]
-    baseline, compliance = values
-    if not baseline or not compliance:
-        return "neither, and no accuracy in baseline_accuracy.txt or compliance_accuracy.txt"
-    apart = abs(1 - baseline / compliance) * 100
-    return f"{baseline:g} and {compliance:g}, {apart:.3g} % apart" if not apart <= _delta(case) else None
+    for limit in case.rules.limits if case.rules is not None else ():
+        baseline, compliance = (_first(text, limit.value) for text in (test.baseline, test.compliance))
+        if not baseline or not compliance:
+            return "neither, and no accuracy in baseline_accuracy.txt or compliance_accuracy.txt"
+        apart = abs(1 - baseline / compliance) * 100
+        if not apart <= _delta(case):
+            return f"{baseline:g} and {compliance:g}, {apart:.3g} % apart"
+    return None
+
+
+def _first(text: AccuracyText, metric: str) -> float | None:
+    return next((each.number for each in text.metric(metric, anywhere=True) if each.number is not None), None)
 
 
 def _delta(case: ResultCase) -> float:
-    return _DELTA_999 if (case.benchmark or "").endswith("99.9") else _DELTA
-
-
-COMPLIANCE_CHECKS: tuple[Callable[[ResultCase], Iterator[Finding]], ...] = (
-    compliance_missing,
-    compliance_run,
-    compliance_accuracy,
-    compliance_performance,
-    compliance_files,
-)
+    """Return how far TEST01's accuracy may be from the accuracy run's, in per cent (accuracy-delta-perc)."""
+    return round((1 - case.rules.tolerance) * 100, 6) if case.rules is not None else 0.0

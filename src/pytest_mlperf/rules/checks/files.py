@@ -9,7 +9,7 @@ from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_mlperf.rules.checks.case import ResultCase, SubmissionCase, SubmitterCase
     from pytest_mlperf.rules.reading.submission import Run
@@ -77,7 +77,7 @@ def hidden_names(case: SubmitterCase) -> Iterator[Finding]:
             "names begin with a dot",
             "other names",
             found,
-            "take them out, or rename them",
+            "remove them, or rename them",
             case.submitter.path,
         )
 
@@ -100,7 +100,7 @@ def large_files(case: SubmitterCase) -> Iterator[Finding]:
         if size > _LARGEST_FILE
     ]
     if found:
-        fix = "take them out, and say in a README.md where they can be had"
+        fix = "remove them, and say in a README.md where to get them"
         yield _many(
             "large-files",
             "files are too large",
@@ -192,7 +192,7 @@ def readable(case: SubmissionCase) -> Iterator[Finding]:
             found.append(f"{directory.path} {directory.fault}")
         found += [f"{directory.place(name)} is no file" for name in directory.odd]
     if found:
-        fix = "correct its permission bits, or take it out"
+        fix = "correct its permission bits, or remove it"
         yield _many("readable", "not all of the submission can be read", "files, directories and links", found, fix)
 
 
@@ -207,15 +207,3 @@ def _many(rule: str, what: str, expected: str, found: list[str], fix: str, withi
     places = [place.removeprefix(f"{within}/") for place in found[:_SHOWN]]
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
     return Finding(rule=rule, what=what, expected=expected, found=", ".join(places) + more, fix=fix, file=within)
-
-
-SUBMITTER_FILE_CHECKS: tuple[Callable[[SubmitterCase], Iterator[Finding]], ...] = (
-    hidden_names,
-    spaces_in_names,
-    large_files,
-    python_caches,
-    empty_directories,
-    links,
-    links_outside,
-    links_any,
-)

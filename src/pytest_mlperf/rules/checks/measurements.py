@@ -8,7 +8,7 @@ from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_mlperf.rules.checks.case import BenchmarkCase, ResultCase, SubmitterCase
     from pytest_mlperf.rules.reading.files import Document
@@ -31,22 +31,22 @@ def measurements_file(case: ResultCase) -> Iterator[Finding]:
     if document.fault is not None:
         yield Finding(
             rule="measurements-file",
-            what="the measurements cannot be judged",
+            what="the measurements cannot be read",
             expected=f"a JSON object with {', '.join(FIELDS)}",
             found=state(document.fault),
-            fix="say in it what the model's weights are and how they were made",
+            fix="write into it what the model's weights are and how they were made",
             file=document.file,
         )
 
 
 def measurements_fields(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when a field is missing or says nothing."""
+    """Yield a finding when a field is missing or empty."""
     document = case.result.measurements
     lacking = [name for name in FIELDS if not document.values.get(name)]
     if document.fault is None and lacking:
         yield Finding(
             rule="measurements-fields",
-            what="the measurements lack fields, or fields say nothing",
+            what="fields of the measurements are missing or empty",
             expected=f"text in {', '.join(FIELDS)}",
             found=f"nothing in {', '.join(lacking)}",
             fix='fill them in; what does not apply is "no" or "none"',
@@ -94,10 +94,10 @@ def duplicate_keys(document: Document) -> Iterator[Finding]:
     if document.twice:
         yield Finding(
             rule="duplicate-keys",
-            what="a key stands there twice",
+            what="the file has a key twice",
             expected="each key once",
             found=", ".join(document.twice[:5]),
-            fix="take one of them out; the last is the one that counts",
+            fix="remove one of them; the last one counts",
             file=document.file,
         )
 
@@ -140,15 +140,6 @@ def calibration(case: SubmitterCase) -> Iterator[Finding]:
             what="the calibration is not documented",
             expected="calibration.md",
             found="no such file",
-            fix="add it; where nothing was quantised, it says so",
+            fix="add it; if nothing was quantised, it says so",
             file=case.submitter.path,
         )
-
-
-MEASUREMENTS_CHECKS: tuple[Callable[[ResultCase], Iterator[Finding]], ...] = (
-    measurements_file,
-    measurements_fields,
-    measurements_files,
-    measurements_text,
-    measurements_keys,
-)

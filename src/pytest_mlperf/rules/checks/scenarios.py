@@ -9,7 +9,7 @@ from pytest_mlperf.rules.reading.files import MISSING, state
 from pytest_mlperf.rules.reading.submission import SCENARIOS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from pytest_mlperf.rules.checks.case import BenchmarkCase, ResultCase, SubmissionCase, SubmitterCase
 
@@ -74,7 +74,7 @@ def model_mapping(case: SubmitterCase) -> Iterator[Finding]:
             what="the names of the benchmarks cannot be read",
             expected='a JSON object, as in {"my-net": "resnet"}',
             found=state(mapping.fault),
-            fix="mend it, or take it out where every directory has its benchmark's name",
+            fix="fix it, or remove it if every directory is named after its benchmark",
             file=mapping.file,
         )
 
@@ -84,7 +84,7 @@ def benchmark_judged(case: BenchmarkCase) -> Iterator[Finding]:
     if case.benchmark is not None and case.rules is None:
         yield Finding(
             rule="benchmark-judged",
-            what=f"results of {case.benchmark} are not judged",
+            what=f"results of {case.benchmark} cannot be judged here",
             expected=f"one of {', '.join(case.round.benchmarks)}",
             found=case.benchmark,
             fix="let the official checker judge it",
@@ -97,7 +97,7 @@ def benchmark_for_system(case: BenchmarkCase) -> Iterator[Finding]:
     if case.rules is not None and case.system_type and case.system_type not in case.rules.required:
         yield Finding(
             rule="benchmark-for-system",
-            what=f"{case.benchmark} is no benchmark for {case.system_type} systems",
+            what=f"{case.benchmark} is not a benchmark for {case.system_type} systems",
             expected=f"system_type {' or '.join(case.rules.required)}",
             found=case.system_type,
             fix="correct system_type in the system's description, or leave the benchmark out",
@@ -133,17 +133,9 @@ def scenario_name(case: ResultCase) -> Iterator[Finding]:
     if case.result.scenario is None:
         yield Finding(
             rule="scenario-name",
-            what="the directory is not called as a scenario is",
+            what="the directory's name is not a scenario's",
             expected=f"one of {', '.join(dict.fromkeys(SCENARIOS.values()))}, or these in lower case",
             found=case.result.directory_name,
-            fix="rename it; what is no result belongs elsewhere",
+            fix="rename it, or move it out of the results",
             file=case.result.path,
         )
-
-
-BENCHMARK_CHECKS: tuple[Callable[[BenchmarkCase], Iterator[Finding]], ...] = (
-    benchmark_known,
-    benchmark_judged,
-    benchmark_for_system,
-    required_scenarios,
-)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.rules.checks.measurements import duplicate_keys
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
 from pytest_mlperf.rules.system_fields import FIELDS, STATUSES, SYSTEM_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from pytest_mlperf.rules.checks.case import SystemCase
     from pytest_mlperf.rules.round import Round
@@ -43,15 +44,20 @@ def required_fields(round_: Round) -> tuple[str, ...]:
 def system_file(case: SystemCase) -> Iterator[Finding]:
     """Yield a finding when the description is missing or cannot be read."""
     fault = case.system.description.fault
-    if fault is not None:
+    if fault is not None and case.system.results:
         yield _finding(
             case,
             "system-file",
-            f"the description of {case.system.name} cannot be judged",
+            f"the description of {case.system.name} cannot be read",
             "a JSON object",
             state(fault),
-            "describe the system in a file that is called as its directory below results/",
+            "describe the system in a file named after its directory below results/",
         )
+
+
+def system_keys(case: SystemCase) -> Iterator[Finding]:
+    """Yield a finding when the description has a key twice."""
+    yield from duplicate_keys(case.system.description)
 
 
 def system_fields(case: SystemCase) -> Iterator[Finding]:
@@ -64,12 +70,12 @@ def system_fields(case: SystemCase) -> Iterator[Finding]:
             "the system's description lacks required fields",
             f"all {len(required_fields(case.round))} fields",
             f"no {_listed(missing)}",
-            "add them; where one does not apply, say so in words, as in N/A",
+            "add them; write N/A in one that does not apply",
         )
 
 
 def system_empty_fields(case: SystemCase) -> Iterator[Finding]:
-    """Yield a finding when fields that must say something say nothing; the number 0 counts as nothing."""
+    """Yield a finding when fields that must not be empty are; the number 0 counts as empty."""
     values = case.system.description.values
     asked = required_fields(case.round)
     empty = [name for name in asked if FIELDS[name] and name in values and not values[name]]
@@ -77,10 +83,10 @@ def system_empty_fields(case: SystemCase) -> Iterator[Finding]:
         yield _finding(
             case,
             "system-empty-fields",
-            "fields of the system's description say nothing",
+            "fields of the system's description are empty",
             "text",
             f"nothing in {_listed(empty)}",
-            'fill them in; write 0 as the text "0", and N/A where one does not apply',
+            'fill them in; write 0 as the text "0", and N/A in one that does not apply',
         )
 
 
@@ -100,20 +106,20 @@ def system_numbers(case: SystemCase) -> Iterator[Finding]:
 
 
 def system_status(case: SystemCase) -> Iterator[Finding]:
-    """Yield a finding when the status is none that exists."""
+    """Yield a finding when the status is not a valid one."""
     status = case.system.description.values.get("status")
     if not isinstance(status, str) or status.lower() not in STATUSES:
         yield _finding(
-            case, "system-status", "the system's status is none that exists", *_one_of(STATUSES, status), "choose one"
+            case, "system-status", "the system's status is not a valid one", *_one_of(STATUSES, status), "choose one"
         )
 
 
 def system_type(case: SystemCase) -> Iterator[Finding]:
-    """Yield a finding when the system's type is none that exists."""
+    """Yield a finding when the system's type is not a valid one."""
     if not case.system_type:
         found = case.system.description.values.get("system_type")
         yield _finding(
-            case, "system-type", "the system's type is none that exists", *_one_of(SYSTEM_TYPES, found), "choose one"
+            case, "system-type", "the system's type is not a valid one", *_one_of(SYSTEM_TYPES, found), "choose one"
         )
 
 
@@ -163,7 +169,7 @@ def system_network(case: SystemCase) -> Iterator[Finding]:
     """Yield a finding when a system in the network stands elsewhere, or lacks the network's fields."""
     values, division = case.system.description.values, case.submitter.division
     written = values.get("is_network")
-    fix = "fill the network's fields in, or take is_network out"
+    fix = "fill the network's fields in, or remove is_network"
     if written is not None and not isinstance(written, str):
         what = "is_network is not text"
         yield _finding(case, "system-network", what, 'the text "true", or no is_network', repr(written)[:_SHOWN], fix)
@@ -191,7 +197,7 @@ def system_network_false(case: SystemCase) -> Iterator[Finding]:
                 "is_network says no, and the modular checker takes any text for yes",
                 "no is_network",
                 repr(written)[:_SHOWN],
-                "take is_network out",
+                "remove is_network",
             )
 
 
@@ -204,7 +210,7 @@ def systems_have_results(case: SystemCase) -> Iterator[Finding]:
             f"the system {case.system.name} has no results",
             f"{case.system.path}/<benchmark>/<scenario>",
             "none",
-            "take the description out, or add the system's results",
+            "remove the description, or add the system's results",
         )
 
 
@@ -228,18 +234,3 @@ def _listed(names: Sequence[str]) -> str:
 def _finding(case: SystemCase, rule: str, what: str, expected: str, found: str, fix: str) -> Finding:
     file = case.system.description.file
     return Finding(rule=rule, what=what, expected=expected, found=found, fix=fix, file=file)
-
-
-#: The rules of a description that can be read.
-SYSTEM_CHECKS: tuple[Callable[[SystemCase], Iterator[Finding]], ...] = (
-    system_fields,
-    system_empty_fields,
-    system_numbers,
-    system_status,
-    system_type,
-    system_submitter,
-    system_division,
-    system_division_case,
-    system_network,
-    system_network_false,
-)

@@ -84,8 +84,8 @@ def state(fault: str) -> str:
 
 
 def read_text(root: Path, directory: Directory | None, name: str, path: str) -> Text:
-    """Return the text file `name` of a directory that would be at `path`."""
-    file = f"{path}/{name}"
+    """Return the text file `name` of a directory that would be at `path`; empty for that which is read."""
+    file = f"{path}/{name}" if path else name
     data = _data(root, directory, name)
     if isinstance(data, str):
         return Text(file, fault=data)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
-from pytest_mlperf.rules.log_files import DETAIL_LOG
+from pytest_mlperf.rules.log_files import DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.reading.accuracy_text import read_accuracy_text
 from pytest_mlperf.rules.reading.files import MISSING, read_accuracy_log, read_document, read_text
 from pytest_mlperf.rules.reading.submission import (
@@ -50,6 +50,13 @@ def read_submission(root: Path, layout: Layout | None = None) -> Submission:
         for name, directory in tree.directories[division].directories.items()
     ]
     return Submission(tree, tuple(submitters))
+
+
+def read_run(directory: Path) -> Run:
+    """Parse what LoadGen left in a directory; like `read_submission`, it raises for nothing that lies there."""
+    tree = read_tree(directory)
+    detail = read_detail_log(directory / DETAIL_LOG) if DETAIL_LOG in tree.files else DetailLog(fault=MISSING)
+    return Run("", tree, detail, read_text(directory, tree, SUMMARY_LOG, ""))
 
 
 def _layout(submitter: Directory) -> Layout:
@@ -156,7 +163,7 @@ class _Reader:
             detail = DetailLog(fault=MISSING)
         else:
             detail = read_detail_log(self.root / directory.place(name))
-        return Run(self._path(path), directory, detail, self._text(path, "mlperf_log_summary.txt"))
+        return Run(self._path(path), directory, detail, self._text(path, SUMMARY_LOG))
 
     def _accuracy_text(self, path: str, name: str) -> AccuracyText:
         return read_accuracy_text(self._text(path, name))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.rules.log_files import DETAIL_LOG
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -25,7 +27,10 @@ SCENARIOS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Run:
-    """A run's directory: LoadGen's logs, and which files lie there."""
+    """A run's directory: LoadGen's logs, and which files lie there.
+
+    ``path`` is relative to what is judged; empty for a run that is judged by itself.
+    """
 
     path: str
     directory: Directory | None
@@ -35,7 +40,7 @@ class Run:
     @property
     def detail_file(self) -> str:
         """Where the detail log is or would be."""
-        return f"{self.path}/mlperf_log_detail.txt"
+        return f"{self.path}/{DETAIL_LOG}" if self.path else DETAIL_LOG
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_mlperf.errors import AccuracyLogError
-from pytest_mlperf.metrics.accuracy_log import read_float32, read_records
+from pytest_mlperf.metrics.accuracy_log import float32_rows, read_records
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def test_what_loadgen_writes_is_read_as_it_was_answered(tmp_path: Path, scenario
     subprocess.run([sys.executable, "-c", RUN_LOADGEN, str(tmp_path), scenario], check=True, timeout=60)
     path = tmp_path / "mlperf_log_accuracy.json"
     written = [item["qsl_idx"] for item in json.loads(path.read_text())]
-    records = read_float32(path, 7)
+    records = float32_rows(read_records(path), 7)
     assert sorted(records.qsl_idx) == list(range(100))
     assert records.qsl_idx.tolist() == list(dict.fromkeys(written))
     if scenario == "MultiStream":
@@ -99,7 +99,7 @@ def test_token_counts_and_other_spacing_are_accepted(tmp_path: Path) -> None:
 def test_samples_without_an_answer_are_kept_as_records_without_rows(tmp_path: Path) -> None:
     row = np.arange(7, dtype="<f4").tobytes()
     path = write(tmp_path / "log.json", [entry(2, b""), entry(0, row * 2), entry(1, b"")])
-    records = read_float32(path, 7)
+    records = float32_rows(read_records(path), 7)
     assert records.qsl_idx.tolist() == [2, 0, 1]
     assert records.offsets.tolist() == [0, 0, 2, 2]
     assert records.values.dtype == np.float32
@@ -107,7 +107,7 @@ def test_samples_without_an_answer_are_kept_as_records_without_rows(tmp_path: Pa
 
 
 def test_a_log_without_any_row_is_an_empty_array(tmp_path: Path) -> None:
-    records = read_float32(write(tmp_path / "log.json", [entry(0, b"")]), 7)
+    records = float32_rows(read_records(write(tmp_path / "log.json", [entry(0, b"")])), 7)
     assert records.values.shape == (0, 7)
     assert records.offsets.tolist() == [0, 0]
 
@@ -115,8 +115,8 @@ def test_a_log_without_any_row_is_an_empty_array(tmp_path: Path) -> None:
 @pytest.mark.parametrize("length", [1, 4, 27, 29, 36])
 def test_a_response_that_is_not_whole_rows_is_refused(tmp_path: Path, length: int) -> None:
     path = write(tmp_path / "log.json", [entry(0, bytes(28)), entry(5, bytes(length))])
-    with pytest.raises(AccuracyLogError, match=f"sample 5 with {length} bytes"):
-        read_float32(path, 7)
+    with pytest.raises(AccuracyLogError, match=f"sample 5 is answered with {length} bytes"):
+        float32_rows(read_records(path), 7)
 
 
 def test_a_log_cut_off_at_any_byte_is_refused(tmp_path: Path) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,20 +16,35 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from pytest_mlperf.datasets.coco import read_annotations
+from pytest_mlperf.datasets.coco import Annotations, read_annotations
 from pytest_mlperf.errors import AccuracyLogError, DatasetError
-from pytest_mlperf.metrics import mean_average_precision
-from pytest_mlperf.metrics.mean_average_precision import MeanAveragePrecision, Scorer, score
+from pytest_mlperf.metrics import coco_evaluation
+from pytest_mlperf.metrics.accuracy_log import Answers
+from pytest_mlperf.metrics.mean_average_precision import COCO_STATS, MeanAveragePrecision, Scorer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
 SCORERS: tuple[Scorer, ...] = ("hotcoco", "pycocotools")
 both = pytest.mark.parametrize("scorer", SCORERS)
 
 # A detection in a log: ymin, xmin, ymax, xmax as fractions, score, label.
 Row = tuple[float, float, float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Scored:
+    percent: float
+    stats: tuple[float, ...]
+    images: int
+    detections: float
+
+
+def score(log: Path, annotations: Path | Annotations, scorer: Scorer = "hotcoco") -> Scored:
+    truth = read_annotations(annotations) if isinstance(annotations, Path) else annotations
+    answers = Answers(log)
+    values = MeanAveragePrecision(scorer).score_against(answers, truth)
+    return Scored(values["mAP"], tuple(values[name] for name in COCO_STATS), answers.count, values["detections"])
 
 
 def write_log(path: Path, answers: Mapping[int, Sequence[Sequence[float]]]) -> Path:
@@ -146,7 +162,7 @@ def test_all_twelve_figures_are_the_reference_s(
     log, annotations = random_case(folder, seed, images, most_boxes, most_detections, ties, crowds)
     expected = by_reference(log, annotations)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mean_average_precision, "_BATCH_IMAGES", batch)
+        patch.setattr(coco_evaluation, "_BATCH_IMAGES", batch)
         for scorer in SCORERS:
             assert score(log, annotations, scorer).stats == pytest.approx(expected, abs=1e-9), scorer
 
@@ -218,7 +234,7 @@ def test_a_detection_in_a_crowd_is_neither_right_nor_wrong(tmp_path: Path, score
 def test_no_detection_at_all_is_0_percent(tmp_path: Path, scorer: Scorer) -> None:
     annotations = write_annotations(tmp_path / "truth.json", [(80, 40)] * 2, [(0, 1, BOX, 0)])
     found = score(write_log(tmp_path / "log.json", {1: [], 0: []}), annotations, scorer)
-    assert found == MeanAveragePrecision(0.0, (0, 0, 0, 0, -1, -1, 0, 0, 0, 0, -1, -1), 2, 0)
+    assert found == Scored(0.0, (0, 0, 0, 0, -1, -1, 0, 0, 0, 0, -1, -1), 2, 0)
 
 
 @both
@@ -275,7 +291,7 @@ def test_an_answer_that_names_another_sample_is_refused(tmp_path: Path) -> None:
     annotations = write_annotations(tmp_path / "truth.json", [(80, 40)] * 2, [(0, 1, BOX, 0)])
     log = write_log(tmp_path / "log.json", {0: [PERFECT], 1: [PERFECT]})
     log.write_text(log.read_text().replace('"qsl_idx" : 0', '"qsl_idx" : 1'))
-    with pytest.raises(AccuracyLogError, match="sample 1 holds a detection of another sample"):
+    with pytest.raises(AccuracyLogError, match="sample 1 has a detection of another sample"):
         score(log, annotations)
 
 

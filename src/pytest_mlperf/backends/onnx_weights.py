@@ -1,4 +1,4 @@
-"""The element types of an ONNX file's weights, read from its protocol buffers without the package onnx."""
+"""Reads the element types of an ONNX file's weights without the package onnx."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-#: TensorProto.DataType in onnx.proto, in MLPerf's words.
+#: TensorProto.DataType in onnx.proto, with MLPerf's names.
 DTYPES: Mapping[int, str] = {
     1: "fp32",
     2: "uint8",
@@ -36,19 +36,19 @@ DTYPES: Mapping[int, str] = {
 #: Field numbers of onnx.proto: ModelProto.graph, GraphProto.initializer, TensorProto.dims and .data_type.
 _GRAPH, _INITIALIZER, _DIMS, _DATA_TYPE = 7, 5, 1, 2
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
-#: Shapes and axes are initializers too; they are a tiny part of the elements.
+#: Types with a smaller part of the elements are ignored: shapes and axes are initializers too.
 _LEAST_PART = 0.01
 
 
 def weight_dtypes(model: Path) -> tuple[str, ...]:
-    """Return the types of an ONNX file's weights, that of the most elements first; empty when there are none.
+    """Return the types of an ONNX file's weights, the most frequent first; empty if there are none.
 
     Raises
     ------
     ValueError
-        The file is no ONNX model.
+        The file is not an ONNX model.
     OSError
-        It cannot be read.
+        The file cannot be read.
     """
     elements: dict[str, int] = {}
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
@@ -84,7 +84,7 @@ def _messages(data: mmap.mmap, start: int, end: int, wanted: int) -> Iterator[tu
 
 
 def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield number, wire type and value of each field; of bytes, their place and their length."""
+    """Yield number, wire type and value of each field; for bytes, their position and length."""
     at = start
     while at < end:
         key, at = _varint(data, at)
@@ -98,7 +98,7 @@ def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, i
         elif kind in (_FIXED64, _FIXED32):
             at += 8 if kind == _FIXED64 else 4
         else:
-            raise ValueError(f"no protocol buffer: wire type {kind} at byte {at}")
+            raise ValueError(f"not a protocol buffer: wire type {kind} at byte {at}")
         if at > end:
             raise ValueError(f"cut off: a field ends at byte {at} of {end}")
         yield field, kind, value, length
@@ -108,7 +108,7 @@ def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         if at >= len(data) or shift > 63:
-            raise ValueError(f"no protocol buffer: a number does not end at byte {at}")
+            raise ValueError(f"not a protocol buffer: a number does not end at byte {at}")
         byte = data[at]
         at += 1
         value |= (byte & 0x7F) << shift

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf.scenarios.multi_stream import MultiStream
-from pytest_mlperf.scenarios.offline import Offline
-from pytest_mlperf.scenarios.server import Server, batch_size
-from pytest_mlperf.scenarios.single_stream import SingleStream
+from pytest_mlperf.scenarios.multi_stream import MultiStreamSUT
+from pytest_mlperf.scenarios.offline import OfflineSUT
+from pytest_mlperf.scenarios.server import ServerSUT, batch_size
+from pytest_mlperf.scenarios.single_stream import SingleStreamSUT
 from pytest_mlperf.worker.guard import Guard
 
 if TYPE_CHECKING:
@@ -51,10 +51,10 @@ class Recorder:
 
 
 MAKERS: dict[str, Callable[[Recorder, Guard], SUT]] = {
-    "Offline": lambda recorder, guard: Offline([recorder, recorder], 4, guard),
-    "MultiStream": lambda recorder, guard: MultiStream([recorder, recorder], 4, guard),
-    "SingleStream": lambda recorder, guard: SingleStream(recorder),
-    "Server": lambda recorder, guard: Server([recorder, recorder], {1: 0.001, 4: 0.002}, 0.1, guard),
+    "Offline": lambda recorder, guard: OfflineSUT([recorder, recorder], 4, guard),
+    "MultiStream": lambda recorder, guard: MultiStreamSUT([recorder, recorder], 4, guard),
+    "SingleStream": lambda recorder, guard: SingleStreamSUT(recorder),
+    "Server": lambda recorder, guard: ServerSUT([recorder, recorder], {1: 0.001, 4: 0.002}, 0.1, guard),
 }
 
 
@@ -79,9 +79,9 @@ def test_each_sample_is_answered_once_with_its_own_index(scenario: str, count: i
 def test_a_slow_stream_does_not_keep_samples_from_the_others(scenario: str, tmp_path: Path) -> None:
     quick, slow = Recorder(), Recorder(seconds=0.2)
     sut: SUT = (
-        Offline([slow, quick], 1, Guard(tmp_path))
+        OfflineSUT([slow, quick], 1, Guard(tmp_path))
         if scenario == "Offline"
-        else MultiStream([quick, slow], 1, Guard(tmp_path))
+        else MultiStreamSUT([quick, slow], 1, Guard(tmp_path))
     )
     sut.issue(list(range(20)), list(range(20)))
     quick.wait_for(15)
@@ -92,14 +92,14 @@ def test_a_slow_stream_does_not_keep_samples_from_the_others(scenario: str, tmp_
 
 def test_single_stream_answers_in_loadgens_own_thread(tmp_path: Path) -> None:
     recorder = Recorder()
-    SingleStream(recorder).issue([1], [0])
+    SingleStreamSUT(recorder).issue([1], [0])
     assert recorder.batches == [(threading.current_thread().name, [1], [0])]
 
 
 def test_server_batches_what_waits_while_its_streams_are_busy(tmp_path: Path) -> None:
     recorder = Recorder()
     recorder.gate.clear()
-    sut = Server([recorder], {1: 0.001, 2: 0.001, 4: 0.001}, 10.0, Guard(tmp_path))
+    sut = ServerSUT([recorder], {1: 0.001, 2: 0.001, 4: 0.001}, 10.0, Guard(tmp_path))
     sut.issue([0], [0])
     time.sleep(0.05)  # the only stream is busy with the first sample now
     for i in range(1, 7):
@@ -128,3 +128,12 @@ def test_a_batch_is_a_measured_size_that_meets_the_bound_where_any_does(
 def test_a_lost_bound_is_lost_for_the_fewest() -> None:
     assert batch_size(9, waited=1.0, bound=0.1, latency={1: 0.01, 8: 0.02}) == 8
     assert batch_size(9, waited=1.0, bound=0.1, latency={1: 0.01, 8: 0.2}) == 1
+
+
+def test_offline_gives_a_batch_samples_of_equal_cost_the_largest_first(tmp_path: Path) -> None:
+    recorder = Recorder()
+    sut = OfflineSUT([recorder], 2, Guard(tmp_path), cost=lambda index: {0: 5, 1: 50, 2: 6, 3: 49}[index])
+    sut.issue([10, 11, 12, 13], [0, 1, 2, 3])
+    recorder.wait_for(4)
+    sut.close()
+    assert [(ids, indices) for _, ids, indices in recorder.batches] == [([11, 13], [1, 3]), ([12, 10], [2, 0])]

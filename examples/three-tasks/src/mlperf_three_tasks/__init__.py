@@ -1,0 +1,1 @@
+"""Three small benchmarks and a backend for pytest-mlperf."""

@@ -1,0 +1,77 @@
+"""The protocol of implementations: programs that read run.json and write LoadGen's logs and result.json."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.benchmarks.base import Benchmark
+    from pytest_mlperf.environments.installed import Python
+
+
+@dataclass(frozen=True)
+class Program:
+    """The program that runs a case: a command that takes the path of run.json as its last argument.
+
+    Attributes
+    ----------
+    command
+        The program and its first arguments.
+    environment
+        Environment variables to set; None removes a variable.
+    loadgen_built
+        The source and compiler of a LoadGen built on this machine; empty for a released wheel.
+    """
+
+    command: tuple[str, ...]
+    environment: Mapping[str, str | None] = field(default_factory=dict)
+    loadgen_built: str = ""
+
+
+@dataclass(frozen=True)
+class Provision:
+    """What an implementation can use.
+
+    Attributes
+    ----------
+    references
+        The case's benchmark and backend as ``module:attribute``.
+    python
+        Returns the interpreter with the backend's packages: the fixture ``python``.
+    get
+        Finds an artifact in the cache, or makes it, and returns its directory, which is kept until the session ends.
+    scratch
+        Returns a new empty directory for the session.
+    """
+
+    references: tuple[str, ...]
+    python: Callable[[], Python]
+    get: Callable[[Recipe], Path]
+    scratch: Callable[[], Path]
+
+
+class Implementation(Protocol):
+    """An implementation of the benchmarks. The name of its entry point is its name."""
+
+    def supports(self, benchmark: Benchmark, backend: str, device: str, scenario: str) -> bool:
+        """Return whether it can run a case."""
+        ...
+
+    def provide(self, provision: Provision) -> Program:
+        """Return the program that runs a case: an environment, or something built.
+
+        Raises
+        ------
+        RequirementError
+            Something is missing on this machine.
+        """
+        ...
+
+    def command(self, program: Program, run_json: Path) -> list[str]:
+        """Return the command line of a run, which writes LoadGen's logs and result.json beside run.json."""
+        ...

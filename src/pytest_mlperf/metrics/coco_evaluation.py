@@ -1,0 +1,217 @@
+"""COCO's evaluation of boxes, computed by hotcoco or pycocotools."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from pytest_mlperf.datasets.coco import Annotations, Boxes
+from pytest_mlperf.errors import AccuracyLogError
+from pytest_mlperf.metrics.accuracy_log import float32_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from pytest_mlperf.metrics.accuracy_log import Float32Records, Record
+    from pytest_mlperf.metrics.mean_average_precision import Scorer
+
+# One detection in the log: qsl_idx, ymin, xmin, ymax, xmax (each a fraction of the image), score, label.
+_COLUMNS = 7
+_BATCH_IMAGES = 500
+_FIX = "check the model's outputs and their order: qsl_idx, ymin, xmin, ymax, xmax, score, label"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detections:
+    """Boxes found by a model, in the order of the log.
+
+    Attributes
+    ----------
+    image_ids, category_ids
+        ``int64[n]``, ids of the annotation file.
+    xywh
+        ``float64[n, 4]``: left, top, width, height in pixels of the original image.
+    scores
+        ``float64[n]``.
+    """
+
+    image_ids: NDArray[np.int64]
+    category_ids: NDArray[np.int64]
+    xywh: NDArray[np.float64]
+    scores: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+
+def coco_stats(
+    truth: Annotations, image_ids: NDArray[np.int64], detections: Detections, scorer: Scorer
+) -> tuple[float, ...]:
+    """Compute COCO's twelve figures for some of the images.
+
+    Parameters
+    ----------
+    truth
+        The annotated boxes.
+    image_ids
+        ``int64[m]``: the images to evaluate.
+    detections
+        Boxes found in these images; those of a category that the annotation file does not have are ignored.
+    scorer
+        The library to use.
+
+    Returns
+    -------
+    tuple of float
+        COCO's figures as fractions, in the order of COCOeval.stats; -1 where the images have no such object.
+    """
+    boxes = truth.boxes.take(np.flatnonzero(np.isin(truth.boxes.image_ids, image_ids)))
+    known = np.isin(detections.category_ids, truth.category_ids)
+    if not known.all():
+        detections = Detections(
+            detections.image_ids[known],
+            detections.category_ids[known],
+            detections.xywh[known],
+            detections.scores[known],
+        )
+    evaluate = _with_hotcoco if scorer == "hotcoco" else _with_pycocotools
+    return evaluate(image_ids, truth.category_ids, boxes, detections)
+
+
+def read_detections(answers: Iterable[Record], truth: Annotations) -> tuple[NDArray[np.int64], Detections]:
+    """Return the answered images, and their detections in pixels."""
+    records = float32_rows(answers, _COLUMNS)
+    _check(records, truth)
+    images = [truth.images[index] for index in records.qsl_idx.tolist()]
+    of_record = np.array([(image.id, image.width, image.height) for image in images], np.int64)
+    counts = np.diff(records.offsets)
+    ids, width, height = (np.repeat(column, counts) for column in of_record.T)
+    top, left, bottom, right = records.values[:, 1:5].T
+    xywh = np.empty((len(ids), 4))
+    np.multiply(left, width, out=xywh[:, 0])
+    np.multiply(top, height, out=xywh[:, 1])
+    np.subtract(right * width, xywh[:, 0], out=xywh[:, 2])
+    np.subtract(bottom * height, xywh[:, 1], out=xywh[:, 3])
+    # Towards zero, as int() does; clipped, because no category is too large for an int64.
+    labels = records.values[:, 6].clip(-1, 2**62).astype(np.int64)
+    return of_record[:, 0], Detections(ids, labels, xywh, records.values[:, 5].astype(np.float64))
+
+
+def _check(records: Float32Records, truth: Annotations) -> None:
+    last = int(records.qsl_idx.max())
+    if last >= len(truth.images):
+        raise AccuracyLogError(
+            f"the accuracy log answers sample {last}",
+            expected=f"samples 0 to {len(truth.images) - 1}, the images of {truth.path}",
+            found=f"sample {last}",
+            fix="score the log with the annotation file of its run",
+        )
+    samples = np.repeat(records.qsl_idx, np.diff(records.offsets))
+    finite = np.isfinite(records.values).all(axis=1)
+    if not finite.all():
+        first = int(np.argmin(finite))
+        raise AccuracyLogError(
+            f"a detection of sample {samples[first]} is not a box",
+            expected="finite numbers",
+            found=f"{records.values[first].tolist()}",
+            fix=_FIX,
+        )
+    same = records.values[:, 0] == samples
+    if not same.all():
+        first = int(np.argmin(same))
+        raise AccuracyLogError(
+            f"the answer to sample {samples[first]} has a detection of another sample",
+            expected=f"{samples[first]} as its first value",
+            found=f"{records.values[first].tolist()}",
+            fix=_FIX,
+        )
+
+
+def _with_hotcoco(
+    image_ids: NDArray[np.int64], category_ids: tuple[int, ...], boxes: Boxes, detections: Detections
+) -> tuple[float, ...]:
+    import hotcoco
+
+    categories = [{"id": category, "name": str(category)} for category in category_ids]
+    # Matching some images at a time takes a third of the memory of matching all at once.
+    streaming = hotcoco.StreamingEval(categories, iou_type="bbox")
+    images = np.sort(image_ids)
+    truth = _Grouped(boxes.image_ids, images)
+    found = _Grouped(detections.image_ids, images)
+    for start in range(0, len(images), _BATCH_IMAGES):
+        stop = min(start + _BATCH_IMAGES, len(images))
+        # The columns that hotcoco expects: image, left, top, width, height, score, category.
+        each = found.between(start, stop)
+        columns = (detections.image_ids, detections.xywh, detections.scores, detections.category_ids)
+        rows: NDArray[np.float64] = np.column_stack([column[each] for column in columns])
+        batch = [{"id": image} for image in images[start:stop].tolist()]
+        streaming.update(batch, _to_dicts(boxes.take(truth.between(start, stop))), rows)
+    evaluation = streaming.finalize()
+    evaluation.accumulate()
+    evaluation.summary_lines()  # fills stats as summarize() does, but prints nothing
+    return tuple(float(value) for value in evaluation.stats)
+
+
+class _Grouped:
+    """The rows of each image, in their order."""
+
+    def __init__(self, of_row: NDArray[np.int64], images: NDArray[np.int64]) -> None:
+        self._order = np.argsort(of_row, kind="stable")
+        self._starts = np.append(np.searchsorted(of_row, images, sorter=self._order), len(of_row))
+
+    def between(self, start: int, stop: int) -> NDArray[np.int64]:
+        return self._order[self._starts[start] : self._starts[stop]]
+
+
+def _with_pycocotools(
+    image_ids: NDArray[np.int64], category_ids: tuple[int, ...], boxes: Boxes, detections: Detections
+) -> tuple[float, ...]:
+    from pycocotools.cocoeval import COCOeval
+
+    found = Boxes(
+        ids=np.arange(len(detections)),
+        image_ids=detections.image_ids,
+        category_ids=detections.category_ids,
+        xywh=detections.xywh,
+        area=detections.xywh[:, 2] * detections.xywh[:, 3],
+        iscrowd=np.zeros(len(detections), np.int64),
+    )
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its progress and its table
+        truth = _to_pycocotools(image_ids, category_ids, boxes)
+        results = _to_pycocotools(image_ids, category_ids, found)
+        # Not loadRes(): it fails without detections, and adds a polygon to each.
+        for annotation, value in zip(results.dataset["annotations"], detections.scores.tolist(), strict=True):
+            annotation["score"] = value
+        evaluation = COCOeval(truth, results, "bbox")
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    return tuple(float(value) for value in evaluation.stats)
+
+
+def _to_pycocotools(image_ids: NDArray[np.int64], category_ids: tuple[int, ...], boxes: Boxes) -> Any:
+    from pycocotools.coco import COCO
+
+    coco = COCO()
+    coco.dataset = {
+        "images": [{"id": image} for image in image_ids.tolist()],
+        "categories": [{"id": category} for category in category_ids],
+        "annotations": _to_dicts(boxes),
+    }
+    coco.createIndex()
+    return coco
+
+
+def _to_dicts(boxes: Boxes) -> list[dict[str, Any]]:
+    """Boxes as COCO's annotations, numbered from 1: pycocotools treats a match with id 0 as no match."""
+    keys = ("id", "image_id", "category_id", "bbox", "area", "iscrowd")
+    columns = (boxes.image_ids, boxes.category_ids, boxes.xywh, boxes.area, boxes.iscrowd)
+    rows = zip(count(1), *(column.tolist() for column in columns), strict=False)
+    return [dict(zip(keys, row, strict=True)) for row in rows]

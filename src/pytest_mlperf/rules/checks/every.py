@@ -1,0 +1,159 @@
+"""Every check, listed by the kind of case that it is given: a new rule is a function, its line here and its entry."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.rules.checks import (
+    accuracy,
+    compliance,
+    files,
+    length,
+    loadgen,
+    logs,
+    measurements,
+    performance,
+    scenarios,
+    system,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import TypeVar
+
+    from pytest_mlperf.rules.checks.case import (
+        BenchmarkCase,
+        ResultCase,
+        RunCase,
+        SubmissionCase,
+        SubmitterCase,
+        SystemCase,
+    )
+    from pytest_mlperf.rules.finding import Finding
+
+    CaseT = TypeVar("CaseT", contravariant=True)
+    Check = Callable[[CaseT], Iterator[Finding]]
+
+SUBMISSION_CHECKS: tuple[Check[SubmissionCase], ...] = (
+    scenarios.results,
+    files.stray_files,
+    files.readable,
+)
+
+SUBMITTER_CHECKS: tuple[Check[SubmitterCase], ...] = (
+    scenarios.results_directory,
+    scenarios.model_mapping,
+    measurements.code,
+    measurements.calibration,
+    files.hidden_names,
+    files.spaces_in_names,
+    files.large_files,
+    files.python_caches,
+    files.empty_directories,
+    files.links,
+    files.links_outside,
+    files.links_any,
+)
+
+SYSTEM_CHECKS: tuple[Check[SystemCase], ...] = (
+    system.systems_have_results,
+    system.system_file,
+)
+
+#: Of the systems that have results and a description that can be read.
+DESCRIPTION_CHECKS: tuple[Check[SystemCase], ...] = (
+    system.system_keys,
+    system.system_fields,
+    system.system_empty_fields,
+    system.system_numbers,
+    system.system_status,
+    system.system_type,
+    system.system_submitter,
+    system.system_division,
+    system.system_division_case,
+    system.system_network,
+    system.system_network_false,
+)
+
+BENCHMARK_CHECKS: tuple[Check[BenchmarkCase], ...] = (
+    scenarios.benchmark_known,
+    scenarios.benchmark_judged,
+    scenarios.benchmark_for_system,
+    scenarios.required_scenarios,
+    measurements.code_of_benchmark,
+)
+
+RESULT_CHECKS: tuple[Check[ResultCase], ...] = (
+    scenarios.scenario_name,
+    performance.inferred_scenario,
+    accuracy.accuracy_text,
+    accuracy.accuracy_metric,
+    accuracy.accuracy_target,
+    accuracy.accuracy_hash,
+    accuracy.accuracy_hash_value,
+    accuracy.accuracy_log,
+    accuracy.accuracy_log_form,
+    accuracy.accuracy_log_size,
+    measurements.measurements_file,
+    measurements.measurements_fields,
+    measurements.measurements_files,
+    measurements.measurements_text,
+    measurements.measurements_keys,
+    files.performance_files,
+    files.accuracy_files,
+    compliance.compliance_missing,
+    compliance.compliance_accuracy,
+    compliance.compliance_performance,
+    compliance.compliance_files,
+)
+
+#: Of every run, whether its log can be read or not.
+LOG_CHECKS: tuple[Check[RunCase], ...] = (
+    logs.performance_log,
+    logs.accuracy_detail,
+    logs.compliance_run,
+)
+
+_WHOLE: tuple[Check[RunCase], ...] = (
+    logs.log_first_line,
+    logs.log_end,
+    logs.log_contradictions,
+    logs.summary_log,
+)
+
+#: Of the runs whose log can be read, by mode.
+RUN_CHECKS: Mapping[str, tuple[Check[RunCase], ...]] = {
+    "performance": (
+        *_WHOLE,
+        logs.loadgen_errors,
+        logs.loadgen_error_messages,
+        *loadgen.CONDITIONS,
+        loadgen.result_validity,
+        performance.result_metric,
+        logs.test_mode,
+        logs.seeds,
+        length.min_duration,
+        length.min_query_count,
+        length.samples_per_query,
+        length.performance_sample_count,
+        performance.server_latency,
+        performance.equal_issue,
+        performance.network,
+    ),
+    "accuracy": (
+        *_WHOLE,
+        logs.accuracy_errors,
+        length.accuracy_samples,
+        logs.accuracy_mode,
+        logs.accuracy_seeds,
+    ),
+}
+
+
+def check_run(case: RunCase) -> Iterator[Finding]:
+    """Yield what a run's logs break, of a session's run and of a submission's alike."""
+    for each in LOG_CHECKS:
+        yield from each(case)
+    if case.run.detail.fault is None:
+        for each in RUN_CHECKS[case.mode]:
+            yield from each(case)

@@ -1,0 +1,37 @@
+"""Advice for pytest sessions about broken rules, added to the fix of a finding."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_OFFICIAL_LENGTH = "with pytest: --run-length official"
+_WORKER_LOG = "see worker.log in the run's directory"
+
+#: Advice by the name of the rule.
+ADVICE: Mapping[str, str] = MappingProxyType(
+    {
+        "performance-log": _WORKER_LOG,
+        "accuracy-detail": _WORKER_LOG,
+        "compliance-run": _WORKER_LOG,
+        "accuracy-answers": _WORKER_LOG,
+        "loadgen-min-duration": "with pytest: --target-qps (Offline, Server) or --target-latency (the other scenarios)",
+        "loadgen-min-queries": "with pytest: --test-query-count",
+        "loadgen-latency-bound": "with pytest: --target-qps",
+        "early-stopping": "with pytest: a larger --test-query-count, or leave it out",
+        "seeds": "with pytest: --round",
+        "accuracy-seeds": "with pytest: --round",
+        "min-duration": _OFFICIAL_LENGTH,
+        "min-query-count": _OFFICIAL_LENGTH,
+        "samples-per-query": _OFFICIAL_LENGTH,
+        "performance-sample-count": _OFFICIAL_LENGTH,
+        "accuracy-samples": _OFFICIAL_LENGTH,
+        "compliance-performance": "short runs vary: use --run-length official",
+        "server-latency": "with pytest: leave --target-latency out",
+        "accuracy-hash": "pytest --mlperf-submit does that",
+        "accuracy-log-size": "pytest --mlperf-submit does that",
+    }
+)

@@ -1,0 +1,198 @@
+"""Runs a case in a child process and returns its result; independent of pytest."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_mlperf.errors import MLPerfError, RunError
+from pytest_mlperf.run.case import ACCURACY, COMPLIANCE, PERFORMANCE
+from pytest_mlperf.run.child import execute
+from pytest_mlperf.run.compliance import References, as_tested, judge_compliance, needs_answers
+from pytest_mlperf.run.directories import run_directory
+from pytest_mlperf.run.durations import key, note_duration
+from pytest_mlperf.run.judge import Run, failed, judge
+from pytest_mlperf.run.references import Kept, turn
+from pytest_mlperf.run.spec import spec_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from pytest_mlperf.artifacts.locks import Holder
+    from pytest_mlperf.benchmarks.base import ModelFile
+    from pytest_mlperf.implementations.base import Program
+    from pytest_mlperf.run.case import Case
+    from pytest_mlperf.run.child import Finished, OnProgress
+    from pytest_mlperf.run.result import RunResult
+    from pytest_mlperf.run.spec import RunOptions
+
+
+@dataclass(frozen=True)
+class Provided:
+    """What the fixtures provide for a case.
+
+    Attributes
+    ----------
+    program
+        The program that runs the case.
+    model, model_sha256
+        The model's path or address, and its digest; empty for an address.
+    model_file
+        Its entry in the benchmark's ``models``.
+    dataset
+        The data set's directory.
+    notes
+        Notes for the user.
+    """
+
+    program: Program
+    model: str
+    model_sha256: str
+    model_file: ModelFile
+    dataset: Path
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a run needs from its session.
+
+    Attributes
+    ----------
+    directory
+        The session's directory, in which each run makes its own.
+    references
+        The directory for the runs that compliance tests are compared with.
+    cache
+        The cache directory, in which durations are stored.
+    device
+        Locks a device, exclusively or shared.
+    progress
+        Shows a case's progress.
+    tell
+        Returns a function that tells the user what a run is waiting for.
+    stops
+        Called at Ctrl-C with the case; returns whether the session stops, and if not, tells the user.
+    """
+
+    directory: Path
+    references: Path
+    cache: Path
+    device: Callable[[str, bool], AbstractContextManager[None]]
+    progress: Callable[[Case], AbstractContextManager[OnProgress]]
+    tell: Callable[[str], Callable[[Holder | None], None]]
+    stops: Callable[[Case], bool]
+
+
+class Outcome(NamedTuple):
+    """A run's result, and the error if it failed."""
+
+    result: RunResult
+    error: MLPerfError | None = None
+
+
+@dataclass(frozen=True)
+class Runner:
+    """Runs a case, and the runs that its compliance test is compared with."""
+
+    options: RunOptions
+    provided: Provided
+    around: Surroundings
+
+    def run(self, case: Case, *, shared: bool) -> Outcome:
+        """Run a case once.
+
+        A performance run locks the device; accuracy runs share it. A compliance test is compared with the case's
+        accuracy and performance runs of the session. It makes the missing ones; their own items then report these
+        results instead of running again.
+
+        Parameters
+        ----------
+        case
+            The case.
+        shared
+            Whether a compliance test of the session is compared with this run.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            Ctrl-C was pressed twice within a few seconds.
+        """
+        if case.mode == COMPLIANCE:
+            return self._comply(case)
+        return self._shared(case, mine=True) if shared else self._once(self._prepare(case))
+
+    def _prepare(self, case: Case) -> Run:
+        provided = self.provided
+        output = run_directory(self.around.directory, case.id, case.mode)
+        spec = spec_of(
+            case,
+            self.options,
+            provided.model_file,
+            place=provided.model,
+            dataset=provided.dataset,
+            output=output,
+            loadgen_built=provided.program.loadgen_built,
+        )
+        return Run(case, spec, provided.model_file, provided.model_sha256, provided.notes)
+
+    def _comply(self, case: Case) -> Outcome:
+        """Run a compliance test, after the runs that it is compared with."""
+        from pytest_mlperf.rules.audit import audit_of
+
+        plan = case.plan
+        answers = self._shared(case.in_mode(ACCURACY)).result if needs_answers(case.test) else None
+        references = References(self._shared(case.in_mode(PERFORMANCE)).result, answers)
+        run = self._prepare(case)
+        try:
+            references.check()
+        except RunError as error:
+            return Outcome(failed(run, error), error)
+        audit = audit_of(case.test, plan.benchmark.official_name, plan.round)
+        run = as_tested(run, audit, references.performance)
+        return self._once(run, lambda finished: judge_compliance(run, finished, references))
+
+    def _shared(self, case: Case, *, mine: bool = False) -> Outcome:
+        """Return the session's run for comparison with compliance tests; make it if there is none."""
+        waiting = self.around.tell(f"waiting for the {case.mode} run of {case.id}")
+        with turn(self.around.references, case, waiting) as slot:
+            kept = slot.read()
+            if kept is None or (mine and kept.reported):
+                outcome = self._once(self._prepare(case))
+                slot.write(Kept(result=outcome.result, reported=mine))
+                return outcome
+            slot.write(Kept(result=kept.result, reported=kept.reported or mine))
+            return Outcome(kept.result, kept.error)
+
+    def _once(self, run: Run, judged: Callable[[Finished], RunResult] | None = None) -> Outcome:
+        """Execute a run; return a failed result for an error."""
+        start = time.monotonic()
+        try:
+            with (
+                self.around.device(run.case.device, run.spec.mode == PERFORMANCE),
+                self.around.progress(run.case) as on_progress,
+            ):
+                finished = execute(run.spec, run.case.plan.implementation, self.provided.program, on_progress)
+            result = judged(finished) if judged is not None else judge(run, finished)
+        except MLPerfError as error:
+            return Outcome(failed(run, error), error)
+        except KeyboardInterrupt:
+            if self.around.stops(run.case):
+                raise
+            interrupted = _interrupted(run, time.monotonic() - start)
+            return Outcome(failed(run, interrupted), interrupted)
+        name = key(run.case.id, run.case.mode, run.spec.run_length)
+        note_duration(self.around.cache, name, time.monotonic() - start)
+        return Outcome(result)
+
+
+def _interrupted(run: Run, seconds: float) -> RunError:
+    return RunError(
+        "the run was interrupted",
+        expected="a finished run",
+        found=f"Ctrl-C after {seconds:.0f} s",
+        fix=f"run it again, or see its files in {run.spec.output}",
+    )

@@ -1,0 +1,91 @@
+"""The warm-up loads no more models than it needs, and lets go of those that it does not keep."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+
+from pytest_mlperf.scenarios import SCENARIOS
+from pytest_mlperf.scenarios.base import Machine
+from pytest_mlperf.worker import tuning
+from pytest_mlperf.worker.guard import Guard
+from pytest_mlperf.worker.tuning import Bench, Models, tune
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pytest_mlperf.backends.base import Inputs, Outputs
+
+
+@dataclass
+class Runtime:
+    """Models that one thread at a time may use; those that are open are counted."""
+
+    concurrent: bool = False
+    opened: list[int] = field(default_factory=list)
+    most: int = 0
+
+    def load(self, threads: int) -> Counted:
+        self.opened.append(threads)
+        self.most = max(self.most, len(self.opened))
+        return Counted(self, threads, concurrent=self.concurrent)
+
+
+@dataclass
+class Counted:
+    runtime: Runtime
+    threads: int
+    concurrent: bool
+    device: str = "cpu"
+    max_batch: int | None = 4
+    weight_types: Sequence[str] = ()
+
+    def run(self, inputs: Inputs, graph: str = "") -> Outputs:
+        return (np.zeros(1),)
+
+    def close(self) -> None:
+        self.runtime.opened.remove(self.threads)
+
+
+class Nothing:
+    """An inference that does nothing."""
+
+    def infer(self, indices: Sequence[int]) -> None:
+        return None
+
+
+def bench(runtime: Runtime, scenario: str, threads: int, tmp_path: Path) -> Bench:
+    inference: Any = lambda model: Nothing()  # noqa: E731
+    machine = Machine(threads, max_batch=4, samples_per_query=8)
+    return Bench(SCENARIOS[scenario], Models(runtime.load), inference, Guard(tmp_path), range(4), machine)
+
+
+@pytest.fixture(autouse=True)
+def _short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "TRIAL_SECONDS", 0.001)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_models_of_other_layouts_are_closed(scenario: str, tmp_path: Path) -> None:
+    runtime = Runtime()
+    tried = bench(runtime, scenario, 16, tmp_path)
+    tuned = tune(tried)
+    # Those of the best so far and of the layout on trial, not of every layout.
+    assert runtime.most <= 16 + 8
+    tried.models.keep(tuned.layout)
+    assert runtime.opened == [tuned.layout.threads] * tuned.layout.streams
+    tried.models.close()
+    assert runtime.opened == []
+
+
+def test_a_model_that_serves_all_streams_is_loaded_once_for_a_number_of_threads(tmp_path: Path) -> None:
+    runtime = Runtime(concurrent=True)
+    tried = bench(runtime, "Offline", 16, tmp_path)
+    tuned = tune(tried)
+    assert runtime.most <= 2
+    assert len(tried.models.keep(tuned.layout)) == tuned.layout.streams
+    assert len(runtime.opened) == 1
