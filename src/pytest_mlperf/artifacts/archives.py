@@ -92,12 +92,9 @@ def unpack_stream(source: io.BufferedReader[Any], directory: Path, name: str, li
         elif opener:
             _unpack_single(plain, target)
         else:
-            raise ArchiveError(
-                f"cannot unpack {name}",
-                expected="a zip, tar, gzip, xz or bzip2 file",
-                found=f"one that starts with {head[:8]!r}",
-                fix="check that the address still gives the archive and no web page",
-            )
+            expected, found = "a zip, tar, gzip, xz or bzip2 file", f"one that starts with {head[:8]!r}"
+            fix = "check that the address still gives the archive and no web page"
+            raise ArchiveError(f"cannot unpack {name}", expected=expected, found=found, fix=fix)
 
 
 @dataclass
@@ -283,11 +280,7 @@ def _whole_or_nothing(directory: Path, name: str) -> Iterator[Path]:
         # gzip and bz2 raise an OSError without a number; zipfile seeks wherever a damaged table says.
         if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
             raise
-        raise ArchiveError(
-            f"cannot unpack {name}",
-            expected="a whole archive",
-            found=f"{error or type(error).__name__}",
-            fix="it is cut off or damaged: fetch it again",
-        ) from error
+        found, fix = str(error) or type(error).__name__, "it is cut off or damaged: fetch it again"
+        raise ArchiveError(f"cannot unpack {name}", expected="a whole archive", found=found, fix=fix) from error
     finally:
         shutil.rmtree(into, ignore_errors=True)

@@ -43,12 +43,9 @@ def export_bundle(store: Store, artifacts: Sequence[Artifact], file: Path) -> No
                 with store.use(artifact):
                     _add(archive, artifact)
     except OSError as error:
-        raise OutputError(
-            f"cannot write the bundle {file}",
-            expected="a file that can be written",
-            found=error.strerror or str(error),
-            fix="free some space there, or name another file",
-        ) from error
+        found, fix = error.strerror or str(error), "free some space there, or name another file"
+        expected = "a file that can be written"
+        raise OutputError(f"cannot write the bundle {file}", expected=expected, found=found, fix=fix) from error
 
 
 def import_bundle(store: Store, file: Path, on_wait: OnWait | None = None) -> Imported:

@@ -90,10 +90,8 @@ class Client:
         self._open: set[urllib3.BaseHTTPResponse] = set()
         self._stopped = threading.Event()
 
-    def __enter__(self) -> Client:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Stop, and close all connections."""
         self.stop()
         for pool in self._pools.values():
             pool.clear()
@@ -170,7 +168,17 @@ class Client:
 
     def _read(self, response: urllib3.BaseHTTPResponse, total: int | None) -> Iterator[bytes]:
         network, since, received = self.network, time.monotonic(), 0
-        while chunk := self._read_chunk(response, total):
+        while True:
+            try:
+                chunk = response.read1(_CHUNK)
+            except _FAULTS as error:
+                self.check()
+                if total is not None and _cause(error, IncompleteRead):
+                    return  # whoever counts the bytes can say it better
+                raise _fault_of(error, network) from error
+            self.check()
+            if not chunk:
+                return
             yield chunk
             received += len(chunk)
             seconds = time.monotonic() - since
@@ -178,17 +186,6 @@ class Client:
                 if received < network.slowest_bytes_s * seconds:
                     raise AddressFault(f"stalled: {received:,} bytes came in {seconds:.0f} s", passing=True)
                 since, received = time.monotonic(), 0
-
-    def _read_chunk(self, response: urllib3.BaseHTTPResponse, total: int | None) -> bytes:
-        try:
-            chunk: bytes = response.read1(_CHUNK)
-        except _FAULTS as error:
-            self.check()
-            if total is not None and _cause(error, IncompleteRead):
-                return b""  # whoever counts the bytes can say it better
-            raise _fault_of(error, self.network) from error
-        self.check()
-        return chunk
 
     def _close(self, response: urllib3.BaseHTTPResponse) -> None:
         """Keep the connection for the next file if this one was read to its end."""
@@ -259,7 +256,6 @@ def _wait_asked(value: str) -> float | None:
 
 
 def _login(url: str) -> str | None:
-    """Return the ``user:password`` of an address; None where it has none."""
     parts = urlsplit(url)
     return None if parts.username is None else f"{unquote(parts.username)}:{unquote(parts.password or '')}"
 
@@ -274,12 +270,10 @@ def _make_pool(proxy: str, network: Network) -> urllib3.PoolManager:
     try:
         return urllib3.ProxyManager(address, proxy_ssl_context=trust, proxy_headers=login, **common)
     except (HTTPError, ValueError) as error:
-        raise FetchError(
-            "cannot use the proxy that the environment names",
-            expected="an address like http://proxy:3128",
-            found=f"{without_secrets(address)} ({error})",
-            fix="correct or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; SOCKS proxies are not supported",
-        ) from error
+        expected, found = "an address like http://proxy:3128", f"{without_secrets(address)} ({error})"
+        fix = "correct or unset HTTPS_PROXY, HTTP_PROXY and ALL_PROXY; SOCKS proxies are not supported"
+        what = "cannot use the proxy that the environment names"
+        raise FetchError(what, expected=expected, found=found, fix=fix) from error
 
 
 def _ca_certificates() -> ssl.SSLContext:
@@ -289,16 +283,12 @@ def _ca_certificates() -> ssl.SSLContext:
     if not named and not default.cafile and not default.capath:
         named = next((file for file in _CA_FILES if Path(file).is_file()), None)
     try:
-        if named and Path(named).is_dir():
-            return ssl.create_default_context(capath=named)
-        return ssl.create_default_context(cafile=named)
+        directory = named if named and Path(named).is_dir() else None
+        return ssl.create_default_context(cafile=None if directory else named, capath=directory)
     except OSError as error:
-        raise FetchError(
-            "cannot read the CA certificates",
-            expected=f"certificates in PEM form in {named}",
-            found=str(error),
-            fix="set REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE to such a file, or unset them",
-        ) from error
+        expected = f"certificates in PEM form in {named}"
+        fix = "set REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE or SSL_CERT_FILE to such a file, or unset them"
+        raise FetchError("cannot read the CA certificates", expected=expected, found=str(error), fix=fix) from error
 
 
 def _fault_of(error: Exception, network: Network) -> AddressFault:

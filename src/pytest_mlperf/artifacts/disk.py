@@ -54,12 +54,9 @@ def check_room(purpose: str, needed: int, directory: Path) -> None:
     """Raise CacheError where fewer than `needed` bytes are free in `directory`."""
     free = shutil.disk_usage(directory).free
     if needed > free:
-        raise CacheError(
-            f"no room {purpose}",
-            expected=f"{needed:,} bytes free",
-            found=f"{free:,} bytes free in {directory}",
-            fix="free some space there, or choose another cache directory",
-        )
+        expected, found = f"{needed:,} bytes free", f"{free:,} bytes free in {directory}"
+        fix = "free some space there, or choose another cache directory"
+        raise CacheError(f"no room {purpose}", expected=expected, found=found, fix=fix)
 
 
 def unwritten(what: str, error: OSError, directory: Path) -> CacheError:
@@ -67,8 +64,5 @@ def unwritten(what: str, error: OSError, directory: Path) -> CacheError:
     free = "?"
     with suppress(OSError):
         free = f"{shutil.disk_usage(directory).free:,}"
-    return CacheError(
-        what,
-        found=f"{error}; {free} bytes are free in {directory}",
-        fix="free some space or raise the limit there, or choose another cache directory",
-    )
+    fix = "free some space or raise the limit there, or choose another cache directory"
+    return CacheError(what, found=f"{error}; {free} bytes are free in {directory}", fix=fix)

@@ -8,6 +8,7 @@ import random
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
@@ -114,11 +115,11 @@ def fetch_many(
         if typical_size is not None:
             missing = (file for file in files if not (directory / file.name).exists())
             check_room(f"for {name}", round(_SURELY * sum(file.size or typical_size for file in missing)), directory)
-        with Client(network) as client:
+        with closing(Client(network)) as client:
             found = _run([_Fetch(file, directory, network, options, client, meter, on_size) for file in files], client)
     except OSError as error:
         raise unwritten(f"cannot write {name or directory}", error, directory) from error
-    meter.finish()
+    meter.tell()
     return found
 
 
@@ -155,7 +156,7 @@ class _Fetch:
         target = self.directory / self.file.name
         partial = Partial(partial_path(self.file, self.directory), self.options.keep_notes)
         found = self._there(target, partial) or self._from_any(target, partial)
-        self.meter.done()
+        self.meter.at(self.file, found.size, found.size, whole=True)
         return found
 
     def _there(self, target: Path, partial: Partial) -> Fetched | None:
@@ -171,7 +172,6 @@ class _Fetch:
         note = partial.note()
         if not self.options.keep_notes:
             partial.discard()
-        self.meter.at(self.file, digests.size, digests.size)
         return self._fetched(target, note.address if note else "", digests)
 
     def _from_any(self, target: Path, partial: Partial) -> Fetched:
@@ -251,14 +251,8 @@ class _Fetch:
         """Put the wrong file where it can be looked at and harms nobody; say where."""
         with partial.path.open("rb") as source:
             page = source.read(64).lstrip().lower().startswith(_HTML_STARTS)
-        note = {
-            "wanted": self.file.name,
-            "address": without_secrets(address),
-            "fault": wrong,
-            "size": digests.size,
-            "sha256": digests.sha256,
-            "date": datetime.now(timezone.utc).isoformat(timespec="seconds"),
-        }
+        note = {"wanted": self.file.name, "address": without_secrets(address), "fault": wrong, "size": digests.size}
+        note |= {"sha256": digests.sha256, "date": datetime.now(timezone.utc).isoformat(timespec="seconds")}
         name = PurePosixPath(self.file.name).name
         place = (self.options.evidence or self.directory / ".evidence") / f"{name}-{digests.sha256[:12]}"
         try:
@@ -279,11 +273,8 @@ class _Fetch:
         file, found = f"{self.file.name} ({size})", [f"- {reason}" for reason in reasons]
         if offline:
             wanted = f"wanted from {without_secrets(self.file.urls[0])}, but the network must not be used"
-            return OfflineError(
-                f"offline, and {file} is not here",
-                found="\n".join([wanted, *found]),
-                fix="allow the network, name a directory that mirrors the address, or bring it from another machine",
-            )
+            fix = "allow the network, name a directory that mirrors the address, or bring it from another machine"
+            return OfflineError(f"offline, and {file} is not here", found="\n".join([wanted, *found]), fix=fix)
         fix = "correct the network or the proxy, or have a mirror serve the file, and try again: what has come is kept"
         if self._pin() is not None and self.options.pinned_in is not None:
             fix += f"; if the publisher has replaced it for good, delete {self.options.pinned_in}"
@@ -302,24 +293,17 @@ class _Meter:
         self._before: dict[str, int] = {}
         self._lock = threading.Lock()
 
-    def at(self, file: RemoteFile, size: int, total: int | None) -> None:
+    def at(self, file: RemoteFile, size: int, total: int | None, *, whole: bool = False) -> None:
         with self._lock:
+            self._done += whole
             self._before.setdefault(file.name, size)
             self._sizes[file.name] = size
             if total is not None:
                 self._totals[file.name] = total
             if time.monotonic() - self._last > _REPORT_SECONDS:
-                self._tell()
+                self.tell()
 
-    def done(self) -> None:
-        with self._lock:
-            self._done += 1
-
-    def finish(self) -> None:
-        with self._lock:
-            self._tell()
-
-    def _tell(self) -> None:
+    def tell(self) -> None:
         if self._report is not None:
             self._last = time.monotonic()
             total = sum(self._totals.values()) if len(self._totals) == self._count else None

@@ -97,12 +97,9 @@ class Artifact:
 
     def damaged(self, found: str) -> CacheError:
         """Return the error for content that is not what the manifest lists."""
-        return CacheError(
-            f"the artifact {self.manifest.name} is damaged",
-            expected="the content that its manifest lists",
-            found=found,
-            fix=f"delete {self.path.parent}; it is made again when it is next needed",
-        )
+        what, expected = f"the artifact {self.manifest.name} is damaged", "the content that its manifest lists"
+        fix = f"delete {self.path.parent}; it is made again when it is next needed"
+        return CacheError(what, expected=expected, found=found, fix=fix)
 
 
 def find_artifact(entry: Path) -> Artifact | None:
@@ -232,12 +229,9 @@ def _check_name(path: str) -> None:
 
 
 def _refusal(path: str, found: str) -> CacheError:
-    return CacheError(
-        f"cannot keep {path} in the cache",
-        expected="files, directories and relative links between them",
-        found=found,
-        fix="copy what the link or the name stands for into the artifact, or leave it out",
-    )
+    expected = "files, directories and relative links between them"
+    fix = "copy what the link or the name stands for into the artifact, or leave it out"
+    return CacheError(f"cannot keep {path} in the cache", expected=expected, found=found, fix=fix)
 
 
 def clear(entry: Path) -> None:

@@ -72,10 +72,11 @@ def listing(root: Path) -> list[Entry]:
 
 def find(entries: Iterable[Entry], words: Sequence[str]) -> list[Entry]:
     """Return the entries with every word, in any case, somewhere in their kind, name, source, or directory's name."""
-    texts = [
-        (entry, "\n".join((entry.kind, entry.name, entry.source, Path(entry.directory).name))) for entry in entries
-    ]
-    return [entry for entry, text in texts if all(word.casefold() in text.casefold() for word in words)]
+
+    def text(entry: Entry) -> str:
+        return "\n".join((entry.kind, entry.name, entry.source, Path(entry.directory).name)).casefold()
+
+    return [entry for entry in entries if all(word.casefold() in text(entry) for word in words)]
 
 
 def _all(root: Path) -> Iterator[Entry | None]:

@@ -13,8 +13,8 @@ CONTENT, MANIFEST = "content", "manifest.json"
 LOCKS = ".locks"
 #: What was fetched of artifacts that are not finished, which content was trusted before, and what had a wrong checksum.
 PARTIAL, PINS, EVIDENCE = ".partial", ".pins", ".evidence"
-#: Bundles that are being unpacked.
-IMPORTS = ".import"
+#: Bundles that are being unpacked, and the lock of whoever does.
+IMPORTS, IMPORT_LOCK = ".import", f"{LOCKS}/import.lock"
 
 
 def build_lock(entry: Path) -> Path:
@@ -25,11 +25,6 @@ def build_lock(entry: Path) -> Path:
 def use_lock(entry: Path) -> Path:
     """Return the lock file that the users of an entry share, and that its removal takes alone."""
     return entry.parent.parent / LOCKS / f"{entry.parent.name}-{entry.name}.use"
-
-
-def import_lock(root: Path) -> Path:
-    """Return the lock file of whoever imports a bundle."""
-    return root / LOCKS / "import.lock"
 
 
 def default_cache_dir(environ: Mapping[str, str]) -> Path:

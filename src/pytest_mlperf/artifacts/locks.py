@@ -55,8 +55,7 @@ def lease(
     Parameters
     ----------
     path
-        The lock file; it and its directories are made where missing. It stays: deleting a file that another
-        process is about to lock would let two of them in.
+        The lock file, made where missing. It stays: deleting one that another process is about to lock lets two in.
     timeout, poll
         Seconds to wait at most, None for as long as it takes, and between two attempts.
     on_wait
@@ -118,12 +117,9 @@ def _locking(path: Path) -> Iterator[None]:
     except TimeoutError:
         raise
     except OSError as error:
-        raise CacheError(
-            f"cannot lock {path}",
-            expected="a file that can be written and locked",
-            found=str(error),
-            fix="choose a directory on a file system with locks, in which you may write",
-        ) from error
+        expected = "a file that can be written and locked"
+        fix = "choose a directory on a file system with locks, in which you may write"
+        raise CacheError(f"cannot lock {path}", expected=expected, found=str(error), fix=fix) from error
 
 
 def _make_directory(directory: Path, mode: int) -> None:

@@ -62,20 +62,19 @@ class Downloads:
         """Fetch a file, see `pytest_mlperf.artifacts.download.fetch`, unless it is here from an earlier attempt."""
         from pytest_mlperf.artifacts.download import fetch
 
-        return fetch(file, self._directory(), self.network, self._options(keep_notes=True))
+        return fetch(file, self._directory(), self.network, self._options())
 
     def fetch_and_unpack(self, file: RemoteFile, into: Path, limits: Limits | None = None) -> Fetched:
         """Fetch an archive and unpack it, see `pytest_mlperf.artifacts.streaming.fetch_and_unpack`."""
         from pytest_mlperf.artifacts.streaming import fetch_and_unpack
 
-        return fetch_and_unpack(file, self._directory(), into, self.network, self._options(keep_notes=True), limits)
+        return fetch_and_unpack(file, self._directory(), into, self.network, self._options(), limits)
 
     def fetch_many(self, files: Sequence[RemoteFile], name: str = "", typical_size: int | None = None) -> list[Fetched]:
         """Fetch many files, see `pytest_mlperf.artifacts.download.fetch_many`, except those that are here already."""
         from pytest_mlperf.artifacts.download import fetch_many
 
-        options = self._options(keep_notes=False)
-        return fetch_many(files, self._directory(), self.network, options, name, typical_size)
+        return fetch_many(files, self._directory(), self.network, self._options(notes=False), name, typical_size)
 
     def reject(self, fetched: Fetched) -> None:
         """Delete a file that turned out to be of no use, so that the next attempt fetches it again."""
@@ -105,20 +104,17 @@ class Downloads:
         except FileNotFoundError:
             return {}
         except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
-            raise CacheError(
-                "cannot read which content was trusted before",
-                expected=f"checksums in {self._pins}",
-                found=str(error),
-                fix="make it readable; or delete it, and the next content that comes is trusted",
-            ) from error
+            what, expected = "cannot read which content was trusted before", f"checksums in {self._pins}"
+            fix = "make it readable; or delete it, and the next content that comes is trusted"
+            raise CacheError(what, expected=expected, found=str(error), fix=fix) from error
 
     def _directory(self) -> Path:
         return self._make(self._make(self.root / PARTIAL) / self.entry)
 
-    def _options(self, *, keep_notes: bool) -> FetchOptions:
+    def _options(self, *, notes: bool = True) -> FetchOptions:
         from pytest_mlperf.artifacts.download import FetchOptions
 
-        return FetchOptions(self._known(), self._pins, self._make(self.root / EVIDENCE), keep_notes)
+        return FetchOptions(self._known(), self._pins, self._make(self.root / EVIDENCE), notes)
 
     def _make(self, directory: Path) -> Path:
         """Make a directory for all who share the cache; without its sticky bit, since what one left another removes."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts import entries as on_disk
-from pytest_mlperf.artifacts.layout import IMPORTS, LOCKS, build_lock, import_lock, use_lock
+from pytest_mlperf.artifacts.layout import IMPORT_LOCK, IMPORTS, LOCKS, build_lock, use_lock
 from pytest_mlperf.artifacts.locks import is_held, lease
 from pytest_mlperf.errors import CacheError
 
@@ -98,16 +98,12 @@ def _lock(root: Path, entry: Entry) -> Path | None:
     if entry.state == "partial":
         return root / LOCKS / f"{directory.name}.lock"
     if directory.name == IMPORTS:
-        return import_lock(root)
+        return root / IMPORT_LOCK
     if entry.state == "unfinished":
         return build_lock(directory.with_name(entry.name))
     return None
 
 
 def _unremovable(directory: Path, found: str) -> CacheError:
-    return CacheError(
-        f"cannot remove {directory}",
-        expected="an entry of a cache in which you may write",
-        found=found,
-        fix="ask whoever owns it to remove it",
-    )
+    expected, fix = "an entry of a cache in which you may write", "ask whoever owns it to remove it"
+    return CacheError(f"cannot remove {directory}", expected=expected, found=found, fix=fix)

@@ -26,10 +26,8 @@ class RemoteFile:
         What it is called here; may have directories, with ``/``.
     urls
         ``https:``, ``http:`` and ``file:`` addresses, the preferred one first.
-    size
-        In bytes, where known.
-    sha256, md5
-        Hexadecimal, where known; MD5 only for files whose publisher states nothing better.
+    size, sha256, md5
+        In bytes, and hexadecimal, where known; MD5 only for files whose publisher states nothing better.
     """
 
     name: str
@@ -142,16 +140,12 @@ def _mirrored(url: str, mirror: str | Path | None) -> list[str]:
         directory = local_path(text) if text.startswith("file:") else Path(text).expanduser().absolute()
         return [path.as_uri() for path in _in_directory(directory, parts)]
     if not _is_address(text):
-        raise FetchError(
-            f"cannot use the mirror {mirror}",
-            expected="a directory or an address like http://mirror:8000",
-            found="an address of another kind",
-            fix="name a directory, or an address that starts with https:, http: or file:",
-        )
+        expected = "a directory or an address like http://mirror:8000"
+        fix = "name a directory, or an address that starts with https:, http: or file:"
+        raise FetchError(f"cannot use the mirror {mirror}", expected=expected, found="another address", fix=fix)
     base = urlsplit(text)
-    return [
-        urlunsplit((base.scheme, base.netloc, f"{base.path.rstrip('/')}/{parts.path.lstrip('/')}", parts.query, ""))
-    ]
+    path = f"{base.path.rstrip('/')}/{parts.path.lstrip('/')}"
+    return [urlunsplit(base._replace(path=path, query=parts.query, fragment=""))]
 
 
 def _in_directory(directory: Path, parts: SplitResult) -> list[Path]:

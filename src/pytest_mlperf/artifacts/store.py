@@ -21,7 +21,7 @@ import msgspec
 from pytest_mlperf.artifacts import entries as on_disk
 from pytest_mlperf.artifacts.disk import unwritten
 from pytest_mlperf.artifacts.entries import UNREADABLE, Artifact, Manifest, seal
-from pytest_mlperf.artifacts.layout import CONTENT, IMPORTS, LOCKS, MANIFEST, build_lock, import_lock, use_lock
+from pytest_mlperf.artifacts.layout import CONTENT, IMPORT_LOCK, IMPORTS, LOCKS, MANIFEST, build_lock, use_lock
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.recipe import FORMAT, PartRecipe, RemoteRecipe, canonical_key, entry_name
 from pytest_mlperf.artifacts.remote import Downloads
@@ -48,7 +48,6 @@ class Store:
     An entry is ``<root>/<kind>/<slug>-<digest>`` with ``manifest.json`` and ``content``. It is built in a
     hidden directory beside it, under a lock, and renamed when it is whole. The permission bits of `root` are
     those of all that is made in it, so a directory that a group or everyone may write to is a shared cache.
-
     `root` is made when something is first built. `version` is the package's, for the manifests.
     """
 
@@ -71,12 +70,7 @@ class Store:
     def get(self, recipe: Recipe, *, timeout: float | None = None, on_wait: OnWait | None = None) -> Artifact:
         """Return the artifact; build it if it is not there.
 
-        Parameters
-        ----------
-        recipe
-            How to build it.
-        timeout, on_wait
-            While another process builds it; see `pytest_mlperf.artifacts.locks.lease`.
+        While another process builds it, `timeout` and `on_wait` are as for `pytest_mlperf.artifacts.locks.lease`.
 
         Raises
         ------
@@ -93,11 +87,9 @@ class Store:
             with self._locked(entry, build_lock(entry), on_wait, timeout) as mode:
                 return self.find(recipe) or self._build(recipe, entry, mode)
         except TimeoutError as error:
-            raise CacheError(
-                f"waited in vain for another process to make {recipe.name}",
-                found=str(error),
-                fix="wait for that process or end it, or choose another cache directory",
-            ) from error
+            what = f"waited in vain for another process to make {recipe.name}"
+            fix = "wait for that process or end it, or choose another cache directory"
+            raise CacheError(what, found=str(error), fix=fix) from error
 
     @contextmanager
     def use(self, artifact: Artifact) -> Iterator[bool]:
@@ -120,7 +112,7 @@ class Store:
     def staging(self, on_wait: OnWait | None = None) -> Iterator[Path]:
         """Yield an empty directory in the cache, which nobody sees, for entries to `adopt`; one process at a time."""
         parent = self.root / IMPORTS
-        with self._locked(parent, import_lock(self.root), on_wait) as mode:
+        with self._locked(parent, self.root / IMPORT_LOCK, on_wait) as mode:
             on_disk.remove_tree(parent)  # left by a killed process
             with _writing(parent):
                 parent.mkdir()
@@ -248,12 +240,9 @@ class Store:
 
 
 def _not_whole(staged: Path, found: str) -> CacheError:
-    return CacheError(
-        f"{staged.parent.name}/{staged.name} is no whole artifact",
-        expected=f"{MANIFEST} and the content that it lists",
-        found=found,
-        fix="export it again, with the version of pytest-mlperf that imports it",
-    )
+    what, expected = f"{staged.parent.name}/{staged.name} is no whole artifact", f"{MANIFEST} and what it lists"
+    fix = "export it again, with the version of pytest-mlperf that imports it"
+    return CacheError(what, expected=expected, found=found, fix=fix)
 
 
 @contextmanager
@@ -279,9 +268,6 @@ def _writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
-        raise CacheError(
-            f"cannot write to the cache {path}",
-            expected="a directory in which you may write",
-            found=f"{obstacle} is not a directory" if obstacle else str(error),
-            fix="make it one, or choose another cache directory",
-        ) from error
+        expected, found = "a directory in which you may write", f"{obstacle} is not a directory" if obstacle else error
+        fix = "make it one, or choose another cache directory"
+        raise CacheError(f"cannot write to the cache {path}", expected=expected, found=str(found), fix=fix) from error

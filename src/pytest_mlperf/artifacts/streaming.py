@@ -16,8 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.sources import Network, RemoteFile
 
-#: What a format is told from must come in one piece.
-_LEAST = 512
+_LEAST = 512  # what a format is told from must come in one piece
 
 
 def fetch_and_unpack(

@@ -126,7 +126,9 @@ def receive(file: RemoteFile, address: str, partial: Partial, client: Client, on
     """
     here = partial.size
     note = partial.note() if here else None
-    if note is None or not _can_go_on(note, here, file, address):
+    # Without a validator only a checksum could tell a mixture of two versions.
+    telling = note and (note.validator or file.sha256 or file.md5 or here == note.total)
+    if note is None or not telling or note.address != address or (note.total is not None and here > note.total):
         note, here = None, 0
     elif here == note.total:
         digests = measure(partial.path, file, client)
@@ -147,13 +149,6 @@ def measure(path: Path, file: RemoteFile, client: Client) -> Digests:
     with path.open("rb", buffering=0) as source:
         digests.read(source, os.fstat(source.fileno()).st_size, client)
     return digests
-
-
-def _can_go_on(note: Note, here: int, file: RemoteFile, address: str) -> bool:
-    if note.address != address or (note.total is not None and here > note.total):
-        return False
-    # Without a validator only a checksum could tell a mixture of two versions.
-    return bool(note.validator or file.sha256 or file.md5) or here == note.total
 
 
 def _append(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from PIL import Image
 
+from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.datasets.digit_painting import CATEGORIES, SceneObject, Split, render
 
 if TYPE_CHECKING:
@@ -77,21 +78,14 @@ def generate(directory: Path, split: Split, count: int, *, first: int = 0, worke
         entries = list(pool.map(write, range(first, first + count)))
     annotations = directory / ANNOTATIONS
     annotations.parent.mkdir(parents=True, exist_ok=True)
-    _replace(annotations, json.dumps(_coco(entries)).encode())
+    write_atomic(annotations, json.dumps(_coco(entries)).encode())
 
 
 def _save_jpeg(image: NDArray[np.uint8], path: Path) -> None:
     """Encode as 4:2:0 JPEG, the usual form of a photograph."""
     buffer = BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
-    _replace(path, buffer.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all."""
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    write_atomic(path, buffer.getvalue())
 
 
 def _coco(entries: list[_Entry]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.datasets.coco import read_annotations
 from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
@@ -29,9 +30,7 @@ def preprocess(directory: Path, output: Path, count: int, size: int, on_shard: O
     write_shards(paths, output, size, None, on_shard)
     target = output / ANNOTATIONS
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.with_name(f"{target.name}.part")
-    beside.write_bytes((directory / ANNOTATIONS).read_bytes())
-    beside.replace(target)
+    write_atomic(target, (directory / ANNOTATIONS).read_bytes())
 
 
 def open_samples(directory: Path, count: int, size: int, input_name: str) -> Samples:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
+from pytest_mlperf.artifacts.disk import replacing, write_atomic
 from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.errors import DatasetError
 
@@ -80,6 +81,8 @@ def write_shards(images: Sequence[Path], directory: Path, size: int, processes: 
         An image is missing or broken; finished shards are kept.
     """
     directory.mkdir(parents=True, exist_ok=True)
+    for left in directory.glob(".shard-*.part"):  # by a killed process; a shard has hundreds of megabytes
+        left.unlink(missing_ok=True)
     jobs = [
         _Job(tuple(images[start : start + SHARD_IMAGES]), directory / f"shard-{start // SHARD_IMAGES:05d}.u16", size)
         for start in range(0, len(images), SHARD_IMAGES)
@@ -98,7 +101,7 @@ def write_shards(images: Sequence[Path], directory: Path, size: int, processes: 
             pool.shutdown(cancel_futures=True)
             raise
     ordered = tuple(shards[job.file.name] for job in jobs)
-    _replace(directory / INDEX, msgspec.json.encode(Index(VERSION, size, ordered)))
+    write_atomic(directory / INDEX, msgspec.json.encode(Index(VERSION, size, ordered)))
 
 
 class PreprocessedSamples:
@@ -160,15 +163,13 @@ def _make(job: _Job) -> Shard:
     if _has(note, expected) and job.file.is_file() and job.file.stat().st_size == 2 * int(np.prod(shape)):
         return shard
     note.unlink(missing_ok=True)
-    beside = job.file.with_suffix(".part")
     scratch = np.empty(shape[1:], np.float32)
-    with beside.open("wb") as file:
+    with replacing(job.file) as beside, beside.open("wb") as file:
         for image in job.images:
             preprocess_stretch(image, job.size, out=scratch)
             np.rint(scratch * np.float32(FULL), out=scratch)
             file.write(np.minimum(scratch, FULL).astype(np.uint16).tobytes())
-    beside.replace(job.file)
-    _replace(note, expected)
+    write_atomic(note, expected)
     return shard
 
 
@@ -194,12 +195,6 @@ def _has(path: Path, content: bytes) -> bool:
         return path.read_bytes() == content
     except OSError:
         return False
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"{path.name}.part")
-    beside.write_bytes(content)
-    beside.replace(path)
 
 
 def _map(path: Path, count: int, size: int) -> NDArray[np.uint16]:

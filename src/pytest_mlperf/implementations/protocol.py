@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_mlperf.artifacts.disk import write_atomic
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -131,9 +133,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def write_json(path: Path, value: msgspec.Struct) -> None:
     """Write `value` to a temporary file and rename it to `path`, so that no partial file is read."""
-    beside = path.with_name(path.name + ".part")
-    beside.write_bytes(msgspec.json.format(msgspec.json.encode(value), indent=2))
-    beside.replace(path)
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
 def read_spec(path: Path) -> RunSpec:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from pytest_mlperf.artifacts.disk import replacing
 from pytest_mlperf.errors import AccuracyLogError
 
 if TYPE_CHECKING:
@@ -178,8 +179,7 @@ def copy_entries(path: Path, samples: Set[int], target: Path) -> None:
     AccuracyLogError
         As from `read_every_record`.
     """
-    beside = target.with_name(target.name + ".part")
-    with beside.open("wb") as file:
+    with replacing(target) as beside, beside.open("wb") as file:
         file.write(b"[")
         separator = b"\n"
         for number, line in _entries(path):
@@ -187,7 +187,6 @@ def copy_entries(path: Path, samples: Set[int], target: Path) -> None:
                 file.write(separator + line.strip().removesuffix(b","))
                 separator = b",\n"
         file.write(b"\n]\n")
-    beside.replace(target)
 
 
 def _entries(path: Path) -> Iterator[tuple[int, bytes]]:

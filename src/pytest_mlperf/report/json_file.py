@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from pytest_mlperf import __version__
+from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.run.directories import unwritable
 
 if TYPE_CHECKING:
@@ -23,12 +23,8 @@ def write_results(path: Path, results: list[dict[str, Any]]) -> None:
         The file cannot be written.
     """
     content = {"pytest_mlperf": __version__, "results": results}
-    beside = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-        beside.replace(path)
+        write_atomic(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise unwritable(path.parent, "--mlperf-json", error) from error

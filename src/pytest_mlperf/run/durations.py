@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.errors import CacheError
 
@@ -38,9 +39,7 @@ def note_duration(cache: Path, name: str, seconds: float) -> None:
     with suppress(OSError, CacheError, TimeoutError), lease(cache / ".locks" / "durations.lock", timeout=5):
         durations = read_durations(cache)
         durations[name] = [*durations.get(name, []), round(seconds, 3)][-KEPT:]
-        beside = cache / f"{FILE}.part"
-        beside.write_bytes(msgspec.json.encode(durations))
-        beside.replace(cache / FILE)
+        write_atomic(cache / FILE, msgspec.json.encode(durations))
 
 
 def estimate(durations: Durations, name: str) -> float | None:

@@ -7,7 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
-from pytest_mlperf.submission.truncation import write_beside
+from pytest_mlperf.artifacts.disk import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,8 +96,8 @@ def summary_json(report: Report, round_: Round) -> str:
 def write_summary(report: Report, round_: Round, directory: Path) -> tuple[Path, Path]:
     """Write summary.csv and summary.json into a directory; return their paths."""
     table, document = directory / "summary.csv", directory / "summary.json"
-    write_beside(table, summary_csv(report, round_).encode())
-    write_beside(document, summary_json(report, round_).encode())
+    write_atomic(table, summary_csv(report, round_).encode())
+    write_atomic(document, summary_json(report, round_).encode())
     return table, document
 
 

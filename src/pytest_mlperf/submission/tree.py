@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.errors import SubmissionError
 from pytest_mlperf.rules.checks.accuracy import LARGEST_ACCURACY_LOG
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
@@ -19,7 +20,7 @@ from pytest_mlperf.submission import names
 from pytest_mlperf.submission.admission import check_plan
 from pytest_mlperf.submission.measurements import measurements_of
 from pytest_mlperf.submission.readme import calibration_text, code_readme, requirements, result_readme
-from pytest_mlperf.submission.truncation import keep, truncate, write_beside
+from pytest_mlperf.submission.truncation import keep, truncate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -250,7 +251,7 @@ def _copy(source: Path, target: Path) -> None:
 
 def _put(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_beside(path, content)
+    write_atomic(path, content)
 
 
 def _missing(path: Path, error: OSError) -> SubmissionError:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts.digest import file_sha256
+from pytest_mlperf.artifacts.disk import replacing, write_atomic
 from pytest_mlperf.errors import SubmissionError
 from pytest_mlperf.rules.checks.accuracy import LARGEST_ACCURACY_LOG
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
@@ -66,9 +66,9 @@ def truncate(directory: Path, kept: Path) -> Truncated:
         sha256 = file_sha256(log)
         keep(log, kept)
     # The hash first: if the process is killed in between, it can start again with the full log.
-    write_beside(text, with_hash(words, sha256))
+    write_atomic(text, with_hash(words, sha256))
     if size >= VIEWABLE and not is_truncated(log):
-        write_beside(log, ends_of(log))
+        write_atomic(log, ends_of(log))
     return Truncated(sha256, changed=True)
 
 
@@ -98,34 +98,11 @@ def is_truncated(log: Path) -> bool:
 def keep(source: Path, target: Path) -> None:
     """Make a hard link to `source`, or a copy if it is on another disk; replace `target`."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    beside = _beside(target)
-    try:
+    with replacing(target) as beside:
         try:
             os.link(source, beside)
         except OSError:
             shutil.copyfile(source, beside)
-        beside.replace(target)
-    finally:
-        # rename() does nothing when both names are links to one file.
-        with suppress(FileNotFoundError):
-            beside.unlink()
-
-
-def write_beside(path: Path, content: bytes) -> None:
-    """Write a temporary file and rename it to `path`, which may be a hard link; no partial file is left."""
-    beside = _beside(path)
-    try:
-        beside.write_bytes(content)
-        beside.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            beside.unlink()
-
-
-def _beside(path: Path) -> Path:
-    beside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    beside.unlink(missing_ok=True)
-    return beside
 
 
 def _hash_of_kept(log: Path, kept: Path) -> str:
