@@ -36,7 +36,7 @@ def test_a_plan_of_the_official_edition_counts_what_is_to_be_fetched(benchmarks:
     output = benchmarks(*options, "--mlperf-plan", "--dataset-size=100").output
     assert "model resnext50_32x4d_fpn.onnx: to fetch with --mlperf-fetch, 148,688,824 bytes" in output
     assert "to fetch: 177 MB" in output  # and 100 images of 0.285 MB
-    assert "time: about 0 s for the 0 of 8 runs" in output
+    assert "time: about 0 s for 0 of 8 runs" in output
 
 
 @pytest.mark.slow

@@ -168,7 +168,7 @@ def test_overrides_count_more_than_what_the_machine_says(tmp_path: Path, name: s
         ('{"coling": "air"}', "did you mean cooling"),
         ('{"status": "soon"}', "available, preview, rdi"),
         ('{"system_type": "phone"}', "datacenter"),
-        ('{"accelerators_per_node": "none"}', "0 where there is none"),
+        ('{"accelerators_per_node": "none"}', "write a number, 0 for none"),
         ('{"cooling": ""}', "an empty cooling"),
         ('{"cooling": null}', "cooling = None"),
         ('{"cooling": ["air"]}', "write every field as a text"),
