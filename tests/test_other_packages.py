@@ -51,11 +51,11 @@ def beside(tmp_path: Path, shared_cache: Path) -> Callable[..., RunSession]:
     [
         (
             "import no_such_runtime\n",
-            "expected: visitor:THING to be there; found: ModuleNotFoundError",
+            "expected: an importable visitor:THING; found: ModuleNotFoundError",
         ),
         ("raise OSError('no licence')\n", "found: OSError: no licence"),
         ("import sys; sys.exit(3)\n", "found: SystemExit: 3"),
-        ("THING = 'a text'\n", "is not one\nexpected: "),
+        ("THING = 'a text'\n", "is not a valid "),
     ],
     ids=["no module", "raises", "exits", "another type"],
 )

@@ -91,8 +91,8 @@ def test_the_official_edition_says_what_is_missing() -> None:
     assert isinstance(model.recipe, FileRecipe)
     assert (model.recipe.file.size, model.recipe.file.md5) == (148_688_824, "4544f4e56e0a4684215831cc937ea45c")
     assert "148,688,824 bytes; give it with --model-path FILE, or fetch it with --mlperf-fetch" in str(model)
-    assert "500 JPEG files, some 142 MB" in str(OFFICIAL.dataset.source(500))
-    assert "24,781 JPEG files, some 7.1 GB" in str(OFFICIAL.dataset.source(24_781))
+    assert "500 JPEG files, about 142 MB" in str(OFFICIAL.dataset.source(500))
+    assert "24,781 JPEG files, about 7.1 GB" in str(OFFICIAL.dataset.source(24_781))
 
 
 def test_the_tiny_edition_has_the_officials_contract_at_its_own_size() -> None:
