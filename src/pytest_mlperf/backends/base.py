@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_mlperf.benchmarks.base import ModelFile
+    from pytest_mlperf.backends.model_file import ModelFile
 
 #: The inputs of a batch, by the benchmark's names; the first dimension is the batch.
 Inputs = Mapping[str, "NDArray[Any]"]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import onnxruntime
 
     from pytest_mlperf.backends.base import Inputs, Outputs
-    from pytest_mlperf.benchmarks.base import Graph, ModelFile, Tensor
+    from pytest_mlperf.backends.model_file import Graph, ModelFile, Tensor
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 DTYPES = {

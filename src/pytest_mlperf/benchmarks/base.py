@@ -3,254 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+from pytest_mlperf.backends.model_file import Graph, ModelFile, Tensor
+from pytest_mlperf.datasets.base import Dataset, Samples
+from pytest_mlperf.metrics.base import Metric
+from pytest_mlperf.origin import Derived, MissingFile, Remote, Url
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
-
     import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe, RemoteRecipe
     from pytest_mlperf.backends.base import Inputs, Model, Outputs
-    from pytest_mlperf.metrics.accuracy_log import Record
     from pytest_mlperf.rules.accuracy import Limit
+
+#: All that a benchmark's file needs, from one place.
+__all__ = [
+    "Benchmark",
+    "Dataset",
+    "Derived",
+    "Edition",
+    "FirstToken",
+    "Graph",
+    "Metric",
+    "MissingFile",
+    "ModelFile",
+    "Records",
+    "Remote",
+    "Samples",
+    "Short",
+    "Tensor",
+    "Url",
+]
 
 Edition = Literal["official", "tiny"]
 SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
 #: Called with a sample's place in the batch and its first token's bytes, for the time to the first token.
 FirstToken = Callable[[int, "NDArray[Any]"], None]
-
-
-@dataclass(frozen=True)
-class MissingFile:
-    """A file that is missing and cannot be fetched: its description, its size as text, and the option that gives it."""
-
-    what: str
-    size: str
-    option: str
-
-    def __str__(self) -> str:
-        return f"{self.what} ({self.size}; give it with {self.option})"
-
-
-@dataclass(frozen=True)
-class Remote:
-    """A downloadable file or data set, and the option that gives a local copy.
-
-    ``size_bytes`` is an estimate where no source states it; ``size`` is the size as text.
-    """
-
-    recipe: RemoteRecipe
-    what: str
-    size: str
-    size_bytes: int
-    option: str
-
-    def __str__(self) -> str:
-        return f"{self.what} ({self.size}; give it with {self.option}, or fetch it with --mlperf-fetch)"
-
-
-@dataclass(frozen=True)
-class Url:
-    """The address of an endpoint that serves the model."""
-
-    address: str
-
-
-@dataclass(frozen=True)
-class Derived:
-    """A file that is made once from another one.
-
-    Attributes
-    ----------
-    source
-        The other file.
-    recipe
-        Returns the recipe, from the other file's path and SHA-256.
-    """
-
-    source: Path | Recipe | Remote | MissingFile
-    recipe: Callable[[Path, str], LocalRecipe]
-
-
-@dataclass(frozen=True)
-class Tensor:
-    """An input or output of a graph.
-
-    Attributes
-    ----------
-    name
-        The benchmark's name for it.
-    dtype
-        The element type, as numpy names it.
-    shape
-        None for a length that depends on the data.
-    file_name
-        The name in the model file, if it differs.
-    """
-
-    name: str
-    dtype: str
-    shape: tuple[int | None, ...]
-    file_name: str = ""
-
-    @property
-    def in_file(self) -> str:
-        """The name in the model file."""
-        return self.file_name or self.name
-
-
-@dataclass(frozen=True)
-class Graph:
-    """A graph of a model file: its inputs and outputs, in the order in which the benchmark reads them.
-
-    ``name`` distinguishes the graphs of one model: ``encoder``, ``decoder``; a single graph has the name ``""``.
-    ``file`` is its file in a model's directory.
-    """
-
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
-    name: str = ""
-    file: str = ""
-
-
-@dataclass(frozen=True)
-class ModelFile:
-    """A file of a benchmark's model: one for each format, precision and variant.
-
-    Attributes
-    ----------
-    format
-        ``onnx``, ``pytorch``, ``savedmodel``, ``tflite``, ``endpoint``; see `Backend.formats`.
-    precision
-        ``fp32``, ``bf16``, ``fp16``, ``int8``.
-    source
-        A path, a recipe, a download, an address, or the file from which it is made.
-    graphs
-        Its graphs; if empty, inputs and outputs are not checked.
-    variant
-        Any other difference from the model's other files that the data set and `Benchmark.encode` must know:
-        ``heads``, ``NHWC``. Empty for the standard file.
-    directory
-        Whether it is a directory instead of a single file.
-    instead
-        The file to run, with a note, if a derived file cannot be made.
-    """
-
-    format: str
-    precision: str
-    source: Path | Recipe | Remote | MissingFile | Url | Derived
-    graphs: tuple[Graph, ...] = ()
-    variant: str = ""
-    directory: bool = False
-    instead: ModelFile | None = None
-
-    @property
-    def origin(self) -> Path | Recipe | Remote | MissingFile | Url:
-        """The source; for a derived file, the source of the file from which it is made."""
-        return self.source.source if isinstance(self.source, Derived) else self.source
-
-    def at(self, place: Path | Url) -> ModelFile:
-        """Return the same file at a path or address given by the user; a derived file is then made from it."""
-        if isinstance(self.source, Derived):
-            if isinstance(place, Url):
-                return self.instead.at(place) if self.instead is not None else self
-            instead = self.instead.at(place) if self.instead is not None else None
-            return replace(self, source=replace(self.source, source=place), instead=instead)
-        return replace(self, source=place)
-
-    @property
-    def graph(self) -> Graph:
-        """The only graph, or the first."""
-        return self.graphs[0]
-
-    def __str__(self) -> str:
-        return " ".join(filter(None, (self.format, self.precision, self.variant)))
-
-
-class Samples(Protocol):
-    """A data set's samples by index, of any type and size: a list is one. Indexing loads a sample."""
-
-    def __len__(self) -> int: ...
-
-    def __getitem__(self, index: int, /) -> Any: ...
-
-
-class Dataset(Protocol):
-    """A data set.
-
-    Attributes
-    ----------
-    name
-        Its name in results.
-    size
-        Samples in the whole data set; None if it is in the round's file.
-    requirements
-        Packages for reading it, besides numpy.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 - see the class
-
-    @property
-    def size(self) -> int | None: ...  # noqa: D102 - see the class
-
-    @property
-    def requirements(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
-
-    def source(self, count: int) -> Path | Recipe | Remote | MissingFile:
-        """Return the source of a directory with at least the first `count` samples."""
-        ...
-
-    def open(self, directory: Path, count: int, variant: str) -> Samples:
-        """Open the first `count` samples for a variant of the model; raise if anything is missing or broken.
-
-        A sample may be of any type and size; mappings of arrays are stacked into batches automatically. Indexing loads
-        a sample, and may happen in several threads at once.
-        """
-        ...
-
-
-class Metric(Protocol):
-    """A measure of quality.
-
-    Attributes
-    ----------
-    name
-        The value's name: ``mAP``.
-    unit
-        The unit in which MLPerf states it: ``%``, or empty.
-    requirements
-        Packages for computing it, besides numpy.
-    """
-
-    @property
-    def name(self) -> str: ...  # noqa: D102 - see the class
-
-    @property
-    def unit(self) -> str: ...  # noqa: D102 - see the class
-
-    @property
-    def requirements(self) -> tuple[str, ...]: ...  # noqa: D102 - see the class
-
-    def score(self, answers: Iterable[Record], dataset: Path) -> Mapping[str, float]:
-        """Compute the metric, and possibly further values, from the answers: one record for each sample.
-
-        Raises
-        ------
-        AccuracyLogError
-            The answers are not what the metric expects.
-        DatasetError
-            The data set's directory is not what the metric expects.
-        """
-        ...
-
-    def text(self, values: Mapping[str, float]) -> str:
-        """Return the content of accuracy.txt: the line of the official script, which the official checker reads."""
-        ...
 
 
 class Records(NamedTuple):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.benchmarks.base import Remote
 from pytest_mlperf.datasets import openimages_recipe
+from pytest_mlperf.origin import Remote
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_mlperf.benchmarks.base import Samples
+    from pytest_mlperf.datasets.base import Samples
     from pytest_mlperf.datasets.openimages_recipe import OpenImagesFiles
     from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_mlperf.benchmarks.base import Samples
+    from pytest_mlperf.datasets.base import Samples
 
 
 def preprocess(directory: Path, output: Path, count: int, size: int, on_shard: OnShard) -> None:

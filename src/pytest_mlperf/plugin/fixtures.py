@@ -15,7 +15,7 @@ from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSI
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_mlperf.benchmarks.base import ModelFile
+    from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.environments.installed import LoadGen, Python
     from pytest_mlperf.implementations.base import Program
     from pytest_mlperf.run.case import Case

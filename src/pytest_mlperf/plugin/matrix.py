@@ -8,15 +8,16 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from pytest_mlperf.benchmarks.base import Url
 from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
+from pytest_mlperf.origin import Url
 from pytest_mlperf.run.case import COMPLIANCE, Case, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_mlperf.backends.base import Backend
-    from pytest_mlperf.benchmarks.base import Benchmark, ModelFile
+    from pytest_mlperf.backends.model_file import ModelFile
+    from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.implementations.base import Implementation
     from pytest_mlperf.plugin.option_values import BenchmarkPath
     from pytest_mlperf.plugin.options import Settings

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.benchmarks.base import MissingFile, Remote, Url
 from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.origin import MissingFile, Remote, Url
 from pytest_mlperf.run.case import Plan
 from pytest_mlperf.run.durations import estimate, key, read_durations
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from pytest_mlperf.benchmarks.base import Derived, MissingFile, Remote, Url
 from pytest_mlperf.errors import (
     CacheError,
     EntryPointError,
@@ -20,6 +19,7 @@ from pytest_mlperf.errors import (
     OfflineError,
     RequirementError,
 )
+from pytest_mlperf.origin import Derived, MissingFile, Remote, Url
 from pytest_mlperf.plugin.options import CACHE_VARIABLE
 from pytest_mlperf.run.case import Plan
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.artifacts.recipe import LocalRecipe, Recipe
     from pytest_mlperf.artifacts.store import Artifact, Store
-    from pytest_mlperf.benchmarks.base import ModelFile
+    from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.environments.installed import Python
     from pytest_mlperf.environments.provide import Needs
     from pytest_mlperf.plugin.options import Settings

@@ -11,9 +11,11 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.artifacts.recipe import Recipe
     from pytest_mlperf.backends.base import Backend
-    from pytest_mlperf.benchmarks.base import Benchmark, MissingFile, ModelFile, Remote
+    from pytest_mlperf.backends.model_file import ModelFile
+    from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.implementations.base import Implementation
+    from pytest_mlperf.origin import MissingFile, Remote
     from pytest_mlperf.rules.accuracy import Limit
     from pytest_mlperf.rules.round import BenchmarkRules, Round
 

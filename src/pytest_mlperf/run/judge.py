@@ -21,7 +21,7 @@ from pytest_mlperf.run.advice import ADVICE
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from pytest_mlperf.benchmarks.base import ModelFile
+    from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.implementations.protocol import OfficialLength, RunSpec
     from pytest_mlperf.rules.reading.submission import Run as LoadGenRun

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.artifacts.locks import Holder
-    from pytest_mlperf.benchmarks.base import ModelFile
+    from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.implementations.base import Program
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished, OnProgress

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_mlperf.benchmarks.base import ModelFile
+    from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.run.case import Case, Plan
 
 

@@ -12,7 +12,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pytest_mlperf.benchmarks.base import Samples
+    from pytest_mlperf.datasets.base import Samples
 
 Tensors = dict[str, "NDArray[Any]"]
 
