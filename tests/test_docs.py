@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.plugin.options import OPTIONS
+from pytest_mlperf.plugin.option_table import OPTIONS
 from pytest_mlperf.rules.round import rounds
 from tests.conftest import REPOSITORY
 

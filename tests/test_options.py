@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mlperf.errors import MLPerfError, OptionError
+from pytest_mlperf.plugin.option_table import OPTIONS, Option
 from pytest_mlperf.plugin.option_values import (
     benchmark_path,
     duration,
@@ -19,7 +20,7 @@ from pytest_mlperf.plugin.option_values import (
     threads,
     yes,
 )
-from pytest_mlperf.plugin.options import OPTIONS, Option, Settings, read_settings
+from pytest_mlperf.plugin.options import Settings, read_settings
 from pytest_mlperf.registry import Registry
 
 Read = Callable[..., Settings]

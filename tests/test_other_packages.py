@@ -82,6 +82,36 @@ def test_what_cannot_be_loaded_is_skipped_beside_others_with_its_reason(
     assert f"the {kind} guest of visitor 1.0 cannot be imported" in found.output
 
 
+RAISES = """
+from dataclasses import dataclass, replace
+
+from mlperf_test_runtimes import NULL, NullDataset
+
+
+@dataclass(frozen=True)
+class Raises(NullDataset):
+    def source(self, count):
+        raise KeyError("no such edition")
+
+
+THING = replace(NULL, dataset=Raises())
+"""
+
+
+def test_a_benchmark_that_raises_while_its_cases_are_made_costs_its_own_cases(
+    beside: Callable[..., RunSession],
+) -> None:
+    session = beside(RAISES, benchmark="guest = visitor:THING")
+    found = session("-k", "null-null or guest-null", *QUICK, "-rs")
+    assert found.outcomes().startswith("1 passed, 1 skipped"), found.output
+    alone = session("--model=guest", "--backend=null", *QUICK)
+    assert alone.outcomes().endswith("1 error"), alone.output
+    assert "the cases of guest with python on null cannot be made" in alone.output
+    assert "KeyError: 'no such edition' at " in alone.output
+    assert "visitor.py:" in alone.output
+    assert "Traceback" not in alone.output
+
+
 def test_an_entry_points_name_is_the_benchmarks_name(beside: Callable[..., RunSession]) -> None:
     code = "from mlperf_test_runtimes import NULL as THING\n"
     session = beside(code, benchmark="another-name = visitor:THING")

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.implementations.protocol import RunOptions
 from pytest_mlperf.plugin.matrix import Matrix
 from pytest_mlperf.plugin.options import Settings
 from pytest_mlperf.plugin.selection import Selection
 from pytest_mlperf.registry import Registry
 from pytest_mlperf.rules.round import find_round
 from pytest_mlperf.run.case import Case, Plan
-from pytest_mlperf.run.spec import RunOptions, spec_of
+from pytest_mlperf.run.spec import spec_of
 from tests.conftest import SUPPORT
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def test_loadgen_is_told_the_rounds_figures_of_the_benchmark() -> None:
         found = find_round(name)
         plan = replace(plan_of("retinanet-tiny"), round=found, rules=found.benchmarks[benchmark])
         case = Case("b", "python", "onnxruntime", "cpu", "Offline", "performance", decided=plan)
-        spec = spec_of(case, RunOptions("short"), plan.model, place="model", dataset=Path("data"), output=Path("out"))
+        options = RunOptions(run_length="short")
+        spec = spec_of(case, options, plan.model, place="model", dataset=Path("data"), output=Path("out"))
         assert spec.round is not None
         return spec.round
 

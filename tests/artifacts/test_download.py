@@ -424,7 +424,7 @@ def test_no_password_is_shown_or_kept(web: Web, tmp_path: Path) -> None:
 
 
 def test_pinned_content_must_not_change(web: Web, tmp_path: Path) -> None:
-    from pytest_mlperf.artifacts.remote import Pin
+    from pytest_mlperf.artifacts.sources import Pin
 
     file = remote(web, known=False)
     pins = {"f": Pin(sha256(SMALL), len(SMALL), "somewhere", "2026-01-02")}

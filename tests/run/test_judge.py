@@ -12,11 +12,12 @@ from pytest_mlperf.backends.onnxruntime import OnnxRuntime
 from pytest_mlperf.benchmarks.base import Benchmark
 from pytest_mlperf.benchmarks.retinanet import TINY
 from pytest_mlperf.errors import AccuracyLogError
+from pytest_mlperf.implementations.protocol import RunOptions
 from pytest_mlperf.implementations.python import PYTHON
 from pytest_mlperf.rules.accuracy import Limit
 from pytest_mlperf.run.case import Case, Plan
 from pytest_mlperf.run.judge import Run, score
-from pytest_mlperf.run.spec import RunOptions, spec_of
+from pytest_mlperf.run.spec import spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -60,7 +61,7 @@ def a_run(tmp_path: Path, metric: WordErrors, limits: tuple[Limit, ...] = ()) ->
         limits=limits,
     )
     case = Case("words", "python", "onnxruntime", "cpu", "Offline", "accuracy", decided=plan)
-    spec = spec_of(case, RunOptions("short"), plan.model, place="model", dataset=tmp_path, output=tmp_path)
+    spec = spec_of(case, RunOptions(run_length="short"), plan.model, place="model", dataset=tmp_path, output=tmp_path)
     return Run(case=case, spec=spec, model=plan.model, model_sha256="", notes=())
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
-    from pytest_mlperf.artifacts.remote import Pin
+    from pytest_mlperf.artifacts.sources import Pin
 
 _REPORT_SECONDS = 0.1
 #: The part of an estimated size that is needed for sure.

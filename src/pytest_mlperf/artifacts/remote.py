@@ -13,6 +13,7 @@ import msgspec
 
 from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.artifacts.layout import EVIDENCE, PARTIAL, PINS
+from pytest_mlperf.artifacts.sources import Pin
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
@@ -23,15 +24,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.download import Fetched, FetchOptions
     from pytest_mlperf.artifacts.recipe import KeyValue
     from pytest_mlperf.artifacts.sources import Network, RemoteFile
-
-
-class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
-    """The content that a file had when it was first fetched: SHA-256, size in bytes, the address, the date."""
-
-    sha256: str
-    size: int
-    source: str
-    date: str
 
 
 @dataclass(frozen=True)

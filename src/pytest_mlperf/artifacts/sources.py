@@ -8,12 +8,23 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import SplitResult, unquote, urlsplit, urlunsplit
 
+import msgspec
+
 from pytest_mlperf.errors import FetchError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 _WEB = ("https://", "http://")
+
+
+class Pin(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
+    """The content that a file had when it was first fetched: SHA-256, size in bytes, the address, the date."""
+
+    sha256: str
+    size: int
+    source: str
+    date: str
 
 
 @dataclass(frozen=True)

@@ -43,16 +43,34 @@ class RoundSettings(msgspec.Struct, frozen=True, kw_only=True):
     server_target_latency_ns: int | None = None
 
 
-class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """The parameters of one run, written by the parent.
+class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """The user's options for a run. Durations are in seconds, latencies in ms.
+
+    ``None`` means the value from user.conf, or else from the run length and the warm-up. ``backend_options`` are those
+    for the backend, by name.
+    """
+
+    run_length: str
+    backend_options: dict[str, str] = {}
+    user_conf: str | None = None
+    test_query_count: int | None = None
+    min_duration: float | None = None
+    target_qps: float | None = None
+    target_latency: float | None = None
+    num_threads: int | None = None
+    max_batchsize: int | None = None
+    timeout: float | None = None
+
+
+class RunSpec(RunOptions, frozen=True, kw_only=True):
+    """The parameters of one run, written by the parent: the user's options, and what the case is.
 
     ``benchmark`` and ``backend`` are object references of the form ``module:attribute``, which the
-    child imports without searching the installed packages. Durations are in seconds, latencies in ms.
-    ``None`` means the value from user.conf, or else from the run length and the warm-up.
+    child imports without searching the installed packages.
     ``round`` is None if the benchmark is in no round; then LoadGen's built-in settings apply.
     ``loadgen_built`` is the source and compiler of a LoadGen built on this machine; empty for a released wheel.
     ``model_format``, ``precision`` and ``variant`` identify ``model`` among the benchmark's model files.
-    ``backend_name`` is the backend's name for users; ``backend_options`` are the user's options for it.
+    ``backend_name`` is the backend's name for users.
     ``audit`` is the text of a compliance test's audit.config; empty for any other run. If ``layout``
     is None, the warm-up finds it.
     """
@@ -62,7 +80,6 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     device: str
     scenario: str
     mode: str
-    run_length: str
     model: str
     model_format: str
     precision: str
@@ -71,16 +88,7 @@ class RunSpec(msgspec.Struct, frozen=True, kw_only=True):
     output: str
     sample_count: int
     backend_name: str = ""
-    backend_options: dict[str, str] = {}
     round: RoundSettings | None = None
-    user_conf: str | None = None
-    test_query_count: int | None = None
-    min_duration: float | None = None
-    target_qps: float | None = None
-    target_latency: float | None = None
-    num_threads: int | None = None
-    max_batchsize: int | None = None
-    timeout: float | None = None
     loadgen_built: str = ""
     audit: str = ""
     layout: ExecutionLayout | None = None

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_mlperf.metrics.accuracy_log import Float32Records, Record
-    from pytest_mlperf.metrics.mean_average_precision import Scorer
 
 # One detection in the log: qsl_idx, ymin, xmin, ymax, xmax (each a fraction of the image), score, label.
 _COLUMNS = 7
@@ -52,7 +51,7 @@ class Detections:
 
 
 def coco_stats(
-    truth: Annotations, image_ids: NDArray[np.int64], detections: Detections, scorer: Scorer
+    truth: Annotations, image_ids: NDArray[np.int64], detections: Detections, scorer: str
 ) -> tuple[float, ...]:
     """Compute COCO's twelve figures for some of the images.
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import product
 from pathlib import Path
+from traceback import extract_tb
 from typing import TYPE_CHECKING, TypeVar
 
 from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
@@ -81,6 +82,20 @@ class Matrix:
         file = self._model_file(benchmark, backend)
         if file is None:
             return []
+        try:
+            return self._planned(names, benchmark, implementation, backend, file)
+        except Exception as error:  # another package's code may raise anything; only its own cases fail
+            return [Case(*names, "", "", "", decided=_raised(names, error))]
+
+    def _planned(
+        self,
+        names: tuple[str, str, str],
+        benchmark: Benchmark,
+        implementation: Implementation,
+        backend: type[Backend],
+        file: ModelFile,
+    ) -> list[Case]:
+        """Return the cases of a benchmark on a backend with this model file."""
         decided = self._decide(names, benchmark, implementation, backend, file)
         return [
             Case(*names, device, scenario, "", precision=file.precision, variant=file.variant, decided=decided)
@@ -178,6 +193,16 @@ def _chosen(values: Sequence[str], there: Mapping[str, T]) -> dict[str, T]:
 def _broken(found: Mapping[str, object]) -> list[tuple[str, EntryPointError]]:
     """Return the entry points that could not be loaded."""
     return [(name, each) for name, each in found.items() if isinstance(each, EntryPointError)]
+
+
+def _raised(names: tuple[str, str, str], error: Exception) -> EntryPointError:
+    """Return the error of cases whose benchmark or implementation raised `error` while they were made."""
+    where = extract_tb(error.__traceback__)[-1]
+    return EntryPointError(
+        f"the cases of {names[0]} with {names[1]} on {names[2]} cannot be made",
+        found=f"{type(error).__name__}: {error}"[:300] + f" at {where.filename}:{where.lineno}",
+        fix="update or uninstall the package of that file, or report it to its authors",
+    )
 
 
 def _named(given: Sequence[BenchmarkPath], benchmark: str) -> Path | str | None:

@@ -20,7 +20,7 @@ from pytest_mlperf.errors import (
     RequirementError,
 )
 from pytest_mlperf.origin import Derived, MissingFile, Remote, Url
-from pytest_mlperf.plugin.options import CACHE_VARIABLE
+from pytest_mlperf.plugin.option_table import CACHE_VARIABLE
 from pytest_mlperf.run.case import Plan
 
 if TYPE_CHECKING:

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.implementations.base import Program
+    from pytest_mlperf.implementations.protocol import RunOptions
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished, OnProgress
     from pytest_mlperf.run.result import RunResult
-    from pytest_mlperf.run.spec import RunOptions
 
 
 @dataclass(frozen=True)

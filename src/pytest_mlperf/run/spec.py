@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from msgspec import structs
 
 from pytest_mlperf.implementations.protocol import RoundSettings, RunSpec
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_mlperf.backends.model_file import ModelFile
+    from pytest_mlperf.implementations.protocol import RunOptions
     from pytest_mlperf.run.case import Case, Plan
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """The user's options for every run; see `RunSpec` for each."""
-
-    run_length: str
-    user_conf: Path | None = None
-    test_query_count: int | None = None
-    min_duration: float | None = None
-    target_qps: float | None = None
-    target_latency: float | None = None
-    num_threads: int | None = None
-    max_batchsize: int | None = None
-    timeout: float | None = None
-    backend_options: Mapping[str, str] | None = None
 
 
 def spec_of(
@@ -56,12 +41,12 @@ def spec_of(
     """
     plan = case.plan
     return RunSpec(
+        **structs.asdict(options),
         benchmark=plan.benchmark_reference,
         backend=plan.backend_reference,
         device=case.device,
         scenario=case.scenario,
         mode=case.mode,
-        run_length=options.run_length,
         model=place,
         model_format=model.format,
         precision=model.precision,
@@ -70,16 +55,7 @@ def spec_of(
         output=str(output.absolute()),
         sample_count=plan.sample_count,
         backend_name=case.backend,
-        backend_options=dict(options.backend_options or {}),
         round=_round_settings(plan),
-        user_conf=str(options.user_conf) if options.user_conf else None,
-        test_query_count=options.test_query_count,
-        min_duration=options.min_duration,
-        target_qps=options.target_qps,
-        target_latency=options.target_latency,
-        num_threads=options.num_threads,
-        max_batchsize=options.max_batchsize,
-        timeout=options.timeout,
         loadgen_built=loadgen_built,
     )
 

@@ -1,0 +1,220 @@
+"""Every option once: its flag, its ini key, its meaning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.plugin.option_values import (
+    benchmark_path,
+    duration,
+    file_name,
+    mirror,
+    name_and_value,
+    positive,
+    positive_number,
+    precision,
+    python_version,
+    round_name,
+    threads,
+    yes,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
+SHORT_TIMEOUT = 600.0
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option. ``parse`` converts a text to its value.
+
+    `many` options take several values, separated by commas or repeated; `repeated` options may only be repeated. A
+    `switch` has no value on the command line, and yes or no in the ini file.
+    """
+
+    flag: str
+    metavar: str
+    help: str
+    parse: Callable[[str], Any] = str
+    many: bool = False
+    repeated: bool = False
+    choices: tuple[str, ...] = ()
+    switch: bool = False
+
+    @property
+    def name(self) -> str:
+        """The attribute of `Settings`, and the ini key without ``mlperf_``."""
+        return self.flag.removeprefix("--").removeprefix("mlperf-").replace("-", "_")
+
+    @property
+    def ini(self) -> str:
+        """The key in pytest.ini or pyproject.toml."""
+        return f"mlperf_{self.name}"
+
+
+OPTIONS = (
+    Option("--model", "NAME", "benchmarks to run", many=True),
+    Option("--implementation", "NAME", "implementations of the benchmark, which answer LoadGen's queries", many=True),
+    Option(
+        "--backend",
+        "NAME",
+        "runtimes to run them on; one that is not installed gets its own environment",
+        many=True,
+    ),
+    Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
+    Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
+    Option("--precision", "NAME", "the model file's precision: fp32 (default), bf16, fp16, int8", precision),
+    Option(
+        "--mlperf-variant",
+        "NAME",
+        "the model file's variant, for a benchmark with several: whole, heads, batched-heads",
+        file_name,
+    ),
+    Option(
+        "--backend-option",
+        "NAME=VALUE",
+        "an option for the backend; see the backend's documentation",
+        name_and_value,
+        repeated=True,
+    ),
+    Option("--mode", "NAME", "accuracy, performance, compliance (the tests of a closed submission)", many=True),
+    Option(
+        "--run-length",
+        "LENGTH",
+        "short (default): seconds, accuracy on a part of the data set, results labelled short; "
+        "official: the round's duration and sample counts, the whole data set",
+        choices=("short", "official"),
+    ),
+    Option(
+        "--round",
+        "ROUND",
+        "the MLPerf round to follow: v4.0, v5.1; default: the newest with the benchmark (with --model: with all of "
+        "them)",
+        round_name,
+    ),
+    Option(
+        "--test-query-count",
+        "N",
+        "end a performance run after N queries (Offline: N samples), or after --min-duration if that is later",
+        positive,
+    ),
+    Option("--min-duration", "SECONDS", "a performance run's minimum duration", duration),
+    Option("--num-threads", "N", "threads that inference may use; default: every core", threads),
+    Option("--max-batchsize", "N", "largest batch for the runtime; default: found in the warm-up", positive),
+    Option(
+        "--target-qps",
+        "RATE",
+        "queries per second: the rate of Server, the estimate for Offline; default: from the warm-up",
+        positive_number,
+    ),
+    Option(
+        "--target-latency",
+        "MS",
+        "Server: latency bound, default: from the round; "
+        "SingleStream, MultiStream: expected latency, default: from the warm-up",
+        positive_number,
+    ),
+    Option("--user-conf", "FILE", "a user.conf for LoadGen; options override its lines", Path),
+    Option("--dataset-size", "N", "use the first N samples of the data set", positive),
+    Option(
+        "--model-path",
+        "[BENCHMARK=]FILE",
+        "the model file to use; the benchmark's name is needed only if several are selected",
+        benchmark_path,
+        repeated=True,
+    ),
+    Option(
+        "--dataset-path",
+        "[BENCHMARK=]DIR",
+        "the data set directory to use; the benchmark's name as for --model-path",
+        benchmark_path,
+        repeated=True,
+    ),
+    Option("--python-version", "VERSION", "run the cases on this Python: 3.12, 3.12.1", python_version),
+    Option("--python-version-min", "VERSION", "run the cases on this Python or a newer one", python_version),
+    Option(
+        "--mlperf-venv",
+        "NAME",
+        "run the cases in the cache's virtual environment NAME; it is made, with what the backend needs, if missing",
+        file_name,
+    ),
+    Option("--loadgen-compiler", "NAME", "build LoadGen from source with this compiler: gcc, clang, a path"),
+    Option("--loadgen-src", "DIR", "build LoadGen from this checkout of mlcommons/inference", Path),
+    Option(
+        "--mlperf-scorer",
+        "NAME",
+        "library that computes mAP: hotcoco (default, if installed) or pycocotools, as in MLPerf's reference",
+        choices=("hotcoco", "pycocotools"),
+    ),
+    Option(
+        "--mlperf-timeout",
+        "SECONDS",
+        f"end a run that takes longer; 0: never; default: {SHORT_TIMEOUT:g} for short runs, never for official",
+        duration,
+    ),
+    Option("--mlperf-output", "DIR", "directory for results; default: mlperf-results", Path),
+    Option(
+        "--mlperf-cache",
+        "DIR",
+        f"the cache; default: ${CACHE_VARIABLE}, else the user's cache directory",
+        Path,
+    ),
+    Option(
+        "--mlperf-fetch",
+        "",
+        "fetch official models, data sets and packages that are not given and not in the cache",
+        yes,
+        switch=True,
+    ),
+    Option("--mlperf-plan", "", "show what the cases would need, and run nothing", yes, switch=True),
+    Option("--mlperf-offline", "", "never use the network; fail if something must be fetched", yes, switch=True),
+    Option(
+        "--mlperf-mirror",
+        "URL|DIR",
+        "fetch from this mirror; it replaces the scheme and host of every address",
+        mirror,
+    ),
+    Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
+    Option(
+        "--mlperf-submit",
+        "",
+        "check the session's results against the round's rules and pack a submission, with its summary",
+        yes,
+        switch=True,
+    ),
+    Option("--submitter", "NAME", "the organisation that submits", file_name),
+    Option("--division", "NAME", "the submission's division: open (default) or closed", choices=("open", "closed")),
+    Option(
+        "--system-type",
+        "TYPE",
+        "the type of the submitted system; default: edge",
+        choices=("edge", "datacenter", "datacenter,edge"),
+    ),
+    Option("--hw-name", "NAME", "the machine's name in the submission; default: its processor's name", file_name),
+    Option("--mlperf-system", "FILE", "the system's description: JSON or TOML with fields of systems/*.json", Path),
+    Option(
+        "--submission-dir",
+        "DIR",
+        "write the submission here, adding to what is there; default: in the session's results",
+        Path,
+    ),
+    Option("--clean", "", "replace what is in --submission-dir", yes, switch=True),
+    Option(
+        "--mlperf-pack-anyway",
+        "",
+        "pack the submission even if checks failed; its name says so",
+        yes,
+        switch=True,
+    ),
+    Option(
+        "--mlperf-checker",
+        "NAME",
+        "official: also run the round's official checker, and show differences",
+        choices=("official",),
+    ),
+    Option("--mlperf-inference-src", "DIR", "a checkout of mlcommons/inference, for its submission checker", Path),
+)
