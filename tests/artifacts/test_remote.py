@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.artifacts.remote import ArchiveRecipe, Downloads, FileRecipe, Provenance, place
+from pytest_mlperf.artifacts.fetching import Downloads, Provenance, place
+from pytest_mlperf.artifacts.remote import ArchiveRecipe, FileRecipe
 from pytest_mlperf.artifacts.sources import Network, RemoteFile
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import ArchiveError, CacheError, FetchError, OfflineError

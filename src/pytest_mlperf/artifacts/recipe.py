@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from pytest_mlperf.artifacts.remote import Downloads, Provenance
+    from pytest_mlperf.artifacts.fetching import Downloads, Provenance
 
 #: The layout of an entry and of its manifest. Part of an entry's name, so that two versions of the package
 #: that share a cache build beside each other, and neither takes the other's entries for damaged.

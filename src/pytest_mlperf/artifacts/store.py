@@ -21,10 +21,10 @@ import msgspec
 from pytest_mlperf.artifacts import entries as on_disk
 from pytest_mlperf.artifacts.disk import unwritten
 from pytest_mlperf.artifacts.entries import UNREADABLE, Artifact, Manifest, seal
+from pytest_mlperf.artifacts.fetching import Downloads
 from pytest_mlperf.artifacts.layout import CONTENT, IMPORT_LOCK, IMPORTS, LOCKS, MANIFEST, build_lock, use_lock
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.recipe import FORMAT, PartRecipe, RemoteRecipe, canonical_key, entry_name
-from pytest_mlperf.artifacts.remote import Downloads
 from pytest_mlperf.artifacts.sources import Network
 from pytest_mlperf.errors import CacheError
 

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_mlperf.artifacts.download import Fetched
+    from pytest_mlperf.artifacts.fetching import Downloads, Provenance
     from pytest_mlperf.artifacts.recipe import KeyValue
-    from pytest_mlperf.artifacts.remote import Downloads, Provenance
 
 LIST = "images.txt"
 """The file with the names of an artifact's images, one per line, in the order of the sample indices."""
@@ -89,7 +89,7 @@ class AnnotationsRecipe:
         DatasetError
             See `pytest_mlperf.datasets.coco.read_annotations`.
         """
-        from pytest_mlperf.artifacts.remote import Provenance
+        from pytest_mlperf.artifacts.fetching import Provenance
 
         archive, _ = _fetch_annotations(self.files.annotations, directory, downloads)
         return Provenance(archive.url or self.source, (archive,))
@@ -135,7 +135,7 @@ class OpenImagesRecipe:
         FetchError
             An image cannot be had, or what comes is none.
         """
-        from pytest_mlperf.artifacts.remote import Provenance
+        from pytest_mlperf.artifacts.fetching import Provenance
 
         archive, names = _fetch_annotations(self.files.annotations, directory, downloads)
         if len(names) < self.count:
@@ -178,7 +178,7 @@ class CalibrationRecipe:
         FetchError
             The list or an image cannot be had, or what comes is none.
         """
-        from pytest_mlperf.artifacts.remote import Provenance
+        from pytest_mlperf.artifacts.fetching import Provenance
 
         fetched = downloads.fetch(self.files.calibration_list)
         try:
@@ -214,7 +214,7 @@ def _fetch_annotations(file: RemoteFile, directory: Path, downloads: Downloads) 
 
 def _fetch_images(names: Sequence[str], base: str, folder: Path, downloads: Downloads, title: str) -> list[Fetched]:
     """Fetch images into `folder`, except those fetched by an earlier attempt."""
-    from pytest_mlperf.artifacts.remote import place
+    from pytest_mlperf.artifacts.fetching import place
 
     files = [RemoteFile(f"images/{name}", (f"{base}/{quote(name)}",)) for name in names]
     images = downloads.fetch_many(files, title, MEAN_IMAGE_BYTES)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from pytest_mlperf.artifacts.remote import place as place_file
+from pytest_mlperf.artifacts.fetching import place as place_file
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.implementations.protocol import USER_CONF_FILE
 from pytest_mlperf.metrics.accuracy_log import copy_entries
