@@ -141,7 +141,7 @@ def test_an_honest_system_passes_what_its_round_asks(classifier: RunSession, her
     assert len(list(here.glob("mlperf-results/*/*/run.json"))) == 4
 
 
-@pytest.mark.parametrize("scenario", ["Offline", "SingleStream"])
+@pytest.mark.parametrize("scenario", ["Offline", pytest.param("SingleStream", marks=pytest.mark.slow)])
 def test_a_system_that_remembers_samples_is_caught_by_test04(classifier: RunSession, here: Path, scenario: str) -> None:
     session = classifier("--backend", "remembers", "--scenario", scenario, "-k", "TEST04")
     assert session.code == pytest.ExitCode.TESTS_FAILED, session.output

@@ -75,6 +75,23 @@ def test_the_environment_stands_between_command_line_and_ini_file(
     assert read(ini="mlperf_cache = from-ini").cache == pytester.path / "from-ini"
 
 
+@pytest.mark.parametrize(
+    "written",
+    [
+        'mlperf_model = ["retinanet", "retinanet-tiny"]\nmlperf_backend_option = ["a.b=1", "c.d=2"]',
+        'mlperf_model = "retinanet,retinanet-tiny"\nmlperf_backend_option = """\na.b=1\nc.d=2"""',
+    ],
+    ids=["list", "text"],
+)
+def test_an_option_with_several_values_is_a_list_or_lines_in_the_ini_file(
+    pytester: pytest.Pytester, written: str
+) -> None:
+    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\n{written}\n")
+    settings = read_settings(pytester.parseconfig(), Registry())
+    assert settings.selection.model == ("retinanet", "retinanet-tiny")
+    assert settings.backend_option == (("a.b", "1"), ("c.d", "2"))
+
+
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
 def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) -> None:
     conf = tmp_path / "user.conf"

@@ -131,7 +131,7 @@ def test_a_named_path_is_for_its_benchmark_only(benchmarks: RunSession, shared_c
     assert session.outcomes().startswith("2 passed"), session.output
 
 
-@pytest.mark.parametrize("option", ["--model-path", "--dataset-path"])
+@pytest.mark.parametrize("option", ["--model-path", pytest.param("--dataset-path", marks=pytest.mark.slow)])
 def test_a_path_without_a_benchmark_is_refused_for_several(benchmarks: RunSession, option: str, tmp_path: Path) -> None:
     session = benchmarks(*BOTH, f"{option}={tmp_path}")
     assert session.code == pytest.ExitCode.USAGE_ERROR, session.output

@@ -54,6 +54,7 @@ def assert_performance_runs_were_alone(output: Path, runs: int) -> None:
             assert not one.overlaps(other), (one, other)
 
 
+@pytest.mark.slow
 def test_many_workers_report_what_one_process_would(sandbox: Sandbox) -> None:
     cases = ("--model=null", "--backend=null,aborts", "-k", "null-null or (aborts and SingleStream)")
     code, output = sandbox.run(str(BENCHMARKS), *cases, *EASY, "-n4")

@@ -75,7 +75,7 @@ def test_an_error_of_somebody_elses_is_a_failed_run_with_the_end_of_its_log(tmp_
     assert "last words" in back.found
 
 
-@pytest.mark.parametrize("workers", [(), ("-n1",)])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n1",), marks=pytest.mark.slow)])
 def test_an_item_shows_every_line_of_what_the_child_found(
     benchmarks: RunSession, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_mlperf.errors import OptionError
 from pytest_mlperf.plugin.option_table import CACHE_VARIABLE, OPTIONS, SHORT_TIMEOUT, Option
@@ -130,7 +130,9 @@ def add_options(parser: pytest.Parser) -> None:
                 dest=option.ini,
                 help=option.help + _SEVERAL.get((option.many, option.repeated), ""),
             )
-        parser.addini(option.ini, f"default for {option.flag}", default=None)
+        several = option.many or option.repeated
+        kind: Literal["linelist", "string"] = "linelist" if several else "string"
+        parser.addini(option.ini, f"default for {option.flag}", kind, default=[] if several else None)
     group.addoption("--short", action="store_const", const="short", dest="mlperf_run_length", help="--run-length short")
 
 
@@ -201,7 +203,8 @@ def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] 
         return [named], _ENVIRONMENT, here
     written = config.getini(option.ini)
     if written:
-        return [str(written)], "ini file", config.inipath.parent if config.inipath else here
+        texts = [str(item) for item in written] if option.many or option.repeated else [str(written)]
+        return texts, "ini file", config.inipath.parent if config.inipath else here
     return None
 
 
