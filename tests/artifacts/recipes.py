@@ -8,6 +8,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.artifacts.entries import find_artifact, visible
 from pytest_mlperf.artifacts.store import Artifact, Store
 
 if TYPE_CHECKING:
@@ -106,3 +107,14 @@ def become(uid: int) -> None:
 
 def get(root: Path, recipe: Scenes) -> None:
     assert recipe.is_whole(Store(root).get(recipe))
+
+
+def verify(artifact: Artifact) -> None:
+    """Hash every file again; raise the CacheError of `cache verify` where one is missing, added, or another."""
+    if (fault := artifact.fault()) is not None:
+        raise artifact.damaged(fault)
+
+
+def artifacts_in(store: Store) -> list[Artifact]:
+    """Return every whole artifact of a cache, by kind and name."""
+    return [found for kind in visible(store.root) for entry in visible(kind) if (found := find_artifact(entry))]

@@ -17,7 +17,7 @@ from pytest_mlperf.artifacts.locks import is_held, lease
 from pytest_mlperf.artifacts.removal import Keep, collect, remove
 from pytest_mlperf.artifacts.store import Artifact, Store
 from pytest_mlperf.errors import CacheError
-from tests.artifacts.recipes import NOBODY, Scenes, become, processes, run
+from tests.artifacts.recipes import NOBODY, Scenes, artifacts_in, become, processes, run
 
 NOW = datetime.now(timezone.utc)
 
@@ -139,7 +139,7 @@ def test_use_is_remembered_and_saves_from_a_collection(store: Store, scenes: Sce
     with store.use(used) as there:
         assert there
     collect(store.root, listing(store.root), Keep(days=7), NOW)
-    assert [artifact.path for artifact in store.entries()] == [used.path]
+    assert [artifact.path for artifact in artifacts_in(store)] == [used.path]
 
 
 def use(root: Path, recipe: Scenes, ready: Any, enough: Any) -> None:

@@ -18,6 +18,7 @@ from pytest_mlperf.datasets.openimages import OpenImagesSamples
 from pytest_mlperf.datasets.openimages_recipe import LIST, AnnotationsRecipe, CalibrationRecipe, OpenImagesRecipe
 from pytest_mlperf.errors import CacheError, DatasetError, FetchError, MLPerfError
 from tests.artifacts import standins
+from tests.artifacts.recipes import artifacts_in
 from tests.artifacts.web import QUICK, Web, status
 from tests.standins.mlperf_test_standins import images_as_in
 
@@ -164,7 +165,7 @@ def test_annotations_that_cannot_be_trusted_are_never_published(
     made = recipe(without_checksums(files))
     with pytest.raises(DatasetError, match=says):
         store.get(made)
-    assert list(store.entries()) == []
+    assert artifacts_in(store) == []
     web.files[path] = good
     assert store.get(made).path.joinpath(ANNOTATIONS).is_file()
 
@@ -205,7 +206,7 @@ def test_the_official_checksums_refuse_every_stand_in(
 ) -> None:
     with pytest.raises(MLPerfError, match=r"not (148,688,824|10,499|817fd8da3aeeb0575f1e2d2926b15e68)"):
         store.get(recipe)
-    assert list(store.entries()) == []
+    assert artifacts_in(store) == []
 
 
 def test_the_official_table_is_that_of_the_publishers() -> None:

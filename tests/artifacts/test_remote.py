@@ -17,7 +17,7 @@ from pytest_mlperf.artifacts.sources import Network, RemoteFile
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import ArchiveError, CacheError, FetchError, OfflineError
 from tests.artifacts.packing import packed
-from tests.artifacts.recipes import NOBODY, become, leftovers, processes, run
+from tests.artifacts.recipes import NOBODY, become, leftovers, processes, run, verify
 from tests.artifacts.test_store_processes import COUNT, read_until_told
 from tests.artifacts.web import QUICK, Web, cut_after, status
 
@@ -56,7 +56,7 @@ def test_a_file_becomes_an_artifact_that_says_where_it_came_from(web: Web, tmp_p
     recipe = model(web, md5=hashlib.md5(CONTENT, usedforsecurity=False).hexdigest() + " ")
     recipe = replace(recipe, file=replace(recipe.file, urls=(f"{web.url}/gone", *recipe.file.urls)))
     artifact = store(tmp_path).get(recipe)
-    artifact.verify()
+    verify(artifact)
     (file,) = artifact.manifest.files
     assert (file.path, file.sha256) == ("m.onnx", hashlib.sha256(CONTENT).hexdigest())
     assert artifact.manifest.source == f"{web.url}/m.onnx"

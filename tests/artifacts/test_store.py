@@ -15,7 +15,7 @@ import pytest
 from pytest_mlperf.artifacts.layout import default_cache_dir
 from pytest_mlperf.artifacts.store import Artifact, Store
 from pytest_mlperf.errors import CacheError, DatasetError
-from tests.artifacts.recipes import Made, Scenes, leftovers, truncate
+from tests.artifacts.recipes import Made, Scenes, artifacts_in, leftovers, truncate, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -68,12 +68,12 @@ def test_equal_names_with_different_keys_live_side_by_side(root: Path, scenes: S
 
 def test_entries_are_the_whole_artifacts_of_every_kind(root: Path, scenes: Scenes) -> None:
     store = Store(root)
-    assert list(store.entries()) == []
+    assert artifacts_in(store) == []
     made = [store.get(scenes), store.get(Made(lambda directory: (directory / "m.onnx").touch()))]
     broken = store.get(replace(scenes, seed=1))
     (broken.path.parent / "manifest.json").unlink()
     (root / "notes.txt").touch()
-    assert list(store.entries()) == made
+    assert artifacts_in(store) == made
 
 
 def test_a_store_of_a_relative_path_survives_a_change_of_directory(
@@ -177,22 +177,22 @@ def test_a_damaged_entry_does_not_exist_and_is_built_again(
     store = Store(root)
     damage(store.get(scenes).path.parent)
     assert store.find(scenes) is None
-    assert list(store.entries()) == []
+    assert artifacts_in(store) == []
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
     assert scenes.is_whole(store.get(scenes))
     assert scenes.builds() == 2
     assert leftovers(root) == []
-    store.get(scenes).verify()
+    verify(store.get(scenes))
 
 
 def test_a_file_changed_in_place_is_found_by_verify(root: Path, scenes: Scenes) -> None:
     made = Store(root).get(scenes)
-    made.verify()
+    verify(made)
     overwrite(made.path / "part 1" / "scène 1.bin", b"#" * 1000)
     found = Store(root).find(scenes)
     assert found is not None, "a lookup reads no content"
     with pytest.raises(CacheError, match=r"damaged\n.*part 1/scène 1.bin has SHA-256 .*\ndelete ") as error:
-        found.verify()
+        verify(found)
     shutil.rmtree(error.value.fix.removeprefix("delete ").split(";")[0])
     assert scenes.is_whole(Store(root).get(scenes)), "the advice helps"
 
@@ -202,7 +202,7 @@ def test_verify_finds_what_a_lookup_finds(root: Path, scenes: Scenes, name: str)
     made = Store(root).get(scenes)
     DAMAGES[name](made.path.parent)
     with pytest.raises(CacheError, match="is damaged"):
-        made.verify()
+        verify(made)
 
 
 def test_leftovers_of_other_entries_are_left_alone(root: Path, scenes: Scenes) -> None:
@@ -281,7 +281,7 @@ def test_a_file_in_place_of_a_directory_is_named(tmp_path: Path, scenes: Scenes,
     file.parent.mkdir(parents=True, exist_ok=True)
     file.touch()
     assert Store(root).find(scenes) is None
-    assert list(Store(root).entries()) == []
+    assert artifacts_in(Store(root)) == []
     with pytest.raises(CacheError, match=str(file)) as error:
         Store(root).get(scenes)
     assert "directory" in error.value.fix
@@ -306,7 +306,7 @@ def test_relative_links_inside_the_artifact_are_kept(root: Path) -> None:
         ("lib64", "lib"),
     ]
     assert [file.path for file in made.manifest.files] == ["lib/model.onnx"]
-    made.verify()
+    verify(made)
     (made.path / "lib64").unlink()
     (made.path / "lib64").symlink_to("lib/../lib")
     assert store.find(Made(make)) is None

@@ -9,7 +9,7 @@ import pytest
 
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import CacheError
-from tests.artifacts.recipes import Scenes, get, leftovers, processes, truncate
+from tests.artifacts.recipes import Scenes, artifacts_in, get, leftovers, processes, truncate, verify
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +45,9 @@ def read_until_told(root: Path, stop: Path, seen: Path) -> None:
     """Look at whatever the cache shows, all the time, and raise if anything is not whole."""
     looks = artifacts = 0
     while not stop.exists():
-        for artifact in Store(root).entries():
+        for artifact in artifacts_in(Store(root)):
             assert len(artifact.manifest.files) == COUNT
-            artifact.verify()
+            verify(artifact)
             artifacts += 1
         looks += 1
     seen.write_text(f"{looks} {artifacts}")
@@ -85,7 +85,7 @@ def kill_many_builders(tmp_path: Path, rounds: int, before: Callable[[Path, Scen
         assert recipe.is_whole(Store(root).get(recipe, timeout=5))
         assert leftovers(root) == []
     assert cut_off >= rounds / 5, "too few of the kills met a build"
-    assert len(list(Store(root).entries())) == rounds + 1
+    assert len(artifacts_in(Store(root))) == rounds + 1
 
 
 def kill_many_builders_beside_a_reader(tmp_path: Path, rounds: int) -> None:
@@ -140,6 +140,6 @@ def test_an_entry_that_is_there_waits_for_no_lock(tmp_path: Path) -> None:
     while recipe.builds() < 2:
         time.sleep(0.005)
     assert recipe.is_whole(Store(root).get(recipe, timeout=0))
-    assert len(list(Store(root).entries())) == 1
+    assert len(artifacts_in(Store(root))) == 1
     builder.kill()
     builder.join()

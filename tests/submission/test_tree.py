@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.artifacts.digest import file_sha256
+from pytest_mlperf.artifacts.disk import file_sha256
 from pytest_mlperf.errors import SubmissionError
 from pytest_mlperf.submission.tree import write_submission
 from tests.submission.conftest import COMMAND, MakePlan, files_of

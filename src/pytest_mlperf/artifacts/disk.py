@@ -1,4 +1,4 @@
-"""Writing to the disk: files that are there whole or not at all, and room for them."""
+"""Files on the disk: written whole or not at all, hashed as a stream, and the room for them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from pytest_mlperf.errors import CacheError
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+_CHUNK = 1 << 20
 
 
 @contextmanager
@@ -41,6 +43,14 @@ def write_atomic(path: Path, content: bytes, *, mode: int | None = None, sync: b
             beside.chmod(mode)
 
 
+def make_directory(directory: Path, mode: int | None) -> None:
+    """Make a directory that is its owner's and open to others by the bits of `mode`, or None for the umask's."""
+    with suppress(FileExistsError):
+        directory.mkdir()
+        if mode is not None:
+            directory.chmod(0o700 | mode)
+
+
 def fsync(path: Path) -> None:
     """Bring a file's content, or a directory's names, to the disk."""
     descriptor = os.open(path, os.O_RDONLY)
@@ -48,6 +58,18 @@ def fsync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def file_sha256(path: Path) -> str:
+    """Return a file's SHA-256 in hexadecimal; `OSError` when it cannot be read."""
+    import hashlib  # loads OpenSSL, which every plain session would pay for
+
+    digest, buffer = hashlib.sha256(), bytearray(_CHUNK)
+    view = memoryview(buffer)
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            digest.update(view[:count])
+    return digest.hexdigest()
 
 
 def check_room(purpose: str, needed: int, directory: Path) -> None:

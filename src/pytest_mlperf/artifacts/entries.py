@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_mlperf.artifacts.digest import file_sha256
-from pytest_mlperf.artifacts.disk import fsync
+from pytest_mlperf.artifacts.disk import file_sha256, fsync
 from pytest_mlperf.artifacts.layout import CONTENT, MANIFEST
 from pytest_mlperf.artifacts.recipe import FORMAT, entry_name
 from pytest_mlperf.errors import CacheError
@@ -77,11 +76,6 @@ class Artifact:
 
     path: Path
     manifest: Manifest
-
-    def verify(self) -> None:
-        """Hash every file again; raise CacheError where one is missing, added, or has another content."""
-        if (fault := self.fault()) is not None:
-            raise self.damaged(fault)
 
     def fault(self) -> str | None:
         """Hash every file again; say what differs from the manifest, None where nothing does."""

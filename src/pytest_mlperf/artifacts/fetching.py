@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_mlperf.artifacts.disk import write_atomic
+from pytest_mlperf.artifacts.disk import make_directory, write_atomic
 from pytest_mlperf.artifacts.layout import EVIDENCE, PARTIAL, PINS
 from pytest_mlperf.artifacts.sources import Pin
 from pytest_mlperf.errors import CacheError
@@ -109,9 +108,7 @@ class Downloads:
 
     def _make(self, directory: Path) -> Path:
         """Make a directory for all who share the cache; without its sticky bit, since what one left another removes."""
-        with suppress(FileExistsError):
-            directory.mkdir()
-            directory.chmod(0o700 | self.mode & 0o2777)
+        make_directory(directory, self.mode & 0o2777)
         return directory
 
 

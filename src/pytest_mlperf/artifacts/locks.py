@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 
+from pytest_mlperf.artifacts.disk import make_directory
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
@@ -74,7 +75,8 @@ def lease(
         Another process still held the lease after `timeout` seconds.
     """
     with _locking(path):
-        _make_directory(path.parent, mode)
+        path.parent.parent.mkdir(parents=True, exist_ok=True)
+        make_directory(path.parent, mode | (mode & 0o444) >> 2 if mode & 0o022 else None)
         descriptor = _open(path, mode, poll, shared=shared)
     try:
         with _locking(path):
@@ -120,14 +122,6 @@ def _locking(path: Path) -> Iterator[None]:
         expected = "a file that can be written and locked"
         fix = "choose a directory on a file system with locks, in which you may write"
         raise CacheError(f"cannot lock {path}", expected=expected, found=str(error), fix=fix) from error
-
-
-def _make_directory(directory: Path, mode: int) -> None:
-    directory.parent.mkdir(parents=True, exist_ok=True)
-    with suppress(FileExistsError):
-        directory.mkdir()
-        if mode & 0o022:
-            directory.chmod(0o700 | mode | (mode & 0o444) >> 2)
 
 
 def _open(path: Path, mode: int, poll: float, *, shared: bool) -> int:

@@ -54,17 +54,13 @@ def collect(root: Path, entries: Sequence[Entry], keep: Keep, now: datetime, *, 
         is_old = keep.days is not None and datetime.fromisoformat(entry.used) < now - timedelta(days=keep.days)
         if entry.state != "unfinished" and not is_old and (keep.size is None or left <= keep.size):
             continue
-        if not _is_used(root, entry) if dry_run else _take(root, entry):
+        lock = _lock(root, entry)
+        if not (lock and is_held(lock)) if dry_run else _take(root, entry):
             removed.append(entry)
             left -= entry.size
         else:
             in_use.append(entry)
     return Removal(tuple(removed), tuple(in_use))
-
-
-def _is_used(root: Path, entry: Entry) -> bool:
-    lock = _lock(root, entry)
-    return lock is not None and is_held(lock)
 
 
 def _take(root: Path, entry: Entry) -> bool:

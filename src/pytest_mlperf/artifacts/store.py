@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_mlperf.artifacts import entries as on_disk
-from pytest_mlperf.artifacts.disk import unwritten
+from pytest_mlperf.artifacts.disk import make_directory, unwritten
 from pytest_mlperf.artifacts.entries import UNREADABLE, Artifact, Manifest, seal
 from pytest_mlperf.artifacts.fetching import Downloads
 from pytest_mlperf.artifacts.layout import CONTENT, IMPORT_LOCK, IMPORTS, LOCKS, MANIFEST, build_lock, use_lock
@@ -115,8 +115,7 @@ class Store:
         with self._locked(parent, self.root / IMPORT_LOCK, on_wait) as mode:
             on_disk.remove_tree(parent)  # left by a killed process
             with _writing(parent):
-                parent.mkdir()
-                parent.chmod(0o700 | mode & 0o2777)
+                make_directory(parent, mode & 0o2777)
             try:
                 yield parent
             finally:
@@ -153,11 +152,6 @@ class Store:
             self._make_use_lock(entry, mode)
         return other or Artifact(entry / CONTENT, staged.manifest), other is None
 
-    def entries(self) -> Iterator[Artifact]:
-        """Yield every whole artifact, by kind and name; take no lock and write nothing."""
-        for kind in on_disk.visible(self.root):
-            yield from filter(None, map(on_disk.find_artifact, on_disk.visible(kind)))
-
     def _find_larger(self, recipe: Recipe) -> Artifact | None:
         if not isinstance(recipe, PartRecipe):
             return None
@@ -187,9 +181,7 @@ class Store:
             mode = self.root.stat().st_mode & 0o3777
             # No sticky bit on the locks' directory: users could not lock each other's files, see `lease`.
             for directory, bits in ((entry.parent, mode), (self.root / LOCKS, mode & 0o2777)):
-                with suppress(FileExistsError):
-                    directory.mkdir()
-                    directory.chmod(0o700 | bits)
+                make_directory(directory, bits)
         with lease(lock, timeout=timeout, on_wait=on_wait, mode=0o600 | mode & 0o666):
             yield mode
 

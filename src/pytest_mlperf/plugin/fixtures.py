@@ -185,7 +185,7 @@ def _surroundings(session: MLPerfSession) -> Surroundings:
 
 def _sha256(path: Path) -> str:
     """Return the SHA-256 of a file, or of the names and contents of a directory's files."""
-    from pytest_mlperf.artifacts.digest import file_sha256
+    from pytest_mlperf.artifacts.disk import file_sha256
 
     try:
         if path.is_file():

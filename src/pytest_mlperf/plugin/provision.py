@@ -99,7 +99,7 @@ class Provider:
 
     def _derived(self, file: ModelFile, derived: Derived, case: Case) -> FoundModel:
         """Return a model file made from another one; if that fails, the file to run instead."""
-        from pytest_mlperf.artifacts.digest import file_sha256
+        from pytest_mlperf.artifacts.disk import file_sha256
 
         original = self._model_path(derived.source, file, case)
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.artifacts.digest import file_sha256
+from pytest_mlperf.artifacts.disk import file_sha256
 from pytest_mlperf.rules.performance import RESULT_FIELDS
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.reading.source import opened

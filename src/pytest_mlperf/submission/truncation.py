@@ -8,8 +8,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.artifacts.digest import file_sha256
-from pytest_mlperf.artifacts.disk import replacing, write_atomic
+from pytest_mlperf.artifacts.disk import file_sha256, replacing, write_atomic
 from pytest_mlperf.errors import SubmissionError
 from pytest_mlperf.rules.checks.accuracy import LARGEST_ACCURACY_LOG
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
