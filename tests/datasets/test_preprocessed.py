@@ -4,6 +4,7 @@ import os
 import random
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pexpect
+import psutil
 import pytest
 
 from pytest_mlperf.benchmarks.retinanet import TINY
@@ -18,7 +20,7 @@ from pytest_mlperf.datasets.digit_scenes import file_name, generate
 from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.datasets.layout import ANNOTATIONS
 from pytest_mlperf.datasets.openimages import open_samples, preprocess
-from pytest_mlperf.datasets.preprocessed import INDEX, PreprocessedSamples, write_shards
+from pytest_mlperf.datasets.preprocessed import INDEX, AnnotatedImage, PreprocessedSamples, write_shards
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
@@ -51,7 +53,9 @@ def made(directory: Path) -> dict[str, int]:
 
 def write(images: list[Path], directory: Path) -> list[tuple[int, int]]:
     told: list[tuple[int, int]] = []
-    write_shards(images, directory, SIZE, 2, lambda done, total: told.append((done, total)))
+    write_shards(
+        [AnnotatedImage(path) for path in images], directory, SIZE, 2, lambda done, total: told.append((done, total))
+    )
     return told
 
 
@@ -188,14 +192,27 @@ def test_a_kill_at_any_moment_leaves_what_the_next_attempt_finishes(
     for _ in range(kills):
         attempt = subprocess.Popen([*arguments, f"--size={SIZE}"], start_new_session=True)
         time.sleep(moments.uniform(0.1, 1.5))
+        pool = psutil.Process(attempt.pid).children(recursive=True)
         os.killpg(attempt.pid, signal.SIGKILL)
         attempt.wait()
+        psutil.wait_procs(pool, timeout=30)  # a killed process may still be writing for a moment
         if (out / INDEX).exists():  # then everything that it names is whole
             PreprocessedSamples(out, COUNT, SIZE, "images")[COUNT - 1]
             (out / INDEX).unlink()
             next(out.glob("*.json")).unlink()
     assert command(scenes, out, f"--count={COUNT}", f"--size={SIZE}").returncode == 0
+    assert not list(out.glob(".shard-*.part")), "a shard has hundreds of megabytes"
     samples = PreprocessedSamples(out, COUNT, SIZE, "images")
     for index in (0, 63, 64, COUNT - 1):
         found = samples[index]["images"]
         assert np.abs(found - preprocess_stretch(images[index], SIZE)).max() * 255 < 0.01
+
+
+def test_what_a_killed_process_left_beside_a_shard_that_another_finished_is_removed(tmp_path: Path) -> None:
+    scenes, out = tmp_path / "scenes", tmp_path / "out"
+    generate(scenes, "validation", COUNT)
+    assert command(scenes, out, f"--count={COUNT}", f"--size={SIZE}").returncode == 0
+    left = out / f".shard-00000.u16.{socket.gethostname()}-{2**22 + 1}-0123.part"  # no process has such a number
+    left.write_bytes(b"half")
+    assert command(scenes, out, f"--count={COUNT}", f"--size={SIZE}").returncode == 0
+    assert not left.exists()

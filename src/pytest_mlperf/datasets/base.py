@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_mlperf.artifacts.recipe import Recipe
@@ -50,5 +51,24 @@ class Dataset(Protocol):
 
         A sample may be of any type and size; mappings of arrays are stacked into batches automatically. Indexing loads
         a sample, and may happen in several threads at once.
+        """
+        ...
+
+
+@runtime_checkable
+class ListsFiles(Protocol):
+    """A data set that says which files its samples and its metric are made of.
+
+    Their digest is recorded with each result, and a run during which one is changed fails. Without this a data set from
+    the cache counts as a whole, and of another directory nothing is recorded.
+    """
+
+    def used_files(self, directory: Path, count: int) -> Sequence[str]:
+        """Return the names of the files that the first `count` samples and their score depend on, with ``/``.
+
+        Raises
+        ------
+        DatasetError
+            The directory is not what the data set expects.
         """
         ...

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -107,6 +107,12 @@ class Annotations:
     category_ids: tuple[int, ...]
     boxes: Boxes
 
+    def only(self, images: tuple[ImageInfo, ...]) -> Annotations:
+        """Return the annotations of some of the images, in their order."""
+        ids = [image.id for image in images]
+        boxes = self.boxes.take(np.flatnonzero(np.isin(self.boxes.image_ids, ids)))
+        return replace(self, images=images, boxes=boxes)
+
 
 class _Annotation(msgspec.Struct, gc=False):
     id: _Id
@@ -127,7 +133,7 @@ class _File(msgspec.Struct):
     categories: list[_Category]
 
 
-def read_annotations(path: Path) -> Annotations:
+def read_annotations(path: Path, edge_tolerance: float = EDGE_TOLERANCE_PIXELS) -> Annotations:
     """Read an annotation file and check everything that a score depends on.
 
     Parameters
@@ -135,6 +141,8 @@ def read_annotations(path: Path) -> Annotations:
     path
         A JSON file with ``images``, ``annotations`` and ``categories`` in COCO's format, such as
         ``openimages-mlperf.json``.
+    edge_tolerance
+        How far a box may extend beyond its image, in pixels.
 
     Returns
     -------
@@ -161,7 +169,7 @@ def read_annotations(path: Path) -> Annotations:
     _check_unique(path, "category id", category_ids)
     boxes = _to_arrays(file.annotations)
     _check_unique(path, "annotation id", boxes.ids.tolist())
-    _check_boxes(path, boxes, file.images, category_ids)
+    _check_boxes(path, boxes, file.images, category_ids, edge_tolerance)
     return Annotations(path, file.images, category_ids, boxes)
 
 
@@ -187,7 +195,9 @@ def _check_images(path: Path, images: tuple[ImageInfo, ...]) -> None:
     _check_unique(path, "file name", names)
 
 
-def _check_boxes(path: Path, boxes: Boxes, images: tuple[ImageInfo, ...], category_ids: tuple[int, ...]) -> None:
+def _check_boxes(
+    path: Path, boxes: Boxes, images: tuple[ImageInfo, ...], category_ids: tuple[int, ...], edge_tolerance: float
+) -> None:
     order = np.argsort([image.id for image in images])
     image_ids = np.array([image.id for image in images], np.int64)[order]
     at = np.searchsorted(image_ids, boxes.image_ids).clip(max=len(images) - 1)
@@ -202,7 +212,7 @@ def _check_boxes(path: Path, boxes: Boxes, images: tuple[ImageInfo, ...], catego
     _check_each(path, boxes, np.greater_equal(boxes.area, 0), "with an area of 0 or more", boxes.area)
     sizes = np.array([(image.width, image.height) for image in images], np.float64)[order][at]
     low, high = boxes.xywh[:, :2], boxes.xywh[:, :2] + boxes.xywh[:, 2:]
-    inside = ((low >= -EDGE_TOLERANCE_PIXELS) & (high <= sizes + EDGE_TOLERANCE_PIXELS)).all(1)
+    inside = ((low >= -edge_tolerance) & (high <= sizes + edge_tolerance)).all(1)
     _check_each(path, boxes, inside, "inside its image", boxes.xywh)
 
 

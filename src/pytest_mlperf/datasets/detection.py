@@ -9,6 +9,7 @@ from pytest_mlperf.datasets import openimages_recipe
 from pytest_mlperf.origin import Remote
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_mlperf.datasets.base import Samples
@@ -31,6 +32,12 @@ class DetectionImages:
 
         del variant
         return open_samples(directory, count, self.image_size, "images")
+
+    def used_files(self, directory: Path, count: int) -> Sequence[str]:
+        """Return the names of the annotation file and of the files of the first `count` images."""
+        from pytest_mlperf.datasets.openimages import used_files
+
+        return used_files(directory, count)
 
 
 @dataclass(frozen=True)

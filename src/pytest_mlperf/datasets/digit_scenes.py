@@ -70,7 +70,7 @@ def generate(directory: Path, split: Split, count: int, *, first: int = 0, worke
     def write(index: int) -> _Entry:
         scene = render(split, index)
         name = file_name(index)
-        _save_jpeg(scene.image, pictures / name)
+        write_atomic(pictures / name, jpeg(scene.image))
         height, width, _ = scene.image.shape
         return _Entry(name, width, height, scene.objects)
 
@@ -81,11 +81,11 @@ def generate(directory: Path, split: Split, count: int, *, first: int = 0, worke
     write_atomic(annotations, json.dumps(_coco(entries)).encode())
 
 
-def _save_jpeg(image: NDArray[np.uint8], path: Path) -> None:
+def jpeg(image: NDArray[np.uint8]) -> bytes:
     """Encode as 4:2:0 JPEG, the usual form of a photograph."""
     buffer = BytesIO()
     Image.fromarray(image).save(buffer, "JPEG", quality=_JPEG_QUALITY, subsampling="4:2:0")
-    write_atomic(path, buffer.getvalue())
+    return buffer.getvalue()
 
 
 def _coco(entries: list[_Entry]) -> dict[str, Any]:

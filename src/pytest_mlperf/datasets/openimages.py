@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.artifacts.disk import write_atomic
+from pytest_mlperf.datasets.annotated import first_images, require_layout
 from pytest_mlperf.datasets.coco import read_annotations
 from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
-from pytest_mlperf.datasets.preprocessed import INDEX, OnShard, PreprocessedSamples, write_shards
-from pytest_mlperf.errors import DatasetError
+from pytest_mlperf.datasets.preprocessed import (
+    INDEX,
+    AnnotatedImage,
+    OnShard,
+    PreprocessedSamples,
+    used_shards,
+    write_shards,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,8 +32,8 @@ def preprocess(directory: Path, output: Path, count: int, size: int, on_shard: O
 
     `output` can then be used as the data set's directory.
     """
-    paths = image_paths(directory, count)
-    write_shards(paths, output, size, None, on_shard)
+    images = annotated_images(directory, count)
+    write_shards(images, output, size, None, on_shard)
     target = output / ANNOTATIONS
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomic(target, (directory / ANNOTATIONS).read_bytes())
@@ -38,6 +44,15 @@ def open_samples(directory: Path, count: int, size: int, input_name: str) -> Sam
     if (directory / INDEX).exists():
         return PreprocessedSamples(directory, count, size, input_name)
     return OpenImagesSamples(directory, count, size, input_name)
+
+
+def used_files(directory: Path, count: int) -> list[str]:
+    """Return the names of the annotation file and of the first `count` images, or of the shards that have them."""
+    if (directory / INDEX).exists():
+        images = [INDEX, *used_shards(directory, count)]
+    else:
+        images = [image.path.relative_to(directory).as_posix() for image in annotated_images(directory, count)]
+    return [ANNOTATIONS.as_posix(), *images]
 
 
 class OpenImagesSamples:
@@ -60,61 +75,31 @@ class OpenImagesSamples:
     Raises
     ------
     DatasetError
-        The annotation file is invalid or has fewer images, or an image is missing in the directory.
+        The annotation file is invalid or has fewer images, or an image is missing in the directory; when an image is
+        loaded, that it cannot be read or does not have its annotated size.
     """
 
     def __init__(self, directory: Path, count: int, size: int, input_name: str) -> None:
-        self._paths = image_paths(directory, count)
+        self._images = annotated_images(directory, count)
         self._size = size
         self._input_name = input_name
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._images)
 
     def __getitem__(self, index: int) -> Mapping[str, NDArray[Any]]:
         """Decode and stretch one image: float32 ``[3, size, size]``, RGB, 0 to 1."""
-        return {self._input_name: preprocess_stretch(self._paths[index], self._size)}
+        image = self._images[index]
+        return {self._input_name: preprocess_stretch(image.path, self._size, annotated=image.size)}
 
 
 def image_paths(directory: Path, count: int) -> list[Path]:
     """Return the files of the first `count` images; see `OpenImagesSamples` for errors."""
-    if not (directory / ANNOTATIONS).exists():
-        raise DatasetError(
-            f"{directory} does not have the layout of this data set",
-            expected=f"{ANNOTATIONS} and {IMAGES}/",
-            found=f"no {ANNOTATIONS}",
-            fix="give the directory that contains both with --dataset-path",
-        )
+    return [image.path for image in annotated_images(directory, count)]
+
+
+def annotated_images(directory: Path, count: int) -> list[AnnotatedImage]:
+    """Return the first `count` images; see `OpenImagesSamples` for errors."""
+    require_layout(directory, ANNOTATIONS, IMAGES)
     annotations = read_annotations(directory / ANNOTATIONS)
-    if len(annotations.images) < count:
-        raise DatasetError(
-            f"{directory} has too few images",
-            expected=f"{count:,}",
-            found=f"{len(annotations.images):,} in {ANNOTATIONS}",
-            fix=f"use at most {len(annotations.images)} with --dataset-size",
-        )
-    paths = [directory / IMAGES / image.file_name for image in annotations.images[:count]]
-    _require_files(paths, directory / IMAGES)
-    return paths
-
-
-def _require_files(paths: list[Path], folder: Path) -> None:
-    """Raise before the test if an image is missing, because every later sample index would be wrong."""
-    try:
-        with os.scandir(folder) as entries:  # one listing for thousands of names; broken links are not files
-            present = {entry.path for entry in entries if entry.is_file()}
-    except OSError as error:
-        raise DatasetError(
-            f"cannot list the images in {folder}",
-            expected="a directory of JPEG files",
-            found=error.strerror or str(error),
-            fix="give the directory that contains annotations/ and validation/data/ with --dataset-path",
-        ) from error
-    missing = [path for path in paths if str(path) not in present and not path.is_file()]
-    if missing:
-        raise DatasetError(
-            f"{len(missing):,} of {len(paths):,} images are missing in {folder}",
-            expected="every image of the annotation file",
-            found=f"{len(missing):,} missing, the first: {missing[0].relative_to(folder)}",
-            fix="fetch the missing images, or use the annotation file of this directory",
-        )
+    return first_images(directory, ANNOTATIONS, IMAGES, annotations.images, count)

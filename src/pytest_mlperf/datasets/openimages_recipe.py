@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from pytest_mlperf.artifacts.sources import RemoteFile
+from pytest_mlperf.datasets.image_download import fetch_images, first_names, write_list
 from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
-from pytest_mlperf.errors import DatasetError, FetchError
+from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from pytest_mlperf.artifacts.download import Fetched
     from pytest_mlperf.artifacts.fetching import Downloads, Provenance
     from pytest_mlperf.artifacts.recipe import KeyValue
 
-LIST = "images.txt"
-"""The file with the names of an artifact's images, one per line, in the order of the sample indices."""
-
 #: MLPerf's validation images have about 7 GB; there is no published size of a part.
 MEAN_IMAGE_BYTES = 285_000
-
-_JPEG_START = b"\xff\xd8\xff"
 
 
 @dataclass(frozen=True)
@@ -138,16 +135,9 @@ class OpenImagesRecipe:
         from pytest_mlperf.artifacts.fetching import Provenance
 
         archive, names = _fetch_annotations(self.files.annotations, directory, downloads)
-        if len(names) < self.count:
-            raise DatasetError(
-                f"{self.files.annotations.name} has too few images",
-                expected=f"{self.count:,}",
-                found=f"{len(names):,}",
-                fix=f"use at most {len(names)} with --dataset-size",
-            )
-        names = names[: self.count]
+        names = first_names(names, self.count, self.files.annotations.name)
         images = _fetch_images(names, self.source, directory / IMAGES, downloads, self.name)
-        _write_list(directory, names)
+        write_list(directory, names)
         return Provenance(self.source, (archive, *images))
 
 
@@ -187,7 +177,7 @@ class CalibrationRecipe:
             downloads.reject(fetched)
             raise
         images = _fetch_images(names, self.source, directory / CALIBRATION_IMAGES, downloads, self.name)
-        _write_list(directory, names)
+        write_list(directory, names)
         return Provenance(self.source, (fetched, *images))
 
 
@@ -213,31 +203,8 @@ def _fetch_annotations(file: RemoteFile, directory: Path, downloads: Downloads) 
 
 
 def _fetch_images(names: Sequence[str], base: str, folder: Path, downloads: Downloads, title: str) -> list[Fetched]:
-    """Fetch images into `folder`, except those fetched by an earlier attempt."""
-    from pytest_mlperf.artifacts.fetching import place
-
-    files = [RemoteFile(f"images/{name}", (f"{base}/{quote(name)}",)) for name in names]
-    images = downloads.fetch_many(files, title, MEAN_IMAGE_BYTES)
-    strange = list(_not_jpeg(images))
-    for image in strange:  # a page that asks for a password, say
-        downloads.reject(image)
-    if strange:
-        raise FetchError(
-            f"{len(strange):,} of {len(images):,} files are not JPEG images",
-            expected="files that start with FF D8 FF",
-            found=f"other files, the first: {strange[0].name} from {strange[0].url or base}",
-            fix="open the address in a browser to see what it returns; fetched images are kept for the next attempt",
-        )
-    for name, image in zip(names, images, strict=True):
-        place(image.path, folder / name)
-    return images
-
-
-def _not_jpeg(images: Sequence[Fetched]) -> Iterator[Fetched]:
-    for image in images:
-        with image.path.open("rb") as file:
-            if file.read(len(_JPEG_START)) != _JPEG_START:
-                yield image
+    urls = {name: (f"{base}/{quote(name)}",) for name in names}
+    return fetch_images(urls, folder, downloads, title, MEAN_IMAGE_BYTES)
 
 
 def _names(path: Path) -> list[str]:
@@ -251,10 +218,6 @@ def _names(path: Path) -> list[str]:
             fix="have the mirror serve the list of mlcommons/inference",
         )
     return names
-
-
-def _write_list(directory: Path, names: Sequence[str]) -> None:
-    (directory / LIST).write_text("".join(f"{name}\n" for name in names), "utf-8")
 
 
 def _identity(file: RemoteFile) -> str:

@@ -12,12 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 import numpy as np
 
-from pytest_mlperf.artifacts.disk import replacing, write_atomic
+from pytest_mlperf.artifacts.disk import remove_abandoned, replacing, write_atomic
 from pytest_mlperf.datasets.images import preprocess_stretch
 from pytest_mlperf.errors import DatasetError
 
@@ -34,6 +34,13 @@ SHARD_IMAGES: Final = 64
 FULL: Final = 65_535
 
 OnShard = Callable[[int, int], None]
+
+
+class AnnotatedImage(NamedTuple):
+    """An image's file, and its width and height in pixels as the annotations have it; None for any."""
+
+    path: Path
+    size: tuple[int, int] | None = None
 
 
 class Shard(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -54,18 +61,20 @@ class Index(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True)
 class _Job:
-    images: tuple[Path, ...]
+    images: tuple[AnnotatedImage, ...]
     file: Path
     size: int
 
 
-def write_shards(images: Sequence[Path], directory: Path, size: int, processes: int | None, on_shard: OnShard) -> None:
+def write_shards(
+    images: Sequence[AnnotatedImage], directory: Path, size: int, processes: int | None, on_shard: OnShard
+) -> None:
     """Preprocess images into `directory`, in parallel; finished shards of the same images are kept.
 
     Parameters
     ----------
     images
-        The image files in sample order.
+        The images in sample order.
     directory
         The directory for the shards and their index.
     size
@@ -78,15 +87,15 @@ def write_shards(images: Sequence[Path], directory: Path, size: int, processes: 
     Raises
     ------
     DatasetError
-        An image is missing or broken; finished shards are kept.
+        An image is missing or broken, or has another size than the annotated one; finished shards are kept.
     """
     directory.mkdir(parents=True, exist_ok=True)
-    for left in directory.glob(".shard-*.part"):  # by a killed process; a shard has hundreds of megabytes
-        left.unlink(missing_ok=True)
     jobs = [
         _Job(tuple(images[start : start + SHARD_IMAGES]), directory / f"shard-{start // SHARD_IMAGES:05d}.u16", size)
         for start in range(0, len(images), SHARD_IMAGES)
     ]
+    for job in jobs:  # one that is finished by now is not written again; a shard has hundreds of megabytes
+        remove_abandoned(job.file)
     shards: dict[str, Shard] = {}
     done = 0
     with ProcessPoolExecutor(processes or os.cpu_count(), mp_context=get_context("spawn")) as pool:
@@ -142,6 +151,11 @@ class PreprocessedSamples:
         return {self._input_name: pixels.astype(np.float32) * np.float32(1 / FULL)}
 
 
+def used_shards(directory: Path, count: int) -> list[str]:
+    """Return the file names of the shards that have the first `count` images."""
+    return [shard.name for shard in read_index(directory).shards[: -(-count // SHARD_IMAGES)]]
+
+
 def read_index(directory: Path) -> Index:
     """Read a directory's index, strictly."""
     path = directory / INDEX
@@ -155,7 +169,7 @@ def read_index(directory: Path) -> Index:
 
 
 def _make(job: _Job) -> Shard:
-    digest = _digest(job.images)
+    digest = _digest([image.path for image in job.images])
     shard = Shard(job.file.name, digest, len(job.images))
     shape = (len(job.images), 3, job.size, job.size)
     note = job.file.with_suffix(".json")
@@ -166,7 +180,7 @@ def _make(job: _Job) -> Shard:
     scratch = np.empty(shape[1:], np.float32)
     with replacing(job.file) as beside, beside.open("wb") as file:
         for image in job.images:
-            preprocess_stretch(image, job.size, out=scratch)
+            preprocess_stretch(image.path, job.size, out=scratch, annotated=image.size)
             np.rint(scratch * np.float32(FULL), out=scratch)
             file.write(np.minimum(scratch, FULL).astype(np.uint16).tobytes())
     write_atomic(note, expected)

@@ -54,14 +54,24 @@ class Float32Records:
 
 
 class Answers:
-    """Iterates over the answers of a log, as `read_records`; ``count`` is their number after the iteration."""
+    """Iterates over the answers of a log; ``count`` is the number of answered samples after the iteration.
 
-    def __init__(self, path: Path) -> None:
+    Parameters
+    ----------
+    path
+        An ``mlperf_log_accuracy.json``.
+    last
+        Of several records of a sample the last one counts, as some of the reference's scripts have it, not the first.
+    """
+
+    def __init__(self, path: Path, *, last: bool = False) -> None:
         self._path = path
+        self._last = last
         self.count = 0
 
     def __iter__(self) -> Iterator[Record]:
-        for record in read_records(self._path):
+        records = read_last_records(self._path) if self._last else read_records(self._path)
+        for record in records:
             self.count += 1
             yield record
 
@@ -93,12 +103,35 @@ def read_records(path: Path) -> Iterator[Record]:
             seen.add(record.qsl_idx)
             yield record
     if not seen:
-        raise AccuracyLogError(
-            f"{path} has no records",
-            expected="at least one answered sample",
-            found="none",
-            fix="run the benchmark in accuracy mode again; performance mode writes no answers",
-        )
+        raise _no_records(path)
+
+
+def read_last_records(path: Path) -> Iterator[Record]:
+    """Read a log with only the last record of each sample, in the order of the samples' first ones.
+
+    Yields
+    ------
+    Record
+        The sample and its bytes.
+
+    Raises
+    ------
+    AccuracyLogError
+        As from `read_records`, before the first record.
+    """
+    last = dict(read_every_record(path))
+    if not last:
+        raise _no_records(path)
+    yield from (Record(index, data) for index, data in last.items())
+
+
+def _no_records(path: Path) -> AccuracyLogError:
+    return AccuracyLogError(
+        f"{path} has no records",
+        expected="at least one answered sample",
+        found="none",
+        fix="run the benchmark in accuracy mode again; performance mode writes no answers",
+    )
 
 
 def read_every_record(path: Path) -> Iterator[Record]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -47,4 +47,16 @@ class Metric(Protocol):
 
     def text(self, values: Mapping[str, float]) -> str:
         """Return the content of accuracy.txt: the line of the official script, which the official checker reads."""
+        ...
+
+
+@runtime_checkable
+class ScoresParts(Protocol):
+    """A metric of more than samples, such as of questions that have several samples each.
+
+    The first samples of the data set are a part of it: without this, a metric is over what the answers are of.
+    """
+
+    def over(self, samples: int) -> Metric:
+        """Return the same metric, over what the first `samples` samples are of."""
         ...

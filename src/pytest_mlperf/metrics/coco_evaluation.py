@@ -6,7 +6,7 @@ import contextlib
 import io
 from dataclasses import dataclass
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.metrics.accuracy_log import Float32Records, Record
 
+#: The precision in which boxes in pixels are computed.
+Edges = Literal["float32", "float64"]
 # One detection in the log: qsl_idx, ymin, xmin, ymax, xmax (each a fraction of the image), score, label.
 _COLUMNS = 7
 _BATCH_IMAGES = 500
@@ -84,20 +86,24 @@ def coco_stats(
     return evaluate(image_ids, truth.category_ids, boxes, detections)
 
 
-def read_detections(answers: Iterable[Record], truth: Annotations) -> tuple[NDArray[np.int64], Detections]:
-    """Return the answered images, and their detections in pixels."""
+def read_detections(
+    answers: Iterable[Record], truth: Annotations, edges: Edges = "float64"
+) -> tuple[NDArray[np.int64], Detections]:
+    """Return the answered images, and their detections in pixels, computed in the precision of `edges`."""
     records = float32_rows(answers, _COLUMNS)
     _check(records, truth)
     images = [truth.images[index] for index in records.qsl_idx.tolist()]
     of_record = np.array([(image.id, image.width, image.height) for image in images], np.int64)
     counts = np.diff(records.offsets)
     ids, width, height = (np.repeat(column, counts) for column in of_record.T)
+    width, height = width.astype(edges), height.astype(edges)
     top, left, bottom, right = records.values[:, 1:5].T
-    xywh = np.empty((len(ids), 4))
+    xywh = np.empty((len(ids), 4), edges)
     np.multiply(left, width, out=xywh[:, 0])
     np.multiply(top, height, out=xywh[:, 1])
     np.subtract(right * width, xywh[:, 0], out=xywh[:, 2])
     np.subtract(bottom * height, xywh[:, 1], out=xywh[:, 3])
+    xywh = xywh.astype(np.float64)
     # Towards zero, as int() does; clipped, because no category is too large for an int64.
     labels = records.values[:, 6].clip(-1, 2**62).astype(np.int64)
     return of_record[:, 0], Detections(ids, labels, xywh, records.values[:, 5].astype(np.float64))

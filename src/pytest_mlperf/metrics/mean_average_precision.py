@@ -1,4 +1,4 @@
-"""Mean average precision of boxes, as mlcommons/inference computes it for RetinaNet on OpenImages."""
+"""Mean average precision of boxes, as mlcommons/inference computes it for RetinaNet on OpenImages and YOLO on COCO."""
 
 from __future__ import annotations
 
@@ -10,15 +10,29 @@ from pytest_mlperf.datasets.layout import ANNOTATIONS
 from pytest_mlperf.errors import AccuracyLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from pytest_mlperf.datasets.coco import Annotations
     from pytest_mlperf.metrics.accuracy_log import Record
+    from pytest_mlperf.metrics.coco_evaluation import Edges
 
 Scorer = Literal["hotcoco", "pycocotools"]
 #: COCO's twelve figures, in the order of COCOeval.stats.
 COCO_STATS = ("AP", "AP50", "AP75", "APs", "APm", "APl", "AR1", "AR10", "AR100", "ARs", "ARm", "ARl")
+
+
+def openimages_truth(directory: Path) -> Annotations:
+    """Return the annotations in a directory with OpenImages' layout.
+
+    Raises
+    ------
+    DatasetError
+        See `pytest_mlperf.datasets.coco.read_annotations`.
+    """
+    from pytest_mlperf.datasets.coco import read_annotations
+
+    return read_annotations(directory / ANNOTATIONS)
 
 
 @dataclass(frozen=True)
@@ -30,9 +44,15 @@ class MeanAveragePrecision:
     scorer
         ``hotcoco`` is fast and needs little memory; ``pycocotools`` is what the reference uses, and needs kilobytes
         for each box. Their figures are the same. Empty: hotcoco if it is installed, else pycocotools.
+    truth
+        Reads the annotations in the data set's directory.
+    edges
+        The precision in which the reference computes boxes in pixels: double under NumPy 1, single under NumPy 2.
     """
 
     scorer: Scorer | Literal[""] = ""
+    truth: Callable[[Path], Annotations] = openimages_truth
+    edges: Edges = "float64"
     name: str = "mAP"
     unit: str = "%"
     requirements: tuple[str, ...] = ("hotcoco>=1.3", "pycocotools>=2.0.8")
@@ -42,15 +62,12 @@ class MeanAveragePrecision:
         return replace(self, scorer=cast("Scorer", scorer))
 
     def score(self, answers: Iterable[Record], dataset: Path) -> Mapping[str, float]:
-        """Score answers of boxes as ``tools/accuracy-openimages.py`` of mlcommons/inference does.
+        """Score answers as ``tools/accuracy-openimages.py`` and ``accuracy-coco.py`` of mlcommons/inference do.
 
         A sample index is a position among the annotation file's images. All answered images are scored,
         with or without detections; a part of the data set gives the mAP of that part. There are two differences: the
         mAP is 0 if there is no detection at all, where the reference crashes; and an answer with the index of another
         sample is an error, where the reference scores it.
-
-        Edges are multiplied in double precision, as the reference does under NumPy 1; under NumPy 2 it rounds them to
-        single precision.
 
         Parameters
         ----------
@@ -73,15 +90,13 @@ class MeanAveragePrecision:
         DatasetError
             The annotation file is invalid.
         """
-        from pytest_mlperf.datasets.coco import read_annotations
-
-        return self.score_against(answers, read_annotations(dataset / ANNOTATIONS))
+        return self.score_against(answers, self.truth(dataset))
 
     def score_against(self, answers: Iterable[Record], truth: Annotations) -> Mapping[str, float]:
         """Score answers against annotations that are already read; see `score`."""
         from pytest_mlperf.metrics.coco_evaluation import coco_stats, read_detections
 
-        image_ids, detections = read_detections(answers, truth)
+        image_ids, detections = read_detections(answers, truth, self.edges)
         scorer = self.scorer or ("hotcoco" if find_spec("hotcoco") else "pycocotools")
         stats = coco_stats(truth, image_ids, detections, scorer)
         if stats[0] < 0:
@@ -95,5 +110,5 @@ class MeanAveragePrecision:
         return {self.name: 100 * stats[0], **named, "detections": len(detections)}
 
     def text(self, values: Mapping[str, float]) -> str:
-        """Return the line that ``tools/accuracy-openimages.py`` prints."""
+        """Return the line that the reference's scripts print."""
         return f"mAP={values[self.name]:.3f}%\n"

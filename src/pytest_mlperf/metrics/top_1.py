@@ -1,0 +1,119 @@
+"""Top-1 accuracy of classes, as mlcommons/inference computes it for ImageNet."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pytest_mlperf.errors import AccuracyLogError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from pytest_mlperf.metrics.accuracy_log import Record
+
+LabelType = Literal["float32", "int32", "int64"]
+_LAYOUTS: Mapping[str, struct.Struct] = {
+    "float32": struct.Struct("<f"),
+    "int32": struct.Struct("<i"),
+    "int64": struct.Struct("<q"),
+}
+
+
+@dataclass(frozen=True)
+class Top1:
+    """The part of images whose class is their label, in percent.
+
+    Attributes
+    ----------
+    label_type
+        How a log has the classes, little-endian: the reference's ``--dtype``.
+    """
+
+    label_type: LabelType = "float32"
+    name: str = "acc"
+    unit: str = "%"
+    requirements: tuple[str, ...] = ()
+
+    def score(self, answers: Iterable[Record], dataset: Path) -> Mapping[str, float]:
+        """Score answers as ``tools/accuracy-imagenet.py`` of mlcommons/inference does.
+
+        A sample index is a line of ``val_map.txt``. All answered images count. A class that is no whole number is cut
+        off towards zero, as there. Where the reference ends with a traceback or reads a part of an answer, it is an
+        error here: an answer that is not of one class or not finite, an index that no image has, no answer at all.
+
+        Parameters
+        ----------
+        answers
+            One record for each sample: the class as `label_type`.
+        dataset
+            The data set's directory.
+
+        Returns
+        -------
+        mapping of str to float
+            ``acc`` in percent; ``good``, the number of images classified correctly; and ``total``, that of all.
+
+        Raises
+        ------
+        AccuracyLogError
+            An answer is not what is said above.
+        DatasetError
+            ``val_map.txt`` or the class folders are invalid.
+        """
+        from pytest_mlperf.datasets.imagenet import read_labels
+
+        return score_labels(answers, read_labels(dataset), self.label_type)
+
+    def text(self, values: Mapping[str, float]) -> str:
+        """Return the line that ``tools/accuracy-imagenet.py`` prints."""
+        return f"accuracy={values[self.name]:.3f}%, good={values['good']:.0f}, total={values['total']:.0f}\n"
+
+
+def score_labels(
+    answers: Iterable[Record], labels: list[int], label_type: LabelType = "float32"
+) -> Mapping[str, float]:
+    """Score answers against labels by sample index; see `Top1.score`."""
+    layout = _LAYOUTS[label_type]
+    good = total = 0
+    for qsl_idx, data in answers:
+        if qsl_idx >= len(labels):
+            raise AccuracyLogError(
+                f"sample {qsl_idx} is answered, which the data set does not have",
+                expected=f"an index below {len(labels):,}",
+                found=f"{qsl_idx:,}",
+                fix="give the data set of the run, with --dataset-path or as its val_map.txt was",
+            )
+        good += _class(qsl_idx, data, layout) == labels[qsl_idx]
+        total += 1
+    if not total:
+        raise AccuracyLogError(
+            "there are no answers to score",
+            expected="at least one answered sample",
+            found="none",
+            fix="run the benchmark in accuracy mode again",
+        )
+    return {"acc": 100.0 * good / total, "good": good, "total": total}
+
+
+def _class(qsl_idx: int, data: bytes, layout: struct.Struct) -> int:
+    """Return an answer's class."""
+    if len(data) != layout.size:
+        raise AccuracyLogError(
+            f"sample {qsl_idx} is answered with {len(data)} bytes",
+            expected=f"{layout.size} bytes: the number of a class",
+            found=f"{len(data)} bytes",
+            fix="check that the log is from this benchmark, and that its outputs are encoded correctly",
+        )
+    (value,) = layout.unpack(data)
+    try:
+        return int(value)
+    except (ValueError, OverflowError):
+        raise AccuracyLogError(
+            f"sample {qsl_idx} is answered with {value}",
+            expected="the number of a class",
+            found=f"{value}",
+            fix="check the model: its outputs are not finite",
+        ) from None
