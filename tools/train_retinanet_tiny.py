@@ -6,8 +6,6 @@ Run ``python tools/train_retinanet_tiny.py`` with the extra ``train`` installed.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
 import tempfile
 from pathlib import Path
 
@@ -20,6 +18,8 @@ from retinanet.export import export
 from retinanet.model import RetinaNet
 from retinanet.scoring import Detections, by_count
 from retinanet.training import Schedule, load_scenes, train
+from tiny_record import write_digests as write_tiny_digests
+from tiny_record import write_record as write_tiny_record
 
 from pytest_mlperf.datasets.digit_scenes import ANNOTATIONS, file_name, generate
 from pytest_mlperf.datasets.images import preprocess_stretch
@@ -52,6 +52,7 @@ def main() -> None:
         export(detector, model)
         found = find(detector, model, scenes / "validation")
         values = by_count(scenes / "validation" / ANNOTATIONS, found, TINY.input_size)
+        write_digests(scenes / "validation", model.with_suffix(".sha256"))
     write_record(arguments, model, values)
 
 
@@ -93,25 +94,27 @@ def _compare(torch_found: Detections, onnx_found: Detections, index: int) -> Non
             raise SystemExit(f"scene {index}: ONNX has no detection like PyTorch's {label} {score} {box}")
 
 
+def write_digests(directory: Path, target: Path) -> None:
+    """Write the digests of the scenes that the reference is of, as sha256sum does."""
+    names = [ANNOTATIONS, *(f"validation/data/{file_name(index)}" for index in range(VALIDATION_SCENES))]
+    write_tiny_digests(((name, (directory / name).read_bytes()) for name in names), target)
+
+
 def write_record(arguments: argparse.Namespace, model: Path, values: list[float | None]) -> None:
     """Write what the benchmark needs to know of the model: its reference on the whole and on each part."""
     percent = [None if value is None else round(100 * value, 6) for value in values]
-    record = {
-        "metric": "mAP",
-        "reference": percent[-1],
-        "samples": VALIDATION_SCENES,
-        "input_size": TINY.input_size,
-        "seed": arguments.seed,
-        "torch": torch.__version__.partition("+")[0],
-        "sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
-        "command": (
+    write_tiny_record(
+        model,
+        "mAP",
+        percent,
+        samples=VALIDATION_SCENES,
+        input_size=TINY.input_size,
+        seed=arguments.seed,
+        command=(
             f"python tools/train_retinanet_tiny.py --scenes {arguments.scenes} --epochs {arguments.epochs}"
             f" --seed {arguments.seed} --threads {arguments.threads}"
         ),
-        "reference_by_count": percent,
-    }
-    model.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    print(f"mAP {record['reference']:.3f} %")
+    )
 
 
 if __name__ == "__main__":

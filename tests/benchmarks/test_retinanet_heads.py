@@ -122,6 +122,12 @@ def test_a_graph_without_heads_is_refused_with_what_was_looked_for(tmp_path: Pat
         cut_at_heads(tmp_path / "cut off.onnx", tmp_path / "cut.onnx", DECODER)
 
 
+def test_a_cut_of_another_file_than_the_one_that_was_hashed_is_not_kept(tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match=rf"changed while it was cut[^$]*0; found: SHA-256 {file_sha256(FILE)}"):
+        Store(tmp_path).get(HeadsRecipe(FILE, "0" * 64, TINY.size))
+    assert artifacts_in(Store(tmp_path)) == []
+
+
 def test_a_cut_that_finds_something_else_is_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     other = replace(DECODER, iou_threshold=0.1)
     monkeypatch.setattr("pytest_mlperf.benchmarks.retinanet_decoder.TINY", other)

@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
-from pytest_mlperf.backends.model_file import Graph, ModelFile, Tensor
+from pytest_mlperf.backends.model_file import ENDPOINT, FUNCTION, Graph, ModelFile, Tensor
+from pytest_mlperf.benchmarks.tiny import TinyReference
 from pytest_mlperf.datasets.base import Dataset, Samples
 from pytest_mlperf.metrics.base import Metric
+from pytest_mlperf.metrics.limit import Limit
 from pytest_mlperf.origin import Derived, MissingFile, Remote, Url
 
 if TYPE_CHECKING:
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_mlperf.backends.base import Inputs, Model, Outputs
-    from pytest_mlperf.rules.accuracy import Limit
 
 #: All that a benchmark's file needs, from one place.
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Edition",
     "FirstToken",
     "Graph",
+    "Limit",
     "Metric",
     "MissingFile",
     "ModelFile",
@@ -34,6 +36,8 @@ __all__ = [
     "Samples",
     "Short",
     "Tensor",
+    "TinyReference",
+    "TokenRecords",
     "Url",
 ]
 
@@ -71,6 +75,19 @@ class Records(NamedTuple):
         for part in parts:
             offsets.append(offsets[-1] + len(part))
         return cls(np.concatenate(parts) if parts else np.empty(0, np.uint8), offsets)
+
+
+class TokenRecords(Records):
+    """Records of a task whose tokens LoadGen counts, with the number of tokens of each sample's answer."""
+
+    tokens: Sequence[int]
+
+    @classmethod
+    def counted(cls, records: Records, tokens: Sequence[int]) -> TokenRecords:
+        """Return the records with these numbers."""
+        made = cls(*records)
+        made.tokens = tokens
+        return made
 
 
 @dataclass(frozen=True)
@@ -117,6 +134,8 @@ class Benchmark:
         The length of a short run.
     variant
         The variant of the model file in use; `encode` and `collate` may read it.
+    reference
+        For a tiny edition: what its model reached in the training framework.
     """
 
     edition: Edition
@@ -128,14 +147,22 @@ class Benchmark:
     scenarios: tuple[str, ...] = SCENARIOS
     short: Short = field(default_factory=Short)
     variant: str = ""
+    reference: TinyReference | None = None
 
     def limits(self, samples: int) -> Sequence[Limit]:
-        """Return the limits of the metric for the first `samples` samples.
+        """Return the limits of the metric for the first `samples` samples; by default those of `reference`.
 
         Empty for an official edition, because its limits are in the round's file.
         """
-        del samples
-        return ()
+        return (self.reference.limit(samples),) if self.reference is not None else ()
+
+    def reference_data(self, samples: int) -> str | None:
+        """Return the digest of the data that `limits` for `samples` samples are known for; None if it is not known.
+
+        It is that of `pytest_mlperf.artifacts.content.listing_sha256`. On other data the limits are not applied. By
+        default it is that of `reference`: empty for more samples than that is known for.
+        """
+        return self.reference.data(samples) if self.reference is not None else None
 
     def cost(self, sample: Any) -> float:
         """Return the relative cost of a sample; batches are made of samples with similar cost."""
@@ -161,10 +188,32 @@ class Benchmark:
         del first
         return self.encode(model.run(self.collate(samples)), samples, indices)
 
+    def compared(self, outputs: Outputs, inputs: Inputs, graph: str) -> Outputs:
+        """Return what is compared of a call's outputs: override it where a part of them is never read.
+
+        Two runtimes may leave what they like behind the end of a padded sample.
+        """
+        del inputs, graph
+        return outputs
+
     def model_file(self, model_format: str, precision: str, variant: str) -> ModelFile:
-        """Return the entry of `models` with these properties."""
+        """Return the entry of `models` with these properties, or of what answers instead of a file."""
         wanted = (model_format, precision, variant)
-        return next(row for row in self.models if (row.format, row.precision, row.variant) == wanted)
+        return next(row for row in self.rows(model_format) if (row.format, row.precision, row.variant) == wanted)
+
+    def rows(self, model_format: str) -> tuple[ModelFile, ...]:
+        """Return the entries of `models` with this format, the preferred ones first.
+
+        Every ONNX file may be served, and a function may answer instead of any file: without entries of its own, there
+        is one for each of these.
+        """
+        rows = tuple(row for row in self.models if row.format == model_format)
+        if not rows and model_format == ENDPOINT:
+            return tuple(row.served() for row in self.models if row.format == "onnx" and row.graphs)
+        if not rows and model_format == FUNCTION:
+            seen = {(row.precision, row.variant): row.called() for row in reversed(self.models) if row.graphs}
+            return tuple(reversed(seen.values()))
+        return rows
 
 
 def stack(samples: Sequence[Mapping[str, NDArray[Any]]]) -> Inputs:

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import as_file, files
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.artifacts.sources import RemoteFile
 from pytest_mlperf.benchmarks.base import Benchmark, Derived, Graph, ModelFile, Records, Remote, Tensor, Url
+from pytest_mlperf.benchmarks.pytorch_files import pytorch_file
 from pytest_mlperf.benchmarks.retinanet_heads import HeadsRecipe
+from pytest_mlperf.benchmarks.tiny import TinyReference
+from pytest_mlperf.conversion.inputs import scenes
+from pytest_mlperf.conversion.recipe import SAVED_MODEL, TFLITE, converted
 from pytest_mlperf.datasets.detection import DigitScenes, OpenImages
 from pytest_mlperf.metrics.mean_average_precision import MeanAveragePrecision
-from pytest_mlperf.rules.accuracy import Limit
+from pytest_mlperf.shipped import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +42,7 @@ def whole_graph(size: int) -> Graph:
             Tensor("labels", "int64", (None,)),
             Tensor("scores", "float32", (None,)),
         ),
+        unordered=True,
     )
 
 
@@ -62,7 +64,7 @@ def with_heads(whole: ModelFile, size: int) -> tuple[ModelFile, ...]:
     """Return the model files for a whole file: itself, and cut at its heads, for one image and for batches."""
 
     def cut(variant: str, batch: int | None) -> ModelFile:
-        def recipe(model: Path, sha256: str) -> HeadsRecipe:
+        def recipe(model: Path, sha256: str, _: str) -> HeadsRecipe:
             return HeadsRecipe(model, sha256, size, open_batch=batch is None)
 
         origin = whole.origin
@@ -132,6 +134,13 @@ PUBLISHED: Mapping[str, RemoteFile] = {
 }
 
 
+#: By format: the graph, and the variant. The network for the state dict ends at its heads.
+_PARTS: Mapping[str, tuple[tuple[Graph, ...], str]] = {
+    "onnx": ((whole_graph(800),), ""),
+    "pytorch": ((heads_graph(800, None),), BATCHED_HEADS),
+}
+
+
 def official_models(published: Mapping[str, RemoteFile]) -> tuple[ModelFile, ...]:
     """Return the model files that are published, by format."""
     rows = [
@@ -145,42 +154,11 @@ def official_models(published: Mapping[str, RemoteFile]) -> tuple[ModelFile, ...
                 file.size or 150_000_000,
                 "--model-path FILE",
             ),
-            (whole_graph(800),),
+            *_PARTS[form],
         )
         for form, file in published.items()
     ]
     return tuple(row for each in rows for row in (with_heads(each, 800) if each.format == "onnx" else (each,)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class TinyRetinaNet(RetinaNet):
-    """A small RetinaNet that ships with the package, on generated scenes of handwritten digits."""
-
-    def limits(self, samples: int) -> Sequence[Limit]:
-        """Return 99 % of the mAP of the trained PyTorch model in float32 on the same scenes.
-
-        Known for each number of scenes up to the whole: accuracy on 50 scenes is held against that on these 50.
-        """
-        whole: list[float | None] = tiny_record()["reference_by_count"]
-        count = min(samples, len(whole))
-        if whole[count - 1] is None:  # these scenes have no objects
-            count = len(whole)
-        reference = whole[count - 1]
-        assert reference is not None  # noqa: S101 - the whole data set has objects
-        return (Limit("mAP", minimum=0.99 * reference, reference=reference, samples=count),)
-
-
-@lru_cache(maxsize=1)
-def tiny_record() -> Mapping[str, Any]:
-    """Return the record that the training script wrote beside the tiny model."""
-    text = files("pytest_mlperf").joinpath("data", "retinanet-tiny.json").read_text("utf-8")
-    record: dict[str, Any] = json.loads(text)
-    return record
-
-
-def _tiny_model() -> ModelFile:
-    with as_file(files("pytest_mlperf").joinpath("data", "retinanet-tiny.onnx")) as shipped:
-        return ModelFile("onnx", "fp32", shipped, (whole_graph(192),))
 
 
 OFFICIAL = RetinaNet(
@@ -193,12 +171,31 @@ OFFICIAL = RetinaNet(
     size=800,
 )
 
-TINY = TinyRetinaNet(
+_TINY_WHOLE, _TINY_HEADS, _TINY_BATCHED = with_heads(
+    ModelFile("onnx", "fp32", shipped("retinanet-tiny.onnx"), (whole_graph(192),)), 192
+)
+
+
+def _tiny_inputs() -> Mapping[str, NDArray[Any]]:
+    return scenes(192)
+
+
+TINY: RetinaNet = RetinaNet(
     edition="tiny",
     official_name="retinanet",
     loadgen_model="retinanet",
     dataset=DigitScenes("digit scenes", 192, size=500),
     metric=MeanAveragePrecision(),
-    models=with_heads(_tiny_model(), 192),
+    models=(
+        _TINY_WHOLE,
+        _TINY_HEADS,
+        _TINY_BATCHED,
+        ModelFile("onnx", "int8", shipped("retinanet-tiny-int8.onnx"), (whole_graph(192),)),
+        converted(_TINY_HEADS, TFLITE, "tflite", _tiny_inputs),
+        ModelFile("tflite", "int8", shipped("retinanet-tiny-heads-int8.tflite"), _TINY_HEADS.graphs, HEADS),
+        *(converted(row, SAVED_MODEL, "savedmodel", _tiny_inputs) for row in (_TINY_HEADS, _TINY_BATCHED)),
+        pytorch_file(_TINY_BATCHED, lambda: TINY),
+    ),
     size=192,
+    reference=TinyReference("retinanet-tiny", "mAP"),
 )

@@ -40,7 +40,7 @@ class HeadsRecipe:
     Attributes
     ----------
     model, sha256
-        The whole file, and its digest.
+        The whole file, and its digest; see `pytest_mlperf.backends.model_content`.
     size
         Side of the model's input, in pixels.
     open_batch
@@ -76,8 +76,10 @@ class HeadsRecipe:
         RequirementError
             The package onnx is not installed.
         ModelError
-            Its heads are not found, or what the decoder makes of them is not what the whole file finds.
+            Its heads are not found, or what the decoder makes of them is not what the whole file finds; or it is not
+            the file with that digest.
         """
+        from pytest_mlperf.backends.model_content import model_content
         from pytest_mlperf.benchmarks.retinanet_decoder import decoder_for
         from pytest_mlperf.environments.installed import installed_version
 
@@ -86,6 +88,13 @@ class HeadsRecipe:
         target = directory / f"{self.model.stem}-heads.onnx"
         cut_at_heads(self.model, target, decoder, open_batch=self.open_batch)
         _compare(self.model, target, decoder, _scenes(self.size))
+        if (found := model_content(self.model, "onnx").sha256) != self.sha256:
+            raise ModelError(
+                f"{self.model} was changed while it was cut at its heads",
+                expected=f"SHA-256 {self.sha256}",
+                found=f"SHA-256 {found}",
+                fix="leave the model alone while a session runs, and run it again",
+            )
 
 
 def cut_at_heads(model: Path, target: Path, decoder: Decoder, *, open_batch: bool = False) -> None:

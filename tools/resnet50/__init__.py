@@ -1,0 +1,1 @@
+"""ResNet-50's tiny edition in plain PyTorch."""
