@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.printable import fit, printable, said
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 class MLPerfError(Exception):
     """An error that the user can fix; its message is shown without a traceback.
+
+    Whatever its parts quote, it can be shown and written: they are cut, encodable and without the secrets of addresses,
+    and the message has no control characters.
 
     Parameters
     ----------
@@ -22,11 +28,12 @@ class MLPerfError(Exception):
     """
 
     def __init__(self, what: str, *, expected: str = "", found: str = "", fix: str = "") -> None:
-        self.what = what
-        self.expected = expected
-        self.found = found
-        self.fix = fix
-        super().__init__("\n".join(line for line in (what, comparison(expected, found), fix) if line))
+        self.what, self.expected, self.found, self.fix = map(fit, (what, expected, found, fix))
+        lines = (self.what, comparison(self.expected, self.found), self.fix)
+        super().__init__("\n".join(filter(None, lines)))
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
     def __reduce__(self) -> tuple[Callable[..., MLPerfError], tuple[type[MLPerfError], str, str, str, str]]:
         return _rebuild, (type(self), self.what, self.expected, self.found, self.fix)
@@ -96,3 +103,27 @@ class SubmissionError(MLPerfError):
 
 class EntryPointError(RequirementError):
     """A benchmark, backend or implementation from another package that cannot be loaded."""
+
+
+@contextmanager
+def raised_elsewhere(what: str) -> Iterator[None]:
+    """Turn whatever another package's code raises in the block, but an MLPerfError, into an EntryPointError.
+
+    Parameters
+    ----------
+    what
+        What failed because of it.
+    """
+    try:
+        yield
+    except MLPerfError:
+        raise
+    except Exception as error:
+        from traceback import extract_tb
+
+        where = extract_tb(error.__traceback__)[-1]
+        raise EntryPointError(
+            what,
+            found=f"{said(error)} at {where.filename}:{where.lineno}",
+            fix="update or uninstall the package of that file, or report it to its authors",
+        ) from error

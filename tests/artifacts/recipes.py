@@ -97,10 +97,10 @@ def run(function: Callable[..., None], *args: Any, timeout_s: float = 60) -> Non
     assert child.exitcode == 0, f"{function.__name__}{args} ended with {child.exitcode}"
 
 
-def become(uid: int) -> None:
+def become(uid: int, *groups: int) -> None:
     """Drop root's rights, before which no permission holds; an ordinary user has none to drop."""
     if os.geteuid() == 0:
-        os.setgroups([])
+        os.setgroups(groups)
         os.setgid(uid)
         os.setuid(uid)
 

@@ -1,10 +1,8 @@
 from __future__ import annotations
 
 import hashlib
-import random
 import resource
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -16,8 +14,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.artifacts.download import FetchOptions, fetch, fetch_many
-from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile
-from pytest_mlperf.errors import CacheError, FetchError, OfflineError
+from pytest_mlperf.artifacts.sources import RemoteFile
+from pytest_mlperf.errors import CacheError
+from tests.artifacts.downloads import LARGE, SMALL, failure, names, remote, sha256
 from tests.artifacts.web import (
     QUICK,
     Web,
@@ -36,32 +35,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.artifacts.web import Fault
-
-LARGE = random.Random(1).randbytes(3 << 20)
-SMALL = LARGE[:5000]
-
-
-def sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()
-
-
-def remote(web: Web, content: bytes = LARGE, *, known: bool = True) -> RemoteFile:
-    """Put a file on the server, and say what is known of it."""
-    web.files["/f"] = content
-    return RemoteFile("f", (f"{web.url}/f",), *((len(content), sha256(content)) if known else ()))
-
-
-def names(directory: Path) -> list[str]:
-    return sorted(path.name for path in directory.iterdir())
-
-
-def failure(file: RemoteFile, directory: Path, network: Network = QUICK, options: FetchOptions | None = None) -> str:
-    with pytest.raises(FetchError) as caught:
-        fetch(file, directory, network, options)
-    assert caught.value.what
-    assert caught.value.fix
-    assert not (directory / file.name).exists(), "published although it is not right"
-    return str(caught.value)
 
 
 def test_a_file_comes_whole_with_its_checksum_and_nothing_beside_it(web: Web, tmp_path: Path) -> None:
@@ -371,151 +344,3 @@ def test_a_disk_that_fills_up_is_no_fault_of_the_network(web: Web, tmp_path: Pat
     assert fetch(file, tmp_path, QUICK).path.read_bytes() == LARGE
     assert web.asked("/f")[-1].headers["Range"] == "bytes=1048576-"
     assert web.sent - before == len(LARGE) - (1 << 20)
-
-
-def test_file_addresses_work_also_offline(tmp_path: Path) -> None:
-    source = tmp_path / "a b.bin"
-    source.write_bytes(LARGE)
-    file = RemoteFile("f", ("file:///not/here", source.as_uri()), sha256=sha256(LARGE))
-    got = fetch(file, tmp_path / "d", replace(QUICK, offline=True))
-    assert got.url == source.as_uri()
-    assert got.path.read_bytes() == LARGE
-    assert source.stat().st_nlink == 1
-
-
-def test_offline_reaches_for_nothing_and_names_what_was_wanted(web: Web, tmp_path: Path) -> None:
-    file = remote(web)
-    with pytest.raises(OfflineError) as caught:
-        fetch(file, tmp_path, replace(QUICK, offline=True))
-    for part in ("f (3,145,728 bytes)", f"{web.url}/f"):
-        assert part in str(caught.value)
-    assert web.requests == []
-    with pytest.raises(OfflineError):
-        fetch_many([file], tmp_path, replace(QUICK, offline=True, mirror=web.url))
-    assert web.requests == []
-
-
-def test_a_mirror_replaces_scheme_and_host(web: Web, tmp_path: Path) -> None:
-    web.files["/base/record/1/f?download=1"] = SMALL
-    file = RemoteFile("f", ("https://zenodo.invalid/record/1/f?download=1",), sha256=sha256(SMALL))
-    got = fetch(file, tmp_path, replace(QUICK, mirror=f"{web.url}/base/"))
-    assert got.url == f"{web.url}/base/record/1/f?download=1"
-
-
-@pytest.mark.parametrize("name", ["record/1/f?download=1", "record/1/f"])
-def test_a_directory_is_a_mirror(tmp_path: Path, name: str) -> None:
-    place = tmp_path / "mirror" / name
-    place.parent.mkdir(parents=True)
-    place.write_bytes(SMALL)
-    file = RemoteFile("f", ("https://zenodo.invalid/record/1/f?download=1",), sha256=sha256(SMALL))
-    for mirror in (tmp_path / "mirror", str(tmp_path / "mirror"), (tmp_path / "mirror").as_uri()):
-        got = fetch(file, tmp_path / "d", replace(QUICK, mirror=mirror, offline=True))
-        assert got.path.read_bytes() == SMALL
-        got.path.unlink()
-
-
-def test_no_password_is_shown_or_kept(web: Web, tmp_path: Path) -> None:
-    web.files["/f"] = SMALL
-    url = web.url.replace("://", "://joe:s3cret@")
-    got = fetch(RemoteFile("f", (f"{url}/f",)), tmp_path, QUICK)
-    assert got.url == f"{web.url}/f"
-    assert web.requests[0].headers["Authorization"].startswith("Basic ")
-    assert "s3cret" not in failure(RemoteFile("g", (f"{url}/g",)), tmp_path)
-
-
-def test_pinned_content_must_not_change(web: Web, tmp_path: Path) -> None:
-    from pytest_mlperf.artifacts.sources import Pin
-
-    file = remote(web, known=False)
-    pins = {"f": Pin(sha256(SMALL), len(SMALL), "somewhere", "2026-01-02")}
-    text = failure(file, tmp_path, options=FetchOptions(pins, tmp_path / "pins.json"))
-    assert f"has SHA-256 {sha256(LARGE)}; it had {sha256(SMALL)} when it was fetched on 2026-01-02" in text
-    assert f"delete {tmp_path / 'pins.json'}" in text
-
-
-def test_progress_counts_bytes_and_what_was_there_before(web: Web, tmp_path: Path) -> None:
-    told: list[Progress] = []
-    file = remote(web)
-    web.faults["/f"] = [cut_after(1 << 20, reset=False), *[status(503)] * QUICK.attempts]
-    failure(file, tmp_path)
-    fetch(file, tmp_path, replace(QUICK, on_progress=told.append))
-    last = told[-1]
-    assert last == Progress("f", len(LARGE), len(LARGE), 1 << 20, 1, 1)
-    assert [one.bytes_done for one in told] == sorted(one.bytes_done for one in told)
-
-
-def many(web: Web, count: int) -> list[RemoteFile]:
-    for number in range(count):
-        web.files[f"/{number}"] = f"image {number} ".encode() * 100
-    return [RemoteFile(f"part{n % 3}/{n}.jpg", (f"{web.url}/{n}",)) for n in range(count)]
-
-
-def test_many_files_come_at_once_but_not_too_many(web: Web, tmp_path: Path) -> None:
-    told: list[Progress] = []
-    files = many(web, 200)
-    web.piece_s = 0.005
-    got = fetch_many(files, tmp_path, replace(QUICK, parallel=5, on_progress=told.append), name="images")
-    assert [one.name for one in got] == [file.name for file in files]
-    assert all(one.path.read_bytes() == web.files[f"/{n}"] for n, one in enumerate(got))
-    assert 1 < web.most_at_once <= 5
-    assert (told[-1].name, told[-1].files_done, told[-1].files_total) == ("images", 200, 200)
-    assert told[-1].bytes_done == told[-1].bytes_total == sum(map(len, web.files.values()))
-
-
-def test_two_files_of_one_name_are_refused(web: Web, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="the same name"):
-        fetch_many([remote(web), remote(web)], tmp_path, QUICK)
-
-
-def test_many_files_go_on_with_those_that_are_there(web: Web, tmp_path: Path) -> None:
-    files = many(web, 50)
-    fetch_many(files[:30], tmp_path, QUICK)
-    (tmp_path / files[0].name).write_bytes(b"")
-    fetch_many([replace(file, size=len(web.files[f"/{n}"])) for n, file in enumerate(files)], tmp_path, QUICK)
-    assert len(web.requests) == 30 + 21
-
-
-def test_the_first_failure_of_many_ends_the_rest_and_names_the_file(web: Web, tmp_path: Path) -> None:
-    files = many(web, 300)
-    web.always["/7"] = status(403)
-    web.always["/9"] = stall_after(10)
-    started = time.monotonic()
-    with pytest.raises(FetchError, match=r"part1/7.jpg"):
-        fetch_many(files, tmp_path, replace(QUICK, read_timeout_s=20, parallel=4))
-    assert time.monotonic() - started < 10, "waited for a stalled transfer"
-    assert len(web.requests) < 200
-    assert len(list(tmp_path.rglob("*.jpg"))) < 200
-
-
-INTERRUPTED = """
-import sys
-from pathlib import Path
-from pytest_mlperf.artifacts.download import fetch_many
-from pytest_mlperf.artifacts.streaming import fetch_and_unpack
-from pytest_mlperf.artifacts.sources import Network, RemoteFile
-files = [RemoteFile(f"{n}.tar.gz", (f"{sys.argv[1]}/{n}",)) for n in range(8)]
-here = Path(sys.argv[2])
-try:
-    if sys.argv[3] == "many":
-        fetch_many(files, here, Network())
-    else:
-        fetch_and_unpack(files[0], here, here / "content", Network())
-except KeyboardInterrupt:
-    print("interrupted")
-"""
-
-
-@pytest.mark.parametrize("what", ["many", "archive"])
-def test_an_interrupt_ends_stalled_transfers_at_once(web: Web, tmp_path: Path, what: str) -> None:
-    for number in range(8):
-        web.files[f"/{number}"] = LARGE
-        web.always[f"/{number}"] = stall_after(1000)
-    command = [sys.executable, "-c", INTERRUPTED, web.url, str(tmp_path), what]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        while len(web.requests) < (8 if what == "many" else 1):
-            time.sleep(0.01)
-        time.sleep(0.2)
-        started = time.monotonic()
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=20)[0] == "interrupted\n"
-    assert time.monotonic() - started < 5

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import threading
 import time
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.artifacts.locks import Holder, holder, lease
+from pytest_mlperf.artifacts.locks import Holder, holder, is_held, lease
 from pytest_mlperf.errors import CacheError
 from tests.artifacts.recipes import NOBODY, become, processes, run
 
@@ -114,7 +116,7 @@ def test_a_lease_ends_with_its_process_whatever_ends_it(tmp_path: Path, number: 
     with held(path) as pid:
         os.kill(pid, number)
         with lease(path, timeout=5):
-            pass
+            assert is_held(path)
 
 
 def test_a_lease_does_not_pass_to_a_child_that_outlives_its_holder(tmp_path: Path) -> None:
@@ -187,16 +189,16 @@ def test_an_error_of_the_block_is_not_taken_for_the_locks(tmp_path: Path) -> Non
 def take_as(uid: int, path: Path) -> None:
     become(uid)
     os.umask(0o077)
-    with lease(path, timeout=0, mode=0o666):
+    with lease(path, timeout=0):
         pass
 
 
-def test_a_lease_of_mode_666_is_for_all_users_of_the_machine_whatever_their_umask(public_path: Path) -> None:
+def test_who_may_write_to_the_directory_may_lock_whatever_the_umask_of_the_first(public_path: Path) -> None:
     path = public_path / "leases" / "cuda-0.lock"
     run(take_as, NOBODY, path)
     run(take_as, NOBODY - 1, path)
     assert path.stat().st_mode & 0o777 == 0o666
-    assert path.parent.stat().st_mode & 0o7777 == 0o777
+    assert path.parent.stat().st_mode & 0o7777 == 0o1777  # nobody may remove another's lock
 
 
 def fail_to_take_as(uid: int, path: Path) -> None:
@@ -213,5 +215,126 @@ def test_a_place_where_one_may_not_write_is_named(public_path: Path) -> None:
 
 def test_a_file_in_place_of_the_directory_is_named(tmp_path: Path) -> None:
     (tmp_path / "leases").touch()
-    with pytest.raises(CacheError, match=r"cannot lock .*cpu.lock"), lease(tmp_path / "leases" / "cpu.lock"):
+    with (
+        pytest.raises(CacheError, match=r"leases is not used.*\nexpected: a directory; found: a file"),
+        lease(tmp_path / "leases" / "cpu.lock"),
+    ):
         pass
+
+
+# What somebody else may have put there.
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_lock_is_not_opened_through_a_link(tmp_path: Path, there: bool) -> None:
+    target, path = tmp_path / "target", tmp_path / "cpu.lock"
+    if there:
+        target.write_text("precious")
+    path.symlink_to(target)
+    with (
+        pytest.raises(CacheError, match=r"cpu.lock is not used.*\n.*a symbolic link, of user .*\n.*remove"),
+        lease(path),
+    ):
+        pass
+    assert not is_held(path)
+    assert holder(path) is None
+    assert (target.read_text() if there else target.exists()) == ("precious" if there else False)
+
+
+def test_a_lock_is_no_other_name_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "target").write_text("precious")
+    os.link(tmp_path / "target", tmp_path / "cpu.lock")
+    with pytest.raises(CacheError, match="a file with 2 names, of user"), lease(tmp_path / "cpu.lock"):
+        pass
+    assert (tmp_path / "target").read_text() == "precious"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_no_directory_of_locks_is_made_or_entered_through_a_link(tmp_path: Path, there: bool) -> None:
+    target = tmp_path / "target"
+    if there:
+        target.mkdir()
+    (tmp_path / "leases").symlink_to(target)
+    with (
+        pytest.raises(CacheError, match=r"leases is not used.*\n.*a symbolic link"),
+        lease(tmp_path / "leases" / "cpu.lock"),
+    ):
+        pass
+    assert not there or list(target.iterdir()) == []
+    assert target.exists() == there
+
+
+def open_pipe(path: Path) -> None:
+    with pytest.raises(CacheError, match="a pipe, of user"), lease(path):
+        pass
+    assert holder(path) is None
+    assert not is_held(path)
+
+
+def test_a_pipe_in_place_of_a_lock_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "cpu.lock")
+    run(open_pipe, tmp_path / "cpu.lock", timeout_s=20)
+
+
+def take_of_another(uid: int, path: Path) -> None:
+    become(uid)
+    with lease(path, timeout=0):
+        assert is_held(path)
+
+
+def wait_for_another(uid: int, path: Path) -> None:
+    import psutil  # noqa: F401 - what another user may not read
+
+    become(uid)
+    with pytest.raises(TimeoutError), lease(path, timeout=0.05):
+        pass
+
+
+def test_a_lock_file_that_one_may_only_read_is_locked_all_the_same(public_path: Path) -> None:
+    path = public_path / "cpu.lock"
+    path.touch()
+    path.chmod(0o444)
+    run(take_of_another, NOBODY, path)
+    with lease(path):
+        run(wait_for_another, NOBODY, path)
+
+
+def test_a_lock_file_that_was_removed_while_one_waited_is_not_the_one_that_is_held(tmp_path: Path) -> None:
+    path = tmp_path / "cpu.lock"
+    with ExitStack() as stack:
+        other = stack.enter_context(ThreadPoolExecutor(1))
+        told = threading.Event()
+        with lease(path):
+            waiting = other.submit(take_and_look, path, told)
+            assert told.wait(30)
+            path.unlink()
+            path.touch()
+        assert waiting.result(30)
+
+
+def take_and_look(path: Path, told: threading.Event) -> bool:
+    with lease(path, poll=0.01, on_wait=lambda _: told.set()):
+        return is_held(path)
+
+
+def test_a_lease_that_was_lost_is_an_error_for_who_asks_for_that(tmp_path: Path) -> None:
+    path = tmp_path / "cpu.lock"
+    with lease(path):
+        path.unlink()
+    with (
+        pytest.raises(CacheError, match="was lost: another process may have run at the same time"),
+        lease(path, kept=True),
+    ):
+        path.unlink()
+    with pytest.raises(CacheError, match="was lost"), lease(path, kept=True, shared=True):
+        path.rename(tmp_path / "elsewhere")
+
+
+@pytest.mark.parametrize("field", ["host", "since"])
+@pytest.mark.parametrize("text", ["\x1b[2J", "a\nb", "x" * 2000, "\u202e"])
+def test_a_holders_name_that_is_no_name_is_not_told(tmp_path: Path, field: str, text: str) -> None:
+    told = {"pid": os.getpid(), "host": "other", "since": "2001-01-01T00:00:00+00:00"}
+    (tmp_path / "cpu.lock").write_text(json.dumps(told))
+    assert holder(tmp_path / "cpu.lock") is not None
+    (tmp_path / "cpu.lock").write_text(json.dumps(told | {field: text}))
+    assert holder(tmp_path / "cpu.lock") is None

@@ -13,9 +13,10 @@ from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.benchmarks.retinanet import OFFICIAL, PUBLISHED
 from pytest_mlperf.datasets import openimages_recipe
 from pytest_mlperf.datasets.detection import OpenImages
+from pytest_mlperf.datasets.image_download import LIST
 from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
 from pytest_mlperf.datasets.openimages import OpenImagesSamples
-from pytest_mlperf.datasets.openimages_recipe import LIST, AnnotationsRecipe, CalibrationRecipe, OpenImagesRecipe
+from pytest_mlperf.datasets.openimages_recipe import AnnotationsRecipe, CalibrationRecipe, OpenImagesRecipe
 from pytest_mlperf.errors import CacheError, DatasetError, FetchError, MLPerfError
 from tests.artifacts import standins
 from tests.artifacts.recipes import artifacts_in

@@ -71,6 +71,21 @@ def test_an_archive_becomes_its_content(web: Web, tmp_path: Path) -> None:
     assert fetched_leftovers(tmp_path / "cache") == []
 
 
+def test_nothing_in_the_cache_has_a_secret_of_an_address(web: Web, tmp_path: Path) -> None:
+    path = "/m.onnx?X-Amz-Signature=hidden&token=hidden"
+    web.files[path] = web.files["/m.onnx"] = CONTENT
+    url = f"{web.url}{path}".replace("://", "://me:hidden@")
+    wrong = FileRecipe(RemoteFile("m.onnx", (url,), sha256="0" * 64), "another model")
+    with pytest.raises(FetchError) as raised:
+        store(tmp_path).get(wrong)
+    assert "hidden" not in str(raised.value)
+    artifact = store(tmp_path).get(FileRecipe(RemoteFile("m.onnx", (url,)), "a model"))
+    assert artifact.manifest.source == f"{web.url}/m.onnx?X-Amz-Signature=***&token=***"
+    written = [file for file in (tmp_path / "cache").rglob("*") if file.is_file() and file.name != "m.onnx"]
+    assert {"manifest.json", "note.json"} <= {file.name for file in written}
+    assert [file for file in written if b"hidden" in file.read_bytes()] == []
+
+
 def test_the_key_is_the_checksum_or_the_address_but_not_the_mirror() -> None:
     urls = ("https://a/f", "https://b/f")
     with_sum = FileRecipe(RemoteFile("f", urls, sha256="AB" * 32), "a")
@@ -308,7 +323,7 @@ def get_as(uid: int, root: Path, recipe: FileRecipe, fails: bool = False) -> Non
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
-def test_users_of_a_shared_cache_take_over_each_others_failed_fetches(web: Web, public_path: Path) -> None:
+def test_a_failed_fetch_of_one_user_of_a_shared_cache_is_no_obstacle_to_another(web: Web, public_path: Path) -> None:
     root = public_path / "cache"
     root.mkdir()
     root.chmod(0o1777)
@@ -317,8 +332,10 @@ def test_users_of_a_shared_cache_take_over_each_others_failed_fetches(web: Web, 
     run(get_as, NOBODY, root, recipe, True)
     run(get_as, NOBODY - 1, root, recipe)
     run(get_as, NOBODY, root, recipe)
-    (pins,) = (root / ".pins").iterdir()
-    assert stat.S_IMODE(pins.stat().st_mode) == 0o666
+    # Nobody changes what another trusts.
+    [pins] = root.glob(".user-*/.pins/*")
+    assert (pins.parts[-3], stat.S_IMODE(pins.stat().st_mode)) == (f".user-{NOBODY - 1}", 0o600)
+    assert {stat.S_IMODE(own.stat().st_mode) for own in root.glob(".user-*")} == {0o700}
     other = replace(recipe, file=replace(recipe.file, urls=(f"{web.url}/m.onnx?2",)))
     web.files["/m.onnx?2"] = CONTENT
     run(get_as, NOBODY, root, other)

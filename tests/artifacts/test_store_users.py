@@ -5,12 +5,15 @@ import os
 import resource
 import shutil
 import subprocess
-from dataclasses import replace
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import psutil
 import pytest
 
+from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import CacheError
 from tests.artifacts.recipes import NOBODY, Made, Scenes, artifacts_in, become, get, leftovers, run, verify
@@ -19,6 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from pytest_mlperf.artifacts.recipe import KeyValue
+
+#: A group that nobody on this machine is in.
+GROUP = 65000
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become two users, or mount a disk")
 
 
@@ -79,19 +86,26 @@ def test_an_entry_that_one_may_not_read_does_not_exist(public_path: Path, tmp_pa
 
 
 def get_as(uid: int, root: Path, recipe: Scenes) -> None:
-    become(uid)
+    become(uid, GROUP)
     os.umask(0o077)
     get(root, recipe)
 
 
+def share(root: Path, mode: int) -> None:
+    """Make a directory a shared cache: with the sticky bit everybody's, else a group's."""
+    os.chown(root, os.geteuid(), GROUP)
+    root.chmod(mode)
+
+
 @as_root
-@pytest.mark.parametrize("mode", [0o777, 0o1777], ids=oct)
+@pytest.mark.parametrize("mode", [0o2775, 0o1777], ids=oct)
 def test_users_of_a_shared_cache_use_and_extend_it_whatever_their_umask(public_path: Path, mode: int) -> None:
-    public_path.chmod(mode)
+    share(public_path, mode)
     recipe, other = Scenes(public_path / "tally"), Scenes(public_path / "tally 2", seed=1)
     run(get_as, NOBODY, public_path, recipe)
     run(get_as, NOBODY - 1, public_path, recipe)
     assert recipe.builds() == 1
+    recipe.tally.chmod(0o666)
     # The lock file of a third user, whose build was killed, is no obstacle.
     entry = Store(public_path).path(other).parent
     lock = public_path / ".locks" / f"dataset-{entry.name}.lock"
@@ -103,7 +117,8 @@ def test_users_of_a_shared_cache_use_and_extend_it_whatever_their_umask(public_p
 
 
 @as_root
-def test_a_damaged_entry_of_another_user_is_replaced_in_a_shared_cache(public_path: Path) -> None:
+def test_a_damaged_entry_of_another_member_is_replaced_in_a_groups_cache(public_path: Path) -> None:
+    share(public_path, 0o2775)
     recipe = Scenes(public_path / "tally")
     run(get_as, NOBODY, public_path, recipe)
     recipe.tally.chmod(0o666)
@@ -129,7 +144,7 @@ def fail_with_read_only_directories(root: Path) -> None:
 
 
 def test_a_failed_build_is_removed_though_it_made_directories_read_only(public_path: Path) -> None:
-    run(fail_with_read_only_directories, public_path)
+    run(fail_with_read_only_directories, public_path / "cache")
 
 
 def delete_own_entry(root: Path, recipe: Scenes) -> None:
@@ -141,7 +156,56 @@ def delete_own_entry(root: Path, recipe: Scenes) -> None:
 
 
 def test_the_owner_of_an_entry_cannot_write_to_its_files_but_can_delete_it(public_path: Path) -> None:
-    run(delete_own_entry, public_path, Scenes(public_path / "tally"))
+    run(delete_own_entry, public_path / "cache", Scenes(public_path / "tally"))
+
+
+# Few file descriptors.
+
+
+def look_with_no_file_left(root: Path, recipe: Scenes) -> None:
+    store, opened = Store(root), []
+    whole = store.find(recipe)
+    assert whole is not None
+    psutil.pids()  # imports
+    resource.setrlimit(resource.RLIMIT_NOFILE, (64, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    with suppress(OSError):
+        while True:
+            opened.append(os.open(os.devnull, os.O_RDONLY))
+    for use in (lambda: store.find(recipe), lambda: store.get(recipe), whole.fault):
+        with pytest.raises(CacheError, match=r"Too many open files.*\nraise the limit of open files: ulimit -n 1024"):
+            use()
+    with pytest.raises(CacheError, match="ulimit -n"), lease(root / "lock"):
+        pass
+    for descriptor in opened:
+        os.close(descriptor)
+    verify(whole)
+
+
+def test_what_is_whole_is_not_made_again_where_no_more_files_can_be_opened(tmp_path: Path) -> None:
+    recipe = Scenes(tmp_path / "tally")
+    Store(tmp_path / "cache").get(recipe)
+    run(look_with_no_file_left, tmp_path / "cache", recipe)
+    assert recipe.builds() == 1
+
+
+# Names that are no text.
+
+
+def test_a_source_that_is_no_text_is_recorded_as_what_it_is(tmp_path: Path) -> None:
+    recipe = Scenes(tmp_path / "tally", source=os.fsdecode(b"/caf\xe9/loadgen"))
+    assert Store(tmp_path / "cache").get(recipe).manifest.source == r"/caf\udce9/loadgen"
+
+
+@dataclass(frozen=True)
+class OfAPath(Scenes):
+    def key(self) -> dict[str, KeyValue]:
+        return {"interpreter": os.fsdecode(b"/caf\xe9/python")}
+
+
+def test_a_key_that_is_no_text_is_an_error_that_names_it(tmp_path: Path) -> None:
+    for use in (Store(tmp_path / "cache").get, Store(tmp_path / "cache").find):
+        with pytest.raises(CacheError, match=r"valid Unicode; found: .*caf\\udce9/python"):
+            use(OfAPath(tmp_path / "tally"))
 
 
 # No room.

@@ -120,3 +120,37 @@ def test_a_version_fits_its_own_beginnings_and_every_minimum_below(
     assert Wanted(minimum=minimum).fits(numbers) == (serves and numbers >= minimum)
     if minimum[:length] != numbers[:length]:
         assert not Wanted(version=minimum[:length]).fits(numbers)
+
+
+def test_a_backend_may_support_some_pythons_only(tmp_path: Path) -> None:
+    announces(tmp_path / "bin" / "python3.97", "3.97.1")
+    environ = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+    assert choose(Wanted(specifier=">=3.97"), environ).numbers == (3, 97, 1)
+    assert choose(Wanted(specifier=">=3.10"), environ) == running()
+    with pytest.raises(RequirementError, match=r"Python <3\.10"):
+        choose(Wanted(specifier="<3.10"), environ)
+
+
+def test_without_a_python_that_the_packages_support_one_of_theirs_is_to_be_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announces(tmp_path / "bin" / "python3.12", "3.12.1")
+    monkeypatch.setattr(pythons, "running", lambda: Interpreter(sys.executable, "3.13.0", (3, 13, 0)))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    environ = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+    with pytest.raises(RequirementError) as caught:
+        choose(Wanted(specifier=">=3.10,<3.12"), environ)
+    assert caught.value.what == "there is no Python >=3.10,<3.12 here"
+    assert "3.12.1" in caught.value.found
+    assert "3.13.0" in caught.value.found
+    assert caught.value.fix.endswith("uv python install 3.11")
+
+
+def test_a_python_that_the_packages_do_not_support_is_not_to_be_installed(tmp_path: Path) -> None:
+    announces(tmp_path / "bin" / "python3.12", "3.12.1")
+    environ = {"HOME": str(tmp_path), "PATH": str(tmp_path / "bin")}
+    with pytest.raises(RequirementError) as caught:
+        choose(Wanted(version=(3, 12), specifier=">=3.10,<3.12"), environ)
+    assert caught.value.what == "no case can run on Python 3.12"
+    assert "--python-version" in caught.value.fix
+    assert "install" not in caught.value.fix

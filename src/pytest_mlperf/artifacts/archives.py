@@ -31,11 +31,23 @@ _BLOCK = 512
 _TAR_BUFFER = 128 * _BLOCK
 #: Nothing is a bomb that unpacks to less than this, however well it is compressed.
 _HARMLESS = 64 << 20
-_LONGEST_LINK = 4096
+#: In bytes: a name, a member's path and a link's target; beyond them file systems end, or the code that walks them.
+_LONGEST_NAME, _LONGEST_PATH, _DEEPEST = 255, 2048, 100
+#: In bytes: what tar writes before a member for names and times that its header has no room for; it is read in one go.
+_LONGEST_HEADER = 1 << 20
+_HEADERS = {
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+}
+_ZIP_HEADER = 30
 _ENCRYPTED = 0x1
 _ZIP_KINDS = {0: tarfile.REGTYPE, stat.S_IFREG: tarfile.REGTYPE, stat.S_IFLNK: tarfile.SYMTYPE}
 _DECOMPRESSORS: dict[bytes, Any] = {b"\x1f\x8b": gzip.open, b"\xfd7zXZ\x00": lzma.open, b"BZh": bz2.open}
-_BROKEN = (EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, struct.error)
+#: RecursionError: tarfile calls itself for each of several headers before one member.
+_BROKEN = (RecursionError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, struct.error)
 #: What the libraries raise for damage, beside their own errors.
 _DAMAGE = (*_BROKEN, NotImplementedError, ValueError, OverflowError, OSError)
 
@@ -66,7 +78,9 @@ def unpack(archive: Path, directory: Path, limits: Limits | None = None) -> None
         The disk has no room.
     """
     with archive.open("rb") as file:
-        is_zip = zipfile.is_zipfile(file)
+        head = file.read(_BLOCK)
+        # A zip may begin with anything; but the last member of a tar may be one.
+        is_zip = not _is_tar(head) and not head.startswith(tuple(_DECOMPRESSORS)) and zipfile.is_zipfile(file)
         file.seek(0)
         if not is_zip:
             unpack_stream(file, directory, archive.name, limits)
@@ -115,11 +129,12 @@ class _Target:
 
     def add(self, member: tarfile.TarInfo, content: IO[bytes] | None) -> None:
         """Make a member, a link only in `make_links`; refuse what is outside, taken, or one too many."""
-        self.members += 1
-        if self.members > self.limits.members:
-            raise self.refusal(f"more than {self.limits.members:,} members")
         place = self.inside(member.name)
         try:
+            # The directories that it brings along are files on the disk as well.
+            self.members += 1 if place.parent.is_dir() else len(PurePosixPath(member.name).parts)
+            if self.members > self.limits.members:
+                raise self.refusal(f"more than {self.limits.members:,} members")
             place.parent.mkdir(parents=True, exist_ok=True)
             if member.isdir():
                 place.mkdir(exist_ok=True)
@@ -131,12 +146,19 @@ class _Target:
                 raise self.refusal(f"{member.name!r}, which is a device or a pipe")
         except (FileExistsError, IsADirectoryError, NotADirectoryError):
             raise self.refusal(f"{member.name!r} twice, or below a file") from None
+        except OSError as error:
+            if error.errno != errno.ENAMETOOLONG:
+                raise
+            raise self.refusal(f"{member.name!r}, whose path becomes too long") from None
 
     def inside(self, member: str) -> Path:
         """Return a member's path; refuse one that is absolute, goes up, or is no name of a file."""
         path = PurePosixPath(member)
         if path.is_absolute() or ".." in path.parts or "\0" in member:
             raise self.refusal(f"the member {member!r}, which lies outside")
+        depth, length, longest = len(path.parts), _bytes(member), max(map(_bytes, path.parts), default=0)
+        if depth > _DEEPEST or length > _LONGEST_PATH or longest > _LONGEST_NAME:
+            raise self.refusal(f"a path of {length:,} bytes with {depth:,} parts, one of {longest:,} bytes")
         return self.directory / path
 
     def add_file(self, place: Path, member: tarfile.TarInfo, content: IO[bytes]) -> None:
@@ -155,8 +177,8 @@ class _Target:
             if not self.inside(target).is_file():
                 raise self.refusal(f"{member.name!r}, a link to {target!r}, which is not in it")
             os.link(self.inside(target), place)
-        elif not target or target.startswith("/") or "\0" in target:
-            raise self.refusal(f"{member.name!r}, a link to {target!r}, which lies outside")
+        elif not target or target.startswith("/") or "\0" in target or _bytes(target) > _LONGEST_PATH:
+            raise self.refusal(f"{member.name!r}, a link to {target[:_LONGEST_NAME]!r}, which lies outside")
         elif place in self.links or os.path.lexists(place):
             raise FileExistsError
         else:
@@ -175,6 +197,8 @@ class _Target:
 
     def grow(self, size: int) -> None:
         """Refuse what would become too much, before it is written."""
+        if size < 0:
+            raise self.refusal(f"a member of {size:,} bytes")
         self.size += size
         if self.size > self.limits.size:
             raise self.refusal(f"more than {self.limits.size:,} bytes")
@@ -212,8 +236,19 @@ class _Bounded(io.RawIOBase):
         return count
 
 
+class _UnwantedError(Exception):
+    """Something that no archive of files has, found while it is parsed."""
+
+
 class _Member(tarfile.TarInfo):
     """A member whose header must be sound: tarfile takes a damaged or a missing one for the archive's end."""
+
+    def _proc_member(self, tarfile_: tarfile.TarFile) -> tarfile.TarInfo:  # tarfile's own hook for subclasses
+        if self.type == tarfile.GNUTYPE_SPARSE:
+            raise _UnwantedError(f"{self.name!r}, which is sparse: it has fewer bytes than it would become")
+        if self.size < 0 or (self.type in _HEADERS and self.size > _LONGEST_HEADER):
+            raise _UnwantedError(f"{self.name[:60]!r}, a header or a member of {self.size:,} bytes")
+        return super()._proc_member(tarfile_)  # type: ignore[misc,no-any-return]
 
     @classmethod
     def fromtarfile(cls, tarfile_: tarfile.TarFile) -> _Member:
@@ -234,10 +269,17 @@ def _is_tar(head: bytes) -> bool:
 
 
 def _unpack_tar(plain: io.BufferedReader[Any], target: _Target) -> None:
-    with tarfile.open(fileobj=plain, mode="r|", bufsize=_TAR_BUFFER, tarinfo=_Member) as archive:
-        while member := archive.next():
-            target.add(member, archive.extractfile(member) if member.isreg() else None)
-            archive.members.clear()  # type: ignore[attr-defined] # it would keep them all
+    try:
+        with tarfile.open(fileobj=plain, mode="r|", bufsize=_TAR_BUFFER, tarinfo=_Member) as archive:
+            is_empty = archive.firstmember is None  # type: ignore[attr-defined] # 3.10 would go back to the start
+            while not is_empty and (member := archive.next()):
+                # The other sparse forms are known by their extended headers.
+                if member.issparse() or any(key.startswith("GNU.sparse.") for key in member.pax_headers):
+                    raise _UnwantedError(f"{member.name!r}, which is sparse: it has fewer bytes than it would become")
+                target.add(member, archive.extractfile(member) if member.isreg() else None)
+                archive.members.clear()  # type: ignore[attr-defined] # it would keep them all
+    except _UnwantedError as error:
+        raise target.refusal(str(error)) from None
     while plain.read(_CHUNK):  # as far as the checksum at the end
         pass
     target.make_links()
@@ -253,7 +295,7 @@ def _unpack_single(plain: io.BufferedReader[Any], target: _Target) -> None:
 def _unpack_zip(file: IO[bytes], target: _Target) -> None:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        target.check_ratio(sum(member.file_size for member in members))
+        _check_sizes(members, target)
         for member in members:
             if member.flag_bits & _ENCRYPTED:
                 raise target.refusal(f"{member.filename!r}, which is encrypted")
@@ -262,9 +304,26 @@ def _unpack_zip(file: IO[bytes], target: _Target) -> None:
             info.type = tarfile.DIRTYPE if member.is_dir() else _ZIP_KINDS.get(stat.S_IFMT(info.mode), tarfile.FIFOTYPE)
             with archive.open(member) as content:
                 if info.issym():
-                    info.linkname = os.fsdecode(content.read(_LONGEST_LINK))
+                    info.linkname = os.fsdecode(content.read(_LONGEST_PATH + 1))
                 target.add(info, content if info.isreg() else None)
     target.make_links()
+
+
+def _check_sizes(members: list[zipfile.ZipInfo], target: _Target) -> None:
+    """Refuse, before the first byte is written, what would become too much, or has one part for several members."""
+    size = sum(member.file_size for member in members)
+    target.check_ratio(size)
+    if size > _CHUNK:
+        check_room(f"to unpack {target.name}", size, target.directory.parent)
+    end = 0
+    for member in sorted(members, key=lambda member: member.header_offset):
+        if member.header_offset < end:
+            raise target.refusal(f"{member.filename!r}, which overlaps another member")
+        end = member.header_offset + _ZIP_HEADER + member.compress_size
+
+
+def _bytes(text: str) -> int:
+    return len(text.encode(errors="surrogateescape"))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts.archives import unpack
-from pytest_mlperf.artifacts.disk import replacing, unwritten
+from pytest_mlperf.artifacts.disk import remedy, replacing, unwritten
 from pytest_mlperf.artifacts.layout import CONTENT, MANIFEST
 from pytest_mlperf.errors import ArchiveError, CacheError, OutputError
 
@@ -43,7 +43,7 @@ def export_bundle(store: Store, artifacts: Sequence[Artifact], file: Path) -> No
                 with store.use(artifact):
                     _add(archive, artifact)
     except OSError as error:
-        found, fix = error.strerror or str(error), "free some space there, or name another file"
+        found, fix = error.strerror or str(error), remedy(error, "free some space there, or name another file")
         expected = "a file that can be written"
         raise OutputError(f"cannot write the bundle {file}", expected=expected, found=found, fix=fix) from error
 
@@ -58,7 +58,8 @@ def import_bundle(store: Store, file: Path, on_wait: OnWait | None = None) -> Im
     try:
         file.open("rb").close()
     except OSError as error:
-        raise _no_bundle(file, error.strerror or str(error), "check its path and its permission bits") from error
+        fix = remedy(error, "check its path and its permission bits")
+        raise _no_bundle(file, error.strerror or str(error), fix) from error
     with store.staging(on_wait) as staging:
         unpacked = staging / "bundle"
         try:

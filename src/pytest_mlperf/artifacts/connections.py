@@ -21,8 +21,9 @@ from urllib.request import getproxies_environment, proxy_bypass
 import urllib3
 from urllib3.exceptions import HTTPError, IncompleteRead, LocationParseError, ProxyError, ReadTimeoutError, SSLError
 
-from pytest_mlperf.artifacts.sources import is_local, local_path, without_secrets
+from pytest_mlperf.artifacts.sources import is_local, local_path
 from pytest_mlperf.errors import FetchError
+from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import stat
 import threading
 import time
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -16,9 +17,11 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.artifacts.connections import AddressFault, Client, Stopped
 from pytest_mlperf.artifacts.disk import check_room, unwritten
-from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile, addresses, is_local, without_secrets
+from pytest_mlperf.artifacts.sharing import make_directory
+from pytest_mlperf.artifacts.sources import Network, Progress, RemoteFile, addresses, is_local
 from pytest_mlperf.artifacts.transfer import Digests, Partial, measure, receive
-from pytest_mlperf.errors import FetchError, OfflineError
+from pytest_mlperf.errors import CacheError, FetchError, OfflineError
+from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -162,8 +165,11 @@ class _Fetch:
     def _there(self, target: Path, partial: Partial) -> Fetched | None:
         """Return the file if it is there already and, as far as anything is known of it, right."""
         try:
-            status = target.stat()
+            status = target.lstat()
         except OSError:
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            target.unlink()
             return None
         digests = measure(target, self.file, self.client)
         if status.st_uid != os.geteuid() or not status.st_size or self._wrong(digests):
@@ -256,12 +262,13 @@ class _Fetch:
         name = PurePosixPath(self.file.name).name
         place = (self.options.evidence or self.directory / ".evidence") / f"{name}-{digests.sha256[:12]}"
         try:
-            place.mkdir(parents=True, exist_ok=True)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            make_directory(place, None)
             partial.path.replace(place / name)
             (place / "note.json").write_text(json.dumps(note, indent=2) + "\n")
             kept = f"kept in {place}"
-        except OSError as error:  # another user's evidence of the same, or another disk
-            kept = f"deleted ({error})"
+        except (OSError, CacheError) as error:  # another user's evidence of the same, or another disk
+            kept = f"deleted ({error.what if isinstance(error, CacheError) else error})"
         partial.discard()
         return f"it is a web page, {kept}" if page else kept
 

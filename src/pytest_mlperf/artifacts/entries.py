@@ -16,17 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_mlperf.artifacts.disk import file_sha256, fsync
+from pytest_mlperf.artifacts.disk import file_sha256, fsync, remedy, too_many_files
 from pytest_mlperf.artifacts.layout import CONTENT, MANIFEST
 from pytest_mlperf.artifacts.recipe import FORMAT, entry_name
+from pytest_mlperf.artifacts.sharing import read_plain
 from pytest_mlperf.errors import CacheError
+from pytest_mlperf.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _log = logging.getLogger(__name__)
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST}
-UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
+UNREADABLE = (OSError, CacheError, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 #: Up to so many files each is synchronised by itself; for more, the kernel writes everything in one go.
 #: A fsync a file costs a journal commit each: minutes for a data set of 25,000 images.
 _FSYNC_LIMIT = 64
@@ -86,6 +88,8 @@ class Artifact:
                 if (found := file_sha256(self.path / file.path)) != file.sha256:
                     return f"{file.path} has SHA-256 {found}, not {file.sha256}"
         except OSError as error:
+            if too_many_files(error):
+                raise unreadable(self.path.parent, error) from error
             return str(error)
         return None
 
@@ -96,6 +100,12 @@ class Artifact:
         return CacheError(what, expected=expected, found=found, fix=fix)
 
 
+def unreadable(entry: Path, error: OSError) -> CacheError:
+    """Return the error for an entry of which nobody knows whether it is whole."""
+    what, expected = f"cannot read the entry {entry} of the cache", "a directory that can be read"
+    return CacheError(what, expected=expected, found=str(error), fix=remedy(error, "make it readable"))
+
+
 def find_artifact(entry: Path) -> Artifact | None:
     """Return the artifact of an entry's directory; what is damaged does not exist, and a warning is logged."""
     try:
@@ -104,16 +114,18 @@ def find_artifact(entry: Path) -> Artifact | None:
     except UNREADABLE as error:
         if not os.path.lexists(entry):
             return None
+        if isinstance(error, OSError) and too_many_files(error):  # what is whole must not be made again
+            raise unreadable(entry, error) from error
         fault = str(error)
     if fault is not None:
-        _log.warning("the entry %s of the cache is not used: %s", entry, fault)
+        _log.warning("the entry %s of the cache is not used: %s", one_line(str(entry)), one_line(fault))
         return None
     return Artifact(entry / CONTENT, manifest)
 
 
 def read_manifest(entry: Path) -> Manifest:
     """Return the manifest of the artifact that belongs in `entry`; raise one of `UNREADABLE` where it has none."""
-    manifest = _decoder.decode((entry / MANIFEST).read_bytes())
+    manifest = _decoder.decode(read_plain(entry / MANIFEST))
     if manifest.format != FORMAT:
         raise ValueError(f"its manifest has format {manifest.format}, not {FORMAT}")
     kind, name = manifest.kind, entry_name(manifest.kind, manifest.name, manifest.key)
@@ -271,10 +283,10 @@ def remove_tree(path: Path) -> None:
         with suppress(OSError):
             path.unlink(missing_ok=True)
         return
-    # A build may have made directories read-only, as some archives do.
+    # A build may have made directories read-only, as some archives do. Another user's could become a link meanwhile.
     with suppress(OSError):
         for folder, names, _ in os.walk(path):
             for inner in (Path(folder, name) for name in names):
-                if not inner.is_symlink():
+                if not inner.is_symlink() and inner.lstat().st_uid == os.geteuid():
                     inner.chmod(0o700)
     shutil.rmtree(path, ignore_errors=True)

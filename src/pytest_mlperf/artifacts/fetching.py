@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_mlperf.artifacts.disk import make_directory, write_atomic
+from pytest_mlperf.artifacts.disk import replacing
 from pytest_mlperf.artifacts.layout import EVIDENCE, PARTIAL, PINS
+from pytest_mlperf.artifacts.sharing import make_directory, read_plain
 from pytest_mlperf.artifacts.sources import Pin
 from pytest_mlperf.errors import CacheError
 
@@ -39,8 +40,8 @@ class Provenance:
 class Downloads:
     """Where one artifact's files are fetched to and checked, before they become its content.
 
-    Used by the one process that holds the artifact's lock; `entry` is its name among all of the cache `root`, whose
-    permission bits are `mode`.
+    Used by the one process that holds the artifact's lock; `entry` is its name among all of `root`, whose permission
+    bits are `mode`: the cache, or what this user has of it alone.
     """
 
     root: Path
@@ -78,7 +79,9 @@ class Downloads:
         # The first date stays: it says how long the content has been the same.
         if pins.keys() - known.keys():
             self._make(self._pins.parent)
-            write_atomic(self._pins, msgspec.json.encode(pins | known), mode=0o600 | self.mode & 0o666, sync=True)
+            with replacing(self._pins, sync=True) as beside:
+                beside.write_bytes(msgspec.json.encode(pins | known))
+                beside.chmod(0o600 | self.mode & 0o666)
 
     def clear(self) -> None:
         """Delete what was fetched; it is the artifact's content now."""
@@ -90,10 +93,10 @@ class Downloads:
 
     def _known(self) -> dict[str, Pin]:
         try:
-            return msgspec.json.decode(self._pins.read_bytes(), type=dict[str, Pin])
+            return msgspec.json.decode(read_plain(self._pins), type=dict[str, Pin])
         except FileNotFoundError:
             return {}
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except (OSError, CacheError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             what, expected = "cannot read which content was trusted before", f"checksums in {self._pins}"
             fix = "make it readable; or delete it, and the next content that comes is trusted"
             raise CacheError(what, expected=expected, found=str(error), fix=fix) from error

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from pytest_mlperf.artifacts.layout import CONTENT, EVIDENCE, IMPORTS, LOCKS, MANIFEST, PARTIAL, PINS
+from pytest_mlperf.artifacts.layout import CONTENT, EVIDENCE, IMPORTS, LOCKS, MANIFEST, PARTIAL, PINS, user_directory
+from pytest_mlperf.artifacts.sharing import is_own, plain_opener
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
 State = Literal["ready", "damaged", "partial", "evidence", "unfinished"]
-_UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, RecursionError)
+_UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, TypeError, RecursionError)
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +67,9 @@ _head = msgspec.json.Decoder(_Head)
 
 def listing(root: Path) -> list[Entry]:
     """Return everything that is in the cache `root`, by kind and name; take no lock, write nothing, hash nothing."""
-    found = [entry for entry in _all(root) if entry is not None]
+    own = user_directory(root)
+    places = (root, own) if is_own(own) else (root,)
+    found = [entry for place in places for entry in _all(place) if entry is not None]
     return sorted(found, key=lambda entry: (not entry.is_artifact, entry.kind, entry.name, entry.directory))
 
 
@@ -89,7 +92,8 @@ def _all(root: Path) -> Iterator[Entry | None]:
         yield _other("partial", entry.name, entry)
     for entry in _folders(root / EVIDENCE):
         try:
-            note = msgspec.json.decode(Path(entry.path, "note.json").read_bytes(), type=dict[str, str | int])
+            with open(f"{entry.path}/note.json", "rb", opener=plain_opener) as file:
+                note = msgspec.json.decode(file.read(), type=dict[str, str | int])
         except _UNREADABLE:
             note = {}
         yield _other("evidence", str(note.get("wanted", entry.name)), entry, source=str(note.get("address", "")))
@@ -101,7 +105,7 @@ def _entry(kind: str, entry: os.DirEntry[str]) -> Entry | None:
         return _other("unfinished", entry.name[1:].rpartition(".")[0] or entry.name, entry)
     try:
         used = _time(os.stat(entry.path).st_mtime)  # noqa: PTH116 - as below
-        with open(f"{entry.path}/{MANIFEST}", "rb") as file:  # noqa: PTH123 - a thousand Paths take their time
+        with open(f"{entry.path}/{MANIFEST}", "rb", opener=plain_opener) as file:
             head = _head.decode(file.read())
     except _UNREADABLE:
         return _other("damaged", entry.name, entry, kind=kind)

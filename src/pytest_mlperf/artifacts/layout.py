@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +12,17 @@ if TYPE_CHECKING:
 #: Of an entry, ``<root>/<kind>/<slug>-<digest>``: what it holds, and the record of that.
 CONTENT, MANIFEST = "content", "manifest.json"
 LOCKS = ".locks"
+#: Kinds whose content is run. Where everybody may write to the cache, each user has their own of these.
+PROGRAMS = {"environment", "loadgen", "program", "checker", "compiled"}
 #: What was fetched of artifacts that are not finished, which content was trusted before, and what had a wrong checksum.
 PARTIAL, PINS, EVIDENCE = ".partial", ".pins", ".evidence"
 #: Bundles that are being unpacked, and the lock of whoever does.
 IMPORTS, IMPORT_LOCK = ".import", f"{LOCKS}/import.lock"
+
+
+def user_directory(root: Path) -> Path:
+    """Return the directory of what this user shares with nobody, in a cache that everybody may write to."""
+    return root / f".user-{os.geteuid()}"
 
 
 def build_lock(entry: Path) -> Path:

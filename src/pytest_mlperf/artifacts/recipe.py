@@ -86,6 +86,18 @@ class PartRecipe(Identity, Protocol):
         ...
 
 
+@runtime_checkable
+class KnownContent(Protocol):
+    """A recipe of which some content is known before it is made.
+
+    A bundle brings its own manifest, which only what is known here can contradict.
+    """
+
+    def fault(self, directory: Path, files: Mapping[str, str]) -> str | None:
+        """Say why a directory with `files`, SHA-256 by name, cannot be the recipe's content; None where it may be."""
+        ...
+
+
 #: How to make one artifact.
 Recipe = Union[LocalRecipe, RemoteRecipe]  # noqa: UP007 - evaluated on Python 3.10
 

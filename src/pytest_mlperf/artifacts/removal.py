@@ -67,8 +67,7 @@ def _take(root: Path, entry: Entry) -> bool:
     """Remove one entry; return False where it is in use."""
     lock, directory = _lock(root, entry), Path(entry.directory)
     try:
-        mode = 0o600 | root.stat().st_mode & 0o666
-        with nullcontext() if lock is None else lease(lock, timeout=0, mode=mode):
+        with nullcontext() if lock is None else lease(lock, timeout=0):
             if entry.is_artifact:
                 directory = on_disk.hide(directory)
             else:  # under the lock: another fetch or build could begin there at once
@@ -92,7 +91,9 @@ def _lock(root: Path, entry: Entry) -> Path | None:
     if entry.is_artifact:
         return use_lock(directory)
     if entry.state == "partial":
-        return root / LOCKS / f"{directory.name}.lock"
+        # What one user has alone may be a part of what all of them make.
+        locks = [base / LOCKS / f"{directory.name}.lock" for base in (directory.parent.parent, root)]
+        return next(filter(Path.exists, locks), locks[-1])
     if directory.name == IMPORTS:
         return root / IMPORT_LOCK
     if entry.state == "unfinished":

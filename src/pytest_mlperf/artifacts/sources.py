@@ -136,12 +136,6 @@ def local_path(url: str) -> Path:
     return Path(unquote(urlsplit(url).path))
 
 
-def without_secrets(url: str) -> str:
-    """Return an address without user name and password, for messages and manifests."""
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-
-
 def _mirrored(url: str, mirror: str | Path | None) -> list[str]:
     parts = urlsplit(url)
     if mirror is None or parts.scheme == "file":

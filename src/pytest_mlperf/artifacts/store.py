@@ -8,6 +8,7 @@ import logging
 import os
 import platform
 import shutil
+import stat
 import tempfile
 import time
 from contextlib import ExitStack, contextmanager, suppress
@@ -19,18 +20,28 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_mlperf.artifacts import entries as on_disk
-from pytest_mlperf.artifacts.disk import make_directory, unwritten
+from pytest_mlperf.artifacts.disk import remedy, unwritten
 from pytest_mlperf.artifacts.entries import UNREADABLE, Artifact, Manifest, seal
 from pytest_mlperf.artifacts.fetching import Downloads
-from pytest_mlperf.artifacts.layout import CONTENT, IMPORT_LOCK, IMPORTS, LOCKS, MANIFEST, build_lock, use_lock
+from pytest_mlperf.artifacts.layout import (
+    CONTENT,
+    IMPORT_LOCK,
+    IMPORTS,
+    MANIFEST,
+    PROGRAMS,
+    build_lock,
+    use_lock,
+    user_directory,
+)
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.recipe import FORMAT, PartRecipe, RemoteRecipe, canonical_key, entry_name
+from pytest_mlperf.artifacts.sharing import UNSHARED, check_own, is_everybodys, is_unsafe, make_directory, unsafe
 from pytest_mlperf.artifacts.sources import Network
 from pytest_mlperf.errors import CacheError
+from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
 
     from pytest_mlperf.artifacts.locks import OnWait
     from pytest_mlperf.artifacts.recipe import Recipe
@@ -47,7 +58,8 @@ class Store:
 
     An entry is ``<root>/<kind>/<slug>-<digest>`` with ``manifest.json`` and ``content``. It is built in a
     hidden directory beside it, under a lock, and renamed when it is whole. The permission bits of `root` are
-    those of all that is made in it, so a directory that a group or everyone may write to is a shared cache.
+    those of all that is made in it, so a directory that a group or everyone may write to is a shared cache: with the
+    sticky bit each user uses what is there, and removes what they made; what is run is each user's own.
     `root` is made when something is first built. `version` is the package's, for the manifests.
     """
 
@@ -64,7 +76,12 @@ class Store:
         return self._entry(recipe) / CONTENT
 
     def find(self, recipe: Recipe) -> Artifact | None:
-        """Return the artifact, or one that serves as well, if it is there and whole; take no lock and write nothing."""
+        """Return the artifact, or one that serves as well, if it is there and whole; take no lock and write nothing.
+
+        Raises CacheError where another user could have exchanged it on the way.
+        """
+        with suppress(OSError):  # nothing is there, or nobody may look
+            self._check()
         return on_disk.find_artifact(self._entry(recipe)) or self._find_larger(recipe)
 
     def get(self, recipe: Recipe, *, timeout: float | None = None, on_wait: OnWait | None = None) -> Artifact:
@@ -101,11 +118,11 @@ class Store:
         entry = artifact.path.parent
         with ExitStack() as stack:
             try:
-                stack.enter_context(self._share(entry, self.root.stat().st_mode))
+                stack.enter_context(lease(use_lock(entry), shared=True))
             except (CacheError, OSError) as error:
                 _log.info("%s is used without a hold on it: %s", entry, error)
             with suppress(OSError):
-                os.utime(entry)
+                os.utime(entry, follow_symlinks=False)
             yield (entry / MANIFEST).exists()
 
     @contextmanager
@@ -115,7 +132,8 @@ class Store:
         with self._locked(parent, self.root / IMPORT_LOCK, on_wait) as mode:
             on_disk.remove_tree(parent)  # left by a killed process
             with _writing(parent):
-                make_directory(parent, mode & 0o2777)
+                make_directory(parent, mode & stat.S_ISGID)
+                check_own(parent)
             try:
                 yield parent
             finally:
@@ -131,7 +149,7 @@ class Store:
                 manifest = on_disk.read_manifest(staged)
             except UNREADABLE as error:
                 raise _not_whole(staged, str(error)) from error
-            mode = self.root.stat().st_mode
+            mode = _sealed(self.root.stat().st_mode)
             files, links = seal(staged / CONTENT, mode)
             if (files, links, sum(file.size for file in files)) != (manifest.files, manifest.links, manifest.size):
                 paths = {item.path for item in ({*files} ^ {*manifest.files}) | ({*links} ^ {*manifest.links})}
@@ -142,47 +160,68 @@ class Store:
     def adopt(self, staged: Artifact, on_wait: OnWait | None = None) -> tuple[Artifact, bool]:
         """Publish what `examine` returned; return the artifact, and whether it is new here."""
         source = staged.path.parent
-        entry = self.root / source.parent.name / source.name
-        with self._locked(entry, build_lock(entry), on_wait) as mode:
+        entry = self._base(source.parent.name) / source.parent.name / source.name
+        with self._locked(entry, build_lock(entry), on_wait):
             if (artifact := on_disk.find_artifact(entry)) is not None:
                 return artifact, False
             with _writing(entry):
                 on_disk.clear(entry)
                 other = on_disk.publish(source, entry)
-            self._make_use_lock(entry, mode)
+            _make_use_lock(entry)
         return other or Artifact(entry / CONTENT, staged.manifest), other is None
 
     def _find_larger(self, recipe: Recipe) -> Artifact | None:
         if not isinstance(recipe, PartRecipe):
             return None
-        for entry in on_disk.visible(self.root / recipe.kind):
+        for entry in on_disk.visible(self._base(recipe.kind) / recipe.kind):
             with suppress(*UNREADABLE):
                 served = recipe.served_by(on_disk.read_manifest(entry).key)
                 if artifact := on_disk.find_artifact(entry) if served else None:
                     return artifact
         return None
 
-    def _share(self, entry: Path, mode: int) -> AbstractContextManager[None]:
-        return lease(use_lock(entry), shared=True, mode=0o600 | mode & 0o666)
-
-    def _make_use_lock(self, entry: Path, mode: int) -> None:
-        """Make the file for those who may read the cache and not write to it: they can share it then."""
-        with suppress(CacheError, TimeoutError), self._share(entry, mode):
-            pass
-
     def _entry(self, recipe: Recipe) -> Path:
-        return self.root / recipe.kind / entry_name(recipe.kind, recipe.name, recipe.key())
+        try:
+            return self._base(recipe.kind) / recipe.kind / entry_name(recipe.kind, recipe.name, recipe.key())
+        except UnicodeEncodeError as error:
+            what, expected = f"cannot keep {recipe.name!a} in the cache", "names and paths that are valid Unicode"
+            fix = "rename the file or the directory"
+            raise CacheError(what, expected=expected, found=ascii(error.object), fix=fix) from error
+
+    def _base(self, kind: str) -> Path:
+        """Return the directory that has the artifacts of a kind."""
+        return self._private if kind in PROGRAMS else self.root
+
+    @property
+    def _private(self) -> Path:
+        """What nobody else may change: the cache, or a directory in it where everybody may write to that."""
+        with suppress(OSError):
+            if is_everybodys(self.root.stat().st_mode):
+                return user_directory(self.root)
+        return self.root
+
+    def _check(self) -> os.stat_result:
+        """Return the cache's status; raise CacheError where not even the sticky bit keeps what one user has there."""
+        status = self.root.stat()
+        if is_unsafe(status.st_mode):
+            raise unsafe(self.root, status)
+        if is_everybodys(status.st_mode):
+            check_own(user_directory(self.root))
+        return status
 
     @contextmanager
     def _locked(self, entry: Path, lock: Path, on_wait: OnWait | None, timeout: float | None = None) -> Iterator[int]:
         """Make the directories around `entry`, and hold `lock`; yield the permission bits of the cache."""
         with _writing(self.root):
-            self.root.mkdir(parents=True, exist_ok=True)
-            mode = self.root.stat().st_mode & 0o3777
-            # No sticky bit on the locks' directory: users could not lock each other's files, see `lease`.
-            for directory, bits in ((entry.parent, mode), (self.root / LOCKS, mode & 0o2777)):
-                make_directory(directory, bits)
-        with lease(lock, timeout=timeout, on_wait=on_wait, mode=0o600 | mode & 0o666):
+            self.root.mkdir(UNSHARED, parents=True, exist_ok=True)
+            mode = self._check().st_mode & 0o3777
+            if self._private != self.root:
+                make_directory(self._private, 0)
+                mode = 0 if entry.is_relative_to(self._private) else mode
+            for directory in (entry.parent, lock.parent):
+                if directory != self.root:
+                    make_directory(directory, mode)
+        with lease(lock, timeout=timeout, on_wait=on_wait):
             yield mode
 
     def _build(self, recipe: Recipe, entry: Path, mode: int) -> Artifact:
@@ -191,12 +230,13 @@ class Store:
             temporary = Path(tempfile.mkdtemp(prefix=f".{entry.name}.", dir=entry.parent))
         try:
             with _faults_of(recipe, temporary):
-                downloads = Downloads(self.root, f"{recipe.kind}-{entry.name}", self.network, mode)
+                bits = mode if self._private == self.root else 0
+                downloads = Downloads(self._private, f"{recipe.kind}-{entry.name}", self.network, bits)
                 artifact = Artifact(entry / CONTENT, self._fill(recipe, temporary, mode, downloads))
                 # Before: killed between the two, a process would leave what nobody would ever clear.
                 downloads.clear()
                 published = on_disk.publish(temporary, entry) or artifact
-                self._make_use_lock(entry, mode)
+                _make_use_lock(entry)
                 return published
         except BaseException:
             on_disk.remove_tree(temporary)
@@ -209,13 +249,13 @@ class Store:
             provenance = recipe.fetch(content, downloads)
         else:
             recipe.build(content)
-        files, links = seal(content, mode)
+        files, links = seal(content, _sealed(mode))
         manifest = Manifest(
             format=FORMAT,
             kind=recipe.kind,
             name=recipe.name,
             key=json.loads(canonical_key(recipe.key())),
-            source=provenance.source if provenance else recipe.source,
+            source=_unicode(without_secrets(provenance.source if provenance else recipe.source)),
             files=files,
             links=links,
             size=sum(file.size for file in files),
@@ -224,11 +264,27 @@ class Store:
             seconds=round(time.monotonic() - started, 3),
         )
         (directory / MANIFEST).write_bytes(msgspec.json.encode(manifest))
-        on_disk.close(directory, mode)
+        on_disk.close(directory, _sealed(mode))
         if provenance:
             # Last: content that could not be made into an artifact is not to be trusted.
             downloads.pin(provenance.files)
         return manifest
+
+
+def _unicode(text: str) -> str:
+    """Return a text for the manifest: a path may have bytes that are none."""
+    return text.encode(errors="backslashreplace").decode()
+
+
+def _sealed(mode: int) -> int:
+    """Return the permission bits of an entry: with the sticky bit on the cache, its maker alone may change it."""
+    return mode & ~0o022 if is_everybodys(mode) else mode
+
+
+def _make_use_lock(entry: Path) -> None:
+    """Make the file for those who may read the cache and not write to it: they can share it then."""
+    with suppress(CacheError, TimeoutError), lease(use_lock(entry), shared=True):
+        pass
 
 
 def _not_whole(staged: Path, found: str) -> CacheError:
@@ -261,5 +317,5 @@ def _writing(path: Path) -> Iterator[None]:
     except OSError as error:
         obstacle = next((at for at in (path, *path.parents) if os.path.lexists(at) and not at.is_dir()), None)
         expected, found = "a directory in which you may write", f"{obstacle} is not a directory" if obstacle else error
-        fix = "make it one, or choose another cache directory"
+        fix = remedy(error, "make it one, or choose another cache directory")
         raise CacheError(f"cannot write to the cache {path}", expected=expected, found=str(found), fix=fix) from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,9 @@ import msgspec
 
 from pytest_mlperf.artifacts.connections import AddressFault
 from pytest_mlperf.artifacts.disk import check_room, write_atomic
+from pytest_mlperf.artifacts.sharing import open_plain, read_plain
+from pytest_mlperf.errors import CacheError
+from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,15 +86,15 @@ class Partial:
     def size(self) -> int:
         """Bytes that are here; none of another user of the cache, whose permission bits this one could not change."""
         with suppress(OSError):
-            status = self.path.stat()
-            return status.st_size if status.st_uid == os.geteuid() else 0
+            status = self.path.lstat()
+            return status.st_size if status.st_uid == os.geteuid() and stat.S_ISREG(status.st_mode) else 0
         return 0
 
     def note(self) -> Note | None:
         """Return what the file is, or once it has been published was, a part of; None where nobody knows."""
         try:
-            return msgspec.json.decode(self._note.read_bytes(), type=Note)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError):
+            return msgspec.json.decode(read_plain(self._note), type=Note)
+        except (OSError, CacheError, msgspec.MsgspecError, UnicodeDecodeError):
             return None
 
     def begin(self, note: Note) -> None:
@@ -99,7 +103,7 @@ class Partial:
         if self.always_noted or note.total is None or note.total >= _WORTH_CONTINUING:
             # Before the first byte, so that no byte is ever taken for another version's.
             write_atomic(self._note, msgspec.json.encode(note))
-        self.path.touch()
+        os.close(open_plain(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
 
     def discard(self) -> None:
         """Delete the file, then its note."""
@@ -128,7 +132,12 @@ def receive(file: RemoteFile, address: str, partial: Partial, client: Client, on
     note = partial.note() if here else None
     # Without a validator only a checksum could tell a mixture of two versions.
     telling = note and (note.validator or file.sha256 or file.md5 or here == note.total)
-    if note is None or not telling or note.address != address or (note.total is not None and here > note.total):
+    if (
+        note is None
+        or not telling
+        or note.address != without_secrets(address)
+        or (note.total is not None and here > note.total)
+    ):
         note, here = None, 0
     elif here == note.total:
         digests = measure(partial.path, file, client)
@@ -164,9 +173,9 @@ def _append(
         partial.path.parent.mkdir(parents=True, exist_ok=True)
         check_room(f"for {file.name}", total - body.offset, partial.path.parent)
     if not body.offset:
-        partial.begin(Note(address, body.validator, total))
+        partial.begin(Note(without_secrets(address), body.validator, total))
     digests = Digests(file)
-    with partial.path.open("r+b", buffering=0) as target:
+    with open(open_plain(partial.path, os.O_RDWR), "r+b", buffering=0) as target:  # noqa: PTH123 - a descriptor
         digests.read(target, body.offset, client)
         target.truncate(body.offset)
         for chunk in body.chunks:

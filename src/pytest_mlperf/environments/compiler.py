@@ -1,4 +1,4 @@
-"""Finds the compiler that builds LoadGen."""
+"""Finds the compiler that builds LoadGen and the programs that are linked with it."""
 
 from __future__ import annotations
 
@@ -30,8 +30,10 @@ class Compiler:
         return {"CC": self.cc, "CXX": self.cxx, "LDSHARED": link, "LDCXXSHARED": link}
 
 
-def find_compiler(name: str | None) -> Compiler:
+def find_compiler(name: str | None, what: str = "LoadGen") -> Compiler:
     """Return the compiler that the user names (``gcc``, ``clang``, ``gcc-12``, a path), or the first of gcc and clang.
+
+    `what` is to be built with it.
 
     Raises
     ------
@@ -44,11 +46,13 @@ def find_compiler(name: str | None) -> Compiler:
     cc, cxx = shutil.which(name), shutil.which(cxx_name)
     if cc is None or cxx is None:
         missing = name if cc is None else cxx_name
-        raise _no_compiler(name, f"{missing} is not on PATH" if "/" not in missing else f"{missing} cannot be started")
+        raise _no_compiler(
+            what, name, f"{missing} is not on PATH" if "/" not in missing else f"{missing} cannot be started"
+        )
     try:
         done = subprocess.run([cxx, "--version"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        raise _no_compiler(name, f"{cxx} --version: {error}") from error
+        raise _no_compiler(what, name, f"{cxx} --version: {error}") from error
     version = (done.stdout.strip().splitlines() or ["unknown version"])[0]
     return Compiler(cc, cxx, version)
 
@@ -62,11 +66,11 @@ def cxx_of(name: str) -> str:
     return str(path.with_name(replaced)) if "/" in name else replaced
 
 
-def _no_compiler(name: str, found: str) -> RequirementError:
+def _no_compiler(what: str, name: str, found: str) -> RequirementError:
     return RequirementError(
-        f"LoadGen cannot be built with {name}",
+        f"{what} cannot be built with {name}",
         expected="a C++ compiler",
         found=found,
-        fix=f"install one: {install_compiler(name)} (as root), name another with --loadgen-compiler, "
-        "or leave that option out to use the released wheel",
+        fix=f"install one: {install_compiler(name)} (as root), name another with --loadgen-compiler, or "
+        + ("leave that option out to use the released wheel" if what == "LoadGen" else "use --implementation python"),
     )

@@ -57,13 +57,12 @@ class LoadGenRecipe:
     @property
     def source(self) -> str:
         """The source, as shown to users."""
-        return str(self.checkout.directory) if self.checkout else f"the source distribution {self._requirement}"
+        return source_words(self.release, self.checkout)
 
     @property
     def built(self) -> str:
         """The source and compiler, as recorded in results."""
-        of = f"checkout {self.checkout.sha256[:12]}" if self.checkout else f"source distribution {self.release}"
-        return f"{of}, {self.compiler.version}"
+        return built_words(self.release, self.checkout, self.compiler)
 
     def key(self) -> dict[str, KeyValue]:
         """Return what determines the content."""
@@ -85,9 +84,9 @@ class LoadGenRecipe:
         """
         _check_headers(self.interpreter)
         with tempfile.TemporaryDirectory(prefix="loadgen-") as temporary:
-            what = self._requirement
+            what = requirement(self.release)
             if self.checkout:
-                what = str(_copy(self.checkout.directory, Path(temporary) / "loadgen"))
+                what = str(copy_sources(self.checkout.directory, Path(temporary) / "loadgen"))
             run_pip(
                 self.interpreter.executable,
                 # pip's cache could return a wheel built by another compiler.
@@ -98,12 +97,24 @@ class LoadGenRecipe:
         wheel(directory)
 
     @property
-    def _requirement(self) -> str:
-        return f"{LOADGEN}=={self.release}"
-
-    @property
     def _version(self) -> str:
         return self.checkout.sha256[:12] if self.checkout else self.release
+
+
+def requirement(release: str) -> str:
+    """Return a released version of LoadGen as pip is asked for it."""
+    return f"{LOADGEN}=={release}"
+
+
+def source_words(release: str, checkout: Checkout | None) -> str:
+    """Return the sources of a build of LoadGen, as shown to users."""
+    return str(checkout.directory) if checkout else f"the source distribution {requirement(release)}"
+
+
+def built_words(release: str, checkout: Checkout | None, compiler: Compiler) -> str:
+    """Return the sources and the compiler of a build of LoadGen, as recorded in results."""
+    of = f"checkout {checkout.sha256[:12]}" if checkout else f"source distribution {release}"
+    return f"{of}, {compiler.version}"
 
 
 def find_checkout(directory: Path) -> Checkout:
@@ -170,7 +181,7 @@ def _left_by_a_build(name: str) -> bool:
     return name in _NOT_SOURCE or name.endswith(".egg-info") or Path(name).suffix in _NOT_SOURCE_SUFFIXES
 
 
-def _copy(source: Path, target: Path) -> Path:
+def copy_sources(source: Path, target: Path) -> Path:
     """Copy the sources, because a build writes into its directory."""
     shutil.copytree(source, target, ignore=lambda _, names: [name for name in names if _left_by_a_build(name)])
     return target

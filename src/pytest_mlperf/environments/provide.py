@@ -14,12 +14,12 @@ from pytest_mlperf.environments.compiler import find_compiler
 from pytest_mlperf.environments.installed import LOADGEN_REQUIREMENT, LoadGen, Python, installed_version
 from pytest_mlperf.environments.loadgen import LoadGenRecipe, find_checkout, wheel
 from pytest_mlperf.environments.pythons import Wanted, choose, running
-from pytest_mlperf.environments.requirements import LOADGEN, environment_requirements, loadgen_version, without
+from pytest_mlperf.environments.requirements import LOADGEN, environment_requirements, loadgen_version, pinned, without
 from pytest_mlperf.environments.venv import VenvRecipe, executable, version_in
 from pytest_mlperf.errors import OfflineError, RequirementError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytest_mlperf.artifacts.recipe import LocalRecipe
@@ -38,6 +38,8 @@ class Needs:
     ----------
     backend, device, requirements
         The case's backend and device, and the backend's alternative requirements.
+    also
+        More packages, all of which are needed: the backend's, and those that the data set is read with.
     wanted
         The wanted Python version.
     venv
@@ -52,6 +54,7 @@ class Needs:
     device: str
     requirements: tuple[str, ...]
     wanted: Wanted
+    also: tuple[str, ...] = ()
     venv: str | None = None
     compiler: str | None = None
     loadgen_src: Path | None = None
@@ -65,7 +68,8 @@ class Needs:
     @property
     def may_install(self) -> bool:
         """Whether an option allows making an environment; nothing is installed without one."""
-        return self.install or self.wanted != Wanted() or self.venv is not None or self.builds_loadgen
+        chosen = self.wanted.version or self.wanted.minimum
+        return self.install or bool(chosen) or self.venv is not None or self.builds_loadgen
 
 
 def provide(needs: Needs, get: Get) -> Python:
@@ -102,6 +106,8 @@ def lack(needs: Needs) -> RequirementError | None:
     """Return the error about what the session's own environment lacks; None if it lacks nothing."""
     try:
         installed_version(needs.requirements, f"the backend {needs.backend}")
+        for requirement in needs.also:
+            installed_version([requirement], f"the backend {needs.backend}, or its data set,")
         installed_version([LOADGEN_REQUIREMENT], "LoadGen")
     except RequirementError as error:
         return error
@@ -122,13 +128,33 @@ def environment(needs: Needs) -> VenvRecipe | None:
     return _recipes(needs, interpreter)[0]
 
 
+def tool_environment(requirements: Sequence[str], python: str) -> VenvRecipe:
+    """Return the recipe of an environment with a tool's packages.
+
+    Parameters
+    ----------
+    requirements
+        The packages. If there is a pinned set for the first one, that set is installed.
+    python
+        The versions of Python that they support, as a version specifier; empty for any.
+
+    Raises
+    ------
+    RequirementError
+        No Python fits.
+    """
+    interpreter = choose(Wanted(specifier=python), os.environ)
+    name = Requirement(requirements[0]).name
+    return VenvRecipe(interpreter, name, pinned(name) or tuple(requirements))
+
+
 def _means_own(needs: Needs, interpreter: Interpreter) -> bool:
     return interpreter == running() and needs.venv is None and not needs.builds_loadgen
 
 
 def _recipes(needs: Needs, interpreter: Interpreter) -> tuple[VenvRecipe, LoadGenRecipe | None]:
     label = needs.venv or Requirement(needs.requirements[0]).name
-    recipe = VenvRecipe(interpreter, label, environment_requirements(needs.requirements, needs.device))
+    recipe = VenvRecipe(interpreter, label, environment_requirements(needs.requirements, needs.device, needs.also))
     if not needs.builds_loadgen:
         return recipe, None
     checkout = find_checkout(needs.loadgen_src) if needs.loadgen_src else None

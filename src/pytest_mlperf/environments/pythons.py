@@ -7,10 +7,12 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.specifiers import SpecifierSet
 
 from pytest_mlperf.environments.distribution import install_python
 from pytest_mlperf.errors import RequirementError
@@ -43,19 +45,25 @@ class Interpreter:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The wanted Python: one whose version starts with `version` and is at least `minimum`."""
+    """The wanted Python: its version starts with `version`, is at least `minimum`, and satisfies `specifier`."""
 
     version: tuple[int, ...] = ()
     minimum: tuple[int, ...] = ()
+    specifier: str = ""
 
     def fits(self, numbers: tuple[int, ...]) -> bool:
         """Return whether a Python version is wanted and the worker supports it."""
         exact = numbers[: len(self.version)] == self.version
-        return exact and numbers >= self.minimum and numbers >= WORKER_PYTHON
+        return exact and numbers >= self.minimum and numbers >= WORKER_PYTHON and self.supports(numbers)
+
+    def supports(self, numbers: tuple[int, ...]) -> bool:
+        """Return whether a Python version satisfies the specifier."""
+        return not self.specifier or SpecifierSet(self.specifier).contains(_dotted(numbers))
 
     def __str__(self) -> str:
         words = [f"Python {_dotted(self.version)}"] if self.version else []
         words += [f"Python {_dotted(self.minimum)} or newer"] if self.minimum else []
+        words += [f"Python {self.specifier}"] if self.specifier else []
         return " and ".join(words) or "a Python"
 
 
@@ -147,7 +155,21 @@ def _none_fits(wanted: Wanted, seen: Sequence[Interpreter]) -> RequirementError:
             found=there,
             fix=f"choose one of these: {', '.join(sorted({'.'.join(map(str, u.numbers[:2])) for u in usable}))}",
         )
-    version = wanted.version if len(wanted.version) > 1 else wanted.minimum if len(wanted.minimum) > 1 else (3, 12)
+    version = _worth_installing(wanted)
+    if version is None and not (wanted.version or wanted.minimum):
+        return RequirementError(
+            f"there is no {wanted} here",
+            expected="one on PATH, of pyenv or of uv",
+            found=there,
+            fix="install one",
+        )
+    if version is None:
+        return RequirementError(
+            f"no case can run on {replace(wanted, specifier='')}",
+            expected=f"Python {wanted.specifier}, which the backend's packages support",
+            found=there,
+            fix="leave out --python-version or --python-version-min, or choose another --backend",
+        )
     dotted = _dotted(version)
     return RequirementError(
         f"there is no {wanted} here",
@@ -155,6 +177,16 @@ def _none_fits(wanted: Wanted, seen: Sequence[Interpreter]) -> RequirementError:
         found=there,
         fix=f"install one: {install_python(dotted)} (as root), or without root: uv python install {dotted}",
     )
+
+
+def _worth_installing(wanted: Wanted) -> tuple[int, ...] | None:
+    """Return the version to install, as exact as it was asked for; None if no version that the backend supports is."""
+    asked = wanted.version if len(wanted.version) > 1 else wanted.minimum if len(wanted.minimum) > 1 else None
+    candidates = [asked] if asked is not None else [(3, 12), (3, 11), (3, 10), (3, 13), (3, 14)]
+    if asked is not None and asked == wanted.minimum:
+        candidates += [(3, minor) for minor in range(asked[1] + 1, 15)]
+    # The last digit of a version stands for any patch release.
+    return next((each for each in candidates if wanted.supports((*each, 99)[: max(3, len(each))])), None)
 
 
 def _dotted(version: tuple[int, ...]) -> str:

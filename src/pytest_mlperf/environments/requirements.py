@@ -15,8 +15,8 @@ LOADGEN = "mlcommons-loadgen"
 WORKER = "worker"
 
 
-def environment_requirements(requirements: Sequence[str], device: str) -> tuple[str, ...]:
-    """Return what to install for a backend: the worker's packages and the backend's.
+def environment_requirements(requirements: Sequence[str], device: str, also: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return what to install for a case: the worker's packages, the backend's, and those that read the samples.
 
     If this package has a pinned set for the backend's package, everything is pinned. Otherwise the backend's own
     requirement applies, and the worker's packages may have any version compatible with it (deepsparse needs numpy
@@ -28,13 +28,15 @@ def environment_requirements(requirements: Sequence[str], device: str) -> tuple[
         The backend's alternative requirements. For a device other than the cpu, the one for GPUs is chosen.
     device
         The case's device.
+    also
+        More packages, all of which are needed.
     """
     chosen = _for_device(requirements, device)
-    worker = pinned(WORKER)
-    if not (own := pinned(canonicalize_name(Requirement(chosen).name))):
-        return (*(_any_version(line) for line in worker), chosen)
-    names = {canonicalize_name(Requirement(line).name) for line in own}
-    return (*(line for line in worker if canonicalize_name(Requirement(line).name) not in names), *own)
+    own = pinned(_package(chosen))
+    others = [pinned(WORKER), *(pinned(_package(each)) or (each,) for each in also)]
+    if own:
+        return _merged([own, *others])
+    return _merged([(chosen,), *(tuple(dict.fromkeys(map(_any_version, each))) for each in others)])
 
 
 def pinned(name: str) -> tuple[str, ...]:
@@ -48,7 +50,7 @@ def pinned(name: str) -> tuple[str, ...]:
 
 def without(requirements: Sequence[str], name: str) -> tuple[str, ...]:
     """Return the requirements without those of the package `name`."""
-    return tuple(line for line in requirements if canonicalize_name(Requirement(line).name) != name)
+    return tuple(line for line in requirements if _package(line) != name)
 
 
 def package_names(requirements: Sequence[str], python: str) -> list[str]:
@@ -62,6 +64,21 @@ def loadgen_version() -> str:
     """Return the pinned version of LoadGen, which is also the version built from source."""
     (line,) = (line for line in pinned(WORKER) if Requirement(line).name == LOADGEN)
     return line.partition("==")[2]
+
+
+def _merged(sets: Sequence[Sequence[str]]) -> tuple[str, ...]:
+    """Return the lines of all sets; a package that several have is that of the first."""
+    lines: list[str] = []
+    taken: set[str] = set()
+    for each in sets:
+        new = [line for line in each if _package(line) not in taken]
+        taken.update(map(_package, new))
+        lines += new
+    return tuple(lines)
+
+
+def _package(requirement: str) -> str:
+    return canonicalize_name(Requirement(requirement).name)
 
 
 def _for_device(requirements: Sequence[str], device: str) -> str:

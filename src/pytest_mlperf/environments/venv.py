@@ -16,6 +16,7 @@ from pytest_mlperf.environments.commands import run_command
 from pytest_mlperf.environments.installer import install
 from pytest_mlperf.environments.requirements import package_names
 from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
     from pytest_mlperf.artifacts.recipe import KeyValue
@@ -86,7 +87,7 @@ class VenvRecipe:
             "label": self.label,
             "interpreter": self.interpreter.executable,
             "python": self.interpreter.version,
-            "requirements": list(self.requirements),
+            "requirements": [without_secrets(requirement) for requirement in self.requirements],
             "wheels": list(self.wheel_keys),
         }
 
