@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from pytest_mlperf import errors
 from pytest_mlperf.errors import MLPerfError, RunError
-from pytest_mlperf.implementations.protocol import RESULT_FILE, Failure, read_result
-from pytest_mlperf.run.child import _as_error
+from pytest_mlperf.implementations.protocol import RESULT_FILE, Failure, Progress, read_result
+from pytest_mlperf.run.child import _as_error, _timed_out
 from pytest_mlperf.worker.guard import _failure
 from tests.packages import TEXTS, with_packages
 
@@ -73,6 +73,35 @@ def test_an_error_of_somebody_elses_is_a_failed_run_with_the_end_of_its_log(tmp_
     assert type(back) is RunError
     assert back.what == "the run failed: ValueError: one\ntwo"
     assert "last words" in back.found
+
+
+@pytest.mark.parametrize(
+    ("reached", "expected", "found", "fix"),
+    [
+        (Progress(phase="starting"), "", "starting after 0.0 s; the end", "a larger --mlperf-timeout"),
+        (
+            Progress(phase="performance", done=1_000, total=24_576, seconds=10.0),
+            "its end; about 236 s more were needed",
+            "performance, 1,000 of 24,576 samples after 10.0 s; the end",
+            "--mlperf-timeout 307 (0: no limit)",
+        ),
+        (
+            Progress(phase="performance", done=70, seconds=10.0, least_seconds=60.0),
+            "its end; about 50 s more were needed",
+            "performance, 70 samples after 10.0 of 60 s; the end",
+            "--mlperf-timeout 84 (0: no limit)",
+        ),
+        (Progress(phase="accuracy", total=500, seconds=9.0), "", "accuracy, 0 of 500 samples after 9.0 s; the end", ""),
+    ],
+)
+def test_a_run_that_ran_out_of_time_says_how_far_it_was_and_how_much_it_would_have_taken(
+    tmp_path: Path, reached: Progress, expected: str, found: str, fix: str
+) -> None:
+    error = _timed_out(20.0, reached, tmp_path)
+    assert error.what == "the run did not end within 20 s"
+    assert error.expected == expected
+    assert error.found.startswith(found)
+    assert fix in error.fix
 
 
 @pytest.mark.parametrize("workers", [(), pytest.param(("-n1",), marks=pytest.mark.slow)])

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 import pytest
+from msgspec import convert, structs
 
+from pytest_mlperf.artifacts.content import Content, HashedFile, State
 from pytest_mlperf.backends.onnxruntime import OnnxRuntime
 from pytest_mlperf.benchmarks.base import Benchmark
 from pytest_mlperf.benchmarks.retinanet import TINY
-from pytest_mlperf.errors import AccuracyLogError
-from pytest_mlperf.implementations.protocol import RunOptions
+from pytest_mlperf.errors import AccuracyLogError, ModelError, RunError
+from pytest_mlperf.implementations.protocol import RunOptions, WorkerResult
 from pytest_mlperf.implementations.python import PYTHON
-from pytest_mlperf.rules.accuracy import Limit
+from pytest_mlperf.metrics.limit import Limit
 from pytest_mlperf.run.case import Case, Plan
-from pytest_mlperf.run.judge import Run, score
+from pytest_mlperf.run.child import Finished
+from pytest_mlperf.run.compliance import References
+from pytest_mlperf.run.judge import Run, judge, score
+from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.run.spec import spec_of
 
 if TYPE_CHECKING:
@@ -62,7 +67,7 @@ def a_run(tmp_path: Path, metric: WordErrors, limits: tuple[Limit, ...] = ()) ->
     )
     case = Case("words", "python", "onnxruntime", "cpu", "Offline", "accuracy", decided=plan)
     spec = spec_of(case, RunOptions(run_length="short"), plan.model, place="model", dataset=tmp_path, output=tmp_path)
-    return Run(case=case, spec=spec, model=plan.model, model_sha256="", notes=())
+    return Run(case=case, spec=spec, model=plan.model, notes=())
 
 
 @pytest.fixture
@@ -113,3 +118,42 @@ def test_without_limits_there_is_nothing_to_compare_with(tmp_path: Path, log: Pa
 
 def replace_size(run: Run, size: int) -> Run:
     return replace(run, case=replace(run.case, decided=replace(run.case.plan, dataset_size=size)))
+
+
+def data(sha256: str) -> Content:
+    return Content((HashedFile("labels", "labels", sha256, State(0, 0, 0, 0)),))
+
+
+def test_limits_are_held_against_the_data_that_they_are_known_for_and_no_other(tmp_path: Path, log: Path) -> None:
+    class Known(Benchmark):
+        def reference_data(self, samples: int) -> str:
+            return f"{samples} known"
+
+    limits = (Limit("WER", maximum=7.5225),)
+    run = a_run(tmp_path, WordErrors(), limits)
+    plan = run.case.plan
+    known = Known(**{field.name: getattr(plan.benchmark, field.name) for field in fields(plan.benchmark)})
+    run = replace(run, case=replace(run.case, decided=replace(plan, benchmark=known)))
+    assert score(replace(run, data=data("3 known")), log).limits == limits
+    for other in (data("another"), None):
+        assert score(replace(run, data=other), log).limits == ()
+
+
+@pytest.mark.parametrize(("loaded", "says"), [("b" * 64, f"SHA-256 {'b' * 64}"), ("", "none in result.json")])
+def test_a_run_of_another_model_or_of_one_that_is_not_stated_is_no_result(
+    tmp_path: Path, loaded: str, says: str
+) -> None:
+    run = a_run(tmp_path, WordErrors())
+    run = replace(run, spec=structs.replace(run.spec, model_sha256="a" * 64))
+    with pytest.raises(ModelError, match=f"expected: SHA-256 {'a' * 64}; found: {says}\n"):
+        judge(run, Finished(WorkerResult(model_sha256=loaded), 1.0))
+
+
+@pytest.mark.parametrize("field", ["model_sha256", "dataset_sha256"])
+def test_a_compliance_test_is_compared_with_runs_of_the_same_model_and_data_set_only(field: str) -> None:
+    texts = ("case", "benchmark", "implementation", "backend", "scenario", "run_length", "verdict")
+    stated = {**dict.fromkeys(texts, "x"), "edition": "tiny", "device": "cpu", "mode": "performance", field: "a" * 64}
+    reference = convert(stated, RunResult)
+    References(reference).check_files(reference)
+    with pytest.raises(RunError, match=f"expected: SHA-256 {'a' * 64}; found: SHA-256 {'b' * 64}"):
+        References(reference).check_files(structs.replace(reference, **{field: "b" * 64}))

@@ -11,23 +11,33 @@ if TYPE_CHECKING:
 _OFFICIAL_LENGTH = "with pytest: --run-length official"
 _WORKER_LOG = "see worker.log in the run's directory"
 
-#: Advice by the name of the rule.
+#: Advice by the LoadGen setting for which a finding has a value.
+OPTIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "min_query_count": "with pytest: --test-query-count {}",
+        "target_qps": "with pytest: --target-qps {}",
+        "target_latency": "with pytest: --target-latency {}",
+    }
+)
+#: Advice by the name of the rule, and by that of the setting.
 ADVICE: Mapping[str, str] = MappingProxyType(
     {
+        **OPTIONS,
         "performance-log": _WORKER_LOG,
         "accuracy-detail": _WORKER_LOG,
         "compliance-run": _WORKER_LOG,
         "accuracy-answers": _WORKER_LOG,
         "loadgen-min-duration": "with pytest: --target-qps (Offline, Server) or --target-latency (the other scenarios)",
-        "loadgen-min-queries": "with pytest: --test-query-count",
+        "loadgen-min-queries": "with pytest: the file given with --user-conf",
         "loadgen-latency-bound": "with pytest: --target-qps",
-        "early-stopping": "with pytest: a larger --test-query-count, or leave it out",
+        "quiet-machine": "with pytest: without --mlperf-require-quiet it is a note",
         "seeds": "with pytest: --round",
         "accuracy-seeds": "with pytest: --round",
         "min-duration": _OFFICIAL_LENGTH,
         "min-query-count": _OFFICIAL_LENGTH,
         "samples-per-query": _OFFICIAL_LENGTH,
         "performance-sample-count": _OFFICIAL_LENGTH,
+        "loaded-sample-count": _OFFICIAL_LENGTH,
         "accuracy-samples": _OFFICIAL_LENGTH,
         "compliance-performance": "short runs vary: use --run-length official",
         "server-latency": "with pytest: leave --target-latency out",

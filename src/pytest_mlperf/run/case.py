@@ -15,11 +15,13 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.implementations.base import Implementation
+    from pytest_mlperf.metrics.limit import Limit
     from pytest_mlperf.origin import MissingFile, Remote
-    from pytest_mlperf.rules.accuracy import Limit
     from pytest_mlperf.rules.round import BenchmarkRules, Round
 
-ACCURACY, PERFORMANCE, COMPLIANCE = MODES = ("accuracy", "performance", "compliance")
+ACCURACY, PERFORMANCE, COMPLIANCE, CONFORMANCE = MODES = ("accuracy", "performance", "compliance", "conformance")
+#: The modes whose cases are made only where they are asked for.
+ON_REQUEST = (COMPLIANCE, CONFORMANCE)
 FP32 = "fp32"
 
 
@@ -28,6 +30,8 @@ class Case:
     """A benchmark × implementation × backend × device × scenario × mode: one pytest item.
 
     In compliance mode, and only there, ``test`` names one of the round's compliance tests, which is part of the id.
+    In conformance mode there is no scenario.
+    ``label`` names the model or the function that a test gave, and is part of the id.
     Cases are equal if these fields are equal; everything else about the run is in `plan`.
     """
 
@@ -40,6 +44,7 @@ class Case:
     test: str = ""
     precision: str = FP32
     variant: str = ""
+    label: str = ""
     decided: Plan | MLPerfError | None = field(default=None, compare=False, repr=False)
 
     @cached_property
@@ -66,6 +71,7 @@ class Case:
             self.backend,
             "" if self.precision == FP32 else self.precision,
             self.variant,
+            self.label,
             self.device,
             self.scenario,
             self.test,
@@ -99,10 +105,12 @@ class Plan:
         The round whose rules apply, and its rules for the benchmark; None if MLPerf does not have the benchmark.
     limits
         The limits that the metric must reach.
+    import_paths
+        Directories in which a child finds the backend's module.
     """
 
     benchmark: Benchmark
-    backend: type[Backend]
+    backend: type[Backend] | Backend
     implementation: Implementation
     benchmark_reference: str
     backend_reference: str
@@ -113,3 +121,4 @@ class Plan:
     round: Round | None
     rules: BenchmarkRules | None
     limits: tuple[Limit, ...]
+    import_paths: tuple[str, ...] = ()

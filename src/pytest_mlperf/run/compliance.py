@@ -67,6 +67,27 @@ class References:
                     fix=f"fix that run first; its files are in {result.output}",
                 )
 
+    def check_files(self, tested: RunResult) -> None:
+        """Raise if the test ran another model or on another data set than one of them.
+
+        Raises
+        ------
+        RunError
+            Their digests differ.
+        """
+        for result in filter(None, (self.accuracy, self.performance)):
+            for what, expected, found in (
+                ("model", result.model_sha256, tested.model_sha256),
+                ("data set", result.dataset_sha256, tested.dataset_sha256),
+            ):
+                if expected != found:
+                    raise RunError(
+                        f"the {what} is not that of the {result.mode} run which the test is compared with",
+                        expected=f"SHA-256 {expected}",
+                        found=f"SHA-256 {found}",
+                        fix="leave model and data set alone while a session runs, and run it again",
+                    )
+
 
 def needs_answers(test: str) -> bool:
     """Return whether a test compares answers with those of the accuracy run."""
@@ -92,12 +113,15 @@ def judge_compliance(run: Run, finished: Finished, references: References) -> Ru
 
     Raises
     ------
+    ModelError, RunError
+        The test ran another model, or on another data set.
     AccuracyLogError, DatasetError
         The accuracy log of either run cannot be compared or scored.
     OutputError
         The test's directory cannot be written.
     """
     result, test = judge(run, finished), run.case.test
+    references.check_files(result)
     reference_log = read_detail_log(Path(references.performance.output) / DETAIL_LOG)
     figures = compare_figures(
         test, run.case.scenario, reference_log, read_detail_log(Path(run.spec.output) / DETAIL_LOG)
@@ -123,7 +147,7 @@ def judge_compliance(run: Run, finished: Finished, references: References) -> Ru
         notes=(*result.notes, *(answers.notes(run) if answers is not None else ())),
         compliance=_compliance(run, result, references, figures, answers, directory),
     )
-    comparable = "TEST PASS" if figures.agree else "not comparable"
+    comparable = "TEST PASS" if figures.agree and result.verdict != "not comparable" else "not comparable"
     return structs.replace(judged, verdict="TEST FAIL" if judged.errors else comparable)
 
 
@@ -151,7 +175,8 @@ class _Answers:
         if self.baseline is not None and self.agreement.agree:
             yield (
                 f"{run.case.id}: {self.counts.different:,} of {self.counts.matched:,} answers differ from the "
-                f"accuracy run; accuracy passes: {self.compliance.value:.3f}, accuracy run {self.baseline.value:.3f}"
+                f"accuracy run; accuracy passes: {self.compliance.shown(self.compliance.value)}, "
+                f"accuracy run {self.baseline.shown(self.baseline.value)}"
             )
 
 
@@ -164,9 +189,9 @@ def _compared_answers(run: Run, accuracy: RunResult) -> _Answers:
         copy_entries(whole, samples_of(output / ACCURACY_LOG), output / BASELINE_LOG)
         baseline = score(run, output / BASELINE_LOG)
     compliance = score(run, output / ACCURACY_LOG)
-    return _Answers(
-        counts, compliance, baseline, 1 - (rules.tolerance if (rules := run.case.plan.rules) is not None else TOLERANCE)
-    )
+    rules = run.case.plan.rules
+    tolerance = rules.tolerance if rules is not None else None
+    return _Answers(counts, compliance, baseline, 1 - (tolerance if tolerance is not None else TOLERANCE))
 
 
 def _compliance(

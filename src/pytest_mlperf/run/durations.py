@@ -11,6 +11,7 @@ import msgspec
 
 from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.artifacts.locks import lease
+from pytest_mlperf.artifacts.sharing import read_plain
 from pytest_mlperf.errors import CacheError
 
 if TYPE_CHECKING:
@@ -29,8 +30,8 @@ def key(case: str, mode: str, run_length: str) -> str:
 
 def read_durations(cache: Path) -> Durations:
     """Return the seconds of the last runs by `key`; empty if the file cannot be read."""
-    with suppress(OSError, msgspec.MsgspecError):
-        return msgspec.json.decode((cache / FILE).read_bytes(), type=Durations)
+    with suppress(OSError, CacheError, msgspec.MsgspecError):
+        return msgspec.json.decode(read_plain(cache / FILE), type=Durations)
     return {}
 
 

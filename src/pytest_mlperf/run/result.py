@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
-from pytest_mlperf.implementations.protocol import ExecutionLayout
+from pytest_mlperf.implementations.protocol import Check, ExecutionLayout
+from pytest_mlperf.machine.clock import Clock
+from pytest_mlperf.machine.network import NetworkUse
+from pytest_mlperf.machine.use import MachineUse
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
+from pytest_mlperf.rules.judge import is_bent
 from pytest_mlperf.rules.performance import Performance
 
 
@@ -63,20 +67,34 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     round
         The round whose rules apply: ``v5.1``; empty for a benchmark that is in none.
     verdict
-        For the table: ``VALID``, ``INVALID``; ``reached``, ``below target``, ``not comparable``; ``TEST PASS``,
-        ``TEST FAIL``; ``failed``.
+        For the table: ``VALID``, ``INVALID``; ``reached``, ``below target``; ``TEST PASS``, ``TEST FAIL``;
+        ``not comparable`` in each mode; ``failed``.
     findings
         Errors, which fail the item, and notes, which say what official length would need.
     official_name
         The benchmark's name in MLPerf; empty if MLPerf does not have it.
     precision, variant
         Precision and variant of the model file.
+    label
+        Names the model or the function that the test gave instead of the case's own; else empty.
     input_types, weight_types
         The element types of the model's inputs, as numpy names them, and of its weights, as MLPerf does.
+    model_sha256
+        The digest of all files of the model, taken by the process that loaded them; empty for an address.
+    dataset_sha256
+        The digest of the annotations and the samples that the case uses; empty if nobody says which files they are.
     output
         The directory with LoadGen's logs, user.conf, run.json, result.json and worker.log.
     seconds
         The duration of each phase; ``wall`` is the total time of the child process.
+    attempts
+        How many attempts the item took, where failed tests are rerun; the result is the last one's.
+    clock, machine
+        Of a performance run: the test on other clocks than LoadGen's, and what else happened on the machine.
+    checks
+        What was checked of the loaded model: before the test, or in conformance mode.
+    network
+        Of a run on an endpoint: how it was reached.
     """
 
     case: str
@@ -100,15 +118,22 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     official_name: str = ""
     precision: str = "fp32"
     variant: str = ""
+    label: str = ""
     model: str = ""
     model_sha256: str = ""
     input_types: tuple[str, ...] = ()
     weight_types: tuple[str, ...] = ()
     dataset: str = ""
+    dataset_sha256: str = ""
     layout: ExecutionLayout | None = None
     versions: dict[str, str] = {}
     seconds: dict[str, float] = {}
     peak_memory_bytes: int = 0
+    attempts: int = 1
+    clock: Clock | None = None
+    machine: MachineUse | None = None
+    checks: tuple[Check, ...] = ()
+    network: NetworkUse | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:
@@ -118,4 +143,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def lacks(self) -> tuple[Finding, ...]:
         """What is missing for official length."""
-        return tuple(finding for finding in self.findings if finding.severity == "note")
+        return tuple(finding for finding in self.findings if finding.severity == "note" and not is_bent([finding]))
+
+    @property
+    def changes(self) -> tuple[Finding, ...]:
+        """What makes another test of the run than its scenario and its round mean."""
+        return tuple(finding for finding in self.findings if finding.severity == "note" and is_bent([finding]))

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from pytest_mlperf.datasets.data_content import require_unchanged
 from pytest_mlperf.errors import MLPerfError, RunError
+from pytest_mlperf.implementations.protocol import Progress
 from pytest_mlperf.run.case import ACCURACY, COMPLIANCE, PERFORMANCE
 from pytest_mlperf.run.child import execute
 from pytest_mlperf.run.compliance import References, as_tested, judge_compliance, needs_answers
 from pytest_mlperf.run.directories import run_directory
 from pytest_mlperf.run.durations import key, note_duration
-from pytest_mlperf.run.judge import Run, failed, judge
+from pytest_mlperf.run.judge import Run, failed, judge, located
 from pytest_mlperf.run.references import Kept, turn
 from pytest_mlperf.run.spec import spec_of
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
     from pathlib import Path
 
+    from pytest_mlperf.artifacts.content import Content
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.implementations.base import Program
@@ -44,8 +47,14 @@ class Provided:
         Its entry in the benchmark's ``models``.
     dataset
         The data set's directory.
+    data
+        Returns the hashed files of the first samples; None if nobody says which they are.
     notes
         Notes for the user.
+    reference
+        The ONNX file with the same graphs; empty if there is none.
+    prepared
+        The directory of what the backend made of the model; empty for nothing.
     """
 
     program: Program
@@ -53,7 +62,10 @@ class Provided:
     model_sha256: str
     model_file: ModelFile
     dataset: Path
+    data: Callable[[int], Content | None]
     notes: tuple[str, ...] = ()
+    reference: str = ""
+    prepared: str = ""
 
 
 @dataclass(frozen=True)
@@ -135,9 +147,12 @@ class Runner:
             place=provided.model,
             dataset=provided.dataset,
             output=output,
+            model_sha256=provided.model_sha256,
+            reference=provided.reference,
+            prepared=provided.prepared,
             loadgen_built=provided.program.loadgen_built,
         )
-        return Run(case, spec, provided.model_file, provided.model_sha256, provided.notes)
+        return Run(case, spec, provided.model_file, provided.notes)
 
     def _comply(self, case: Case) -> Outcome:
         """Run a compliance test, after the runs that it is compared with."""
@@ -153,7 +168,7 @@ class Runner:
             return Outcome(failed(run, error), error)
         audit = audit_of(case.test, plan.benchmark.official_name, plan.round)
         run = as_tested(run, audit, references.performance)
-        return self._once(run, lambda finished: judge_compliance(run, finished, references))
+        return self._once(run, lambda run, finished: judge_compliance(run, finished, references))
 
     def _shared(self, case: Case, *, mine: bool = False) -> Outcome:
         """Return the session's run for comparison with compliance tests; make it if there is none."""
@@ -167,7 +182,7 @@ class Runner:
             slot.write(Kept(result=kept.result, reported=kept.reported or mine))
             return Outcome(kept.result, kept.error)
 
-    def _once(self, run: Run, judged: Callable[[Finished], RunResult] | None = None) -> Outcome:
+    def _once(self, run: Run, judged: Callable[[Run, Finished], RunResult] = judge) -> Outcome:
         """Execute a run; return a failed result for an error."""
         start = time.monotonic()
         try:
@@ -175,9 +190,14 @@ class Runner:
                 self.around.device(run.case.device, run.spec.mode == PERFORMANCE),
                 self.around.progress(run.case) as on_progress,
             ):
+                on_progress(Progress(phase="reading the data set"))
+                run = replace(run, data=self.provided.data(run.spec.sample_count))
                 finished = execute(run.spec, run.case.plan.implementation, self.provided.program, on_progress)
-            result = judged(finished) if judged is not None else judge(run, finished)
+            require_unchanged(run.data)
+            result = judged(run, finished)
+            require_unchanged(run.data)
         except MLPerfError as error:
+            error = located(run, error)
             return Outcome(failed(run, error), error)
         except KeyboardInterrupt:
             if self.around.stops(run.case):

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from pytest_mlperf.errors import OptionError
 from pytest_mlperf.implementations.protocol import RoundSettings, RunSpec
+from pytest_mlperf.printable import encodable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +26,9 @@ def spec_of(
     place: str,
     dataset: Path,
     output: Path,
+    model_sha256: str = "",
+    reference: str = "",
+    prepared: str = "",
     loadgen_built: str = "",
 ) -> RunSpec:
     """Return the run.json of a case.
@@ -36,11 +41,22 @@ def spec_of(
         The model file, and its path or address.
     dataset, output
         The directories of the data set and of the run.
+    model_sha256
+        The model's digest; empty for an address.
+    reference
+        The ONNX file with the same graphs; empty if there is none.
+    prepared
+        The directory of what the backend made of the model; empty for nothing.
     loadgen_built
         The source and compiler of a LoadGen built on this machine; empty for a released wheel.
+
+    Raises
+    ------
+    OptionError
+        A path is not UTF-8.
     """
     plan = case.plan
-    return RunSpec(
+    spec = RunSpec(
         **structs.asdict(options),
         benchmark=plan.benchmark_reference,
         backend=plan.backend_reference,
@@ -49,7 +65,8 @@ def spec_of(
         mode=case.mode,
         model=place,
         model_format=model.format,
-        precision=model.precision,
+        model_precision=model.precision,
+        precision=case.precision,
         variant=model.variant,
         dataset=str(dataset.absolute()),
         output=str(output.absolute()),
@@ -57,7 +74,26 @@ def spec_of(
         backend_name=case.backend,
         round=_round_settings(plan),
         loadgen_built=loadgen_built,
+        model_sha256=model_sha256,
+        reference=reference,
+        prepared=prepared,
+        import_paths=plan.import_paths,
     )
+    _check_encodable(spec)
+    return spec
+
+
+def _check_encodable(spec: RunSpec) -> None:
+    """Raise for a path below a directory, such as the current one, that no option named."""
+    for name, option in (("output", "--mlperf-output"), ("model", "--model-path"), ("dataset", "--dataset-path")):
+        path = getattr(spec, name)
+        if path != encodable(path):
+            raise OptionError(
+                f"the {name} {path} cannot be used",
+                expected="a path in UTF-8, which run.json and LoadGen can have",
+                found="bytes of another encoding",
+                fix=f"choose another with {option}, or rename the directory",
+            )
 
 
 def _round_settings(plan: Plan) -> RoundSettings | None:
@@ -72,6 +108,6 @@ def _round_settings(plan: Plan) -> RoundSettings | None:
         schedule_rng_seed=found.seeds.schedule_rng_seed,
         min_duration_ms=found.min_duration_ms,
         performance_sample_count=rules.performance_sample_count,
-        offline_samples_per_query=rules.offline_samples_per_query,
+        offline_samples_per_query=rules.offline_samples_per_query or 1,
         server_target_latency_ns=rules.server_latency_ns,
     )

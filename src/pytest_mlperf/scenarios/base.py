@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from pytest_mlperf.implementations.protocol import ExecutionLayout
+from pytest_mlperf.scenarios.early_stopping import FOR_AN_ESTIMATE, queries_needed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,12 +18,16 @@ R = TypeVar("R")
 
 
 class Figure(NamedTuple):
-    """A scenario's result in the detail log (RESULT_FIELD_NEW of the official checker)."""
+    """A scenario's result in the detail log (RESULT_FIELD_NEW of the official checker).
+
+    ``words`` is its name, except for early stopping's estimate of a percentile: that is named after the percentile.
+    """
 
     key: str
     unit: str
     scale: float
     words: str
+    estimate: bool = False
 
 
 class Answering(Protocol):
@@ -69,11 +75,21 @@ class Tuned:
 
 @dataclass(frozen=True)
 class Machine:
-    """The limits for layouts: threads, the largest batch, and MultiStream's samples per query."""
+    """The limits for layouts: threads, the largest batch, and MultiStream's samples per query.
+
+    ``at_once`` is how many batches a remote model may have in flight; its threads are not this machine's.
+    """
 
     threads: int
     max_batch: int
     samples_per_query: int
+    at_once: int | None = None
+
+    def splits(self) -> list[tuple[int, int]]:
+        """Return ways to share the threads as (streams, threads each), or numbers of batches in flight."""
+        if self.at_once is None:
+            return splits(self.threads)
+        return [(streams, 1) for streams, _ in splits(self.at_once)]
 
 
 @dataclass(frozen=True)
@@ -110,15 +126,12 @@ class Scenario(ABC):
         The name in LoadGen.
     figure
         Its result in the detail log.
-    fewest_queries
-        The fewest queries (in Offline: samples) that can be VALID.
     batch_grows
         Whether larger batches are tried for the best layout, as long as throughput grows.
     """
 
     name: str
     figure: Figure
-    fewest_queries: int
     batch_grows: bool = False
 
     @abstractmethod
@@ -139,12 +152,31 @@ class Scenario(ABC):
 
     def untuned(self, machine: Machine) -> ExecutionLayout:
         """Return a reasonable layout without measuring, for accuracy runs."""
-        return ExecutionLayout(streams=machine.threads, threads=1, batch=min(machine.max_batch, 8))
+        streams = machine.threads if machine.at_once is None else min(machine.at_once, 16)
+        return ExecutionLayout(streams=streams, threads=1, batch=min(machine.max_batch, 8))
 
     def suggested(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
         """Yield default settings of user.conf for a performance run."""
         del tuned
         return iter(())
+
+    def fewest_queries(self, percentile: float, samples: int) -> int:
+        """Return the fewest queries (in Offline: samples) of a short run, so that it can be VALID.
+
+        Parameters
+        ----------
+        percentile
+            The percentile of the latencies that counts, as a fraction.
+        samples
+            The most samples of a short accuracy run.
+        """
+        del samples
+        return queries_needed(FOR_AN_ESTIMATE, percentile)
+
+    def short_queries(self, rate: float, seconds: float, percentile: float) -> int:
+        """Return the queries (in Offline: samples) of a short run of about `seconds` at a rate per second."""
+        del percentile
+        return math.ceil(seconds * rate)
 
     def queries_per_second(self, tuned: Tuned) -> float:
         """Return the expected queries (in Offline: samples) per second."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.implementations.protocol import ExecutionLayout
-from pytest_mlperf.scenarios.base import SUT, Figure, Scenario, splits
+from pytest_mlperf.scenarios.base import SUT, Figure, Scenario
 
 if TYPE_CHECKING:
     from pytest_mlperf.scenarios.base import Answering, Machine, Serving
@@ -15,13 +15,12 @@ class SingleStream(Scenario):
     """One stream; the warm-up finds the best number of threads for an inference."""
 
     name = "SingleStream"
-    figure = Figure("early_stopping_latency_ss", "ms", 1e-6, "90th percentile latency")
-    #: Early stopping's minimum for the 90th percentile at 99 % confidence (loadgen/early_stopping.cc).
-    fewest_queries = 64
+    figure = Figure("early_stopping_latency_ss", "ms", 1e-6, "latency", estimate=True)
 
     def layouts(self, machine: Machine) -> list[ExecutionLayout]:
         """Return one stream with all threads, and with fewer."""
-        return [ExecutionLayout(streams=1, threads=threads, batch=1) for _, threads in splits(machine.threads)]
+        threads = dict.fromkeys(threads for _, threads in machine.splits())
+        return [ExecutionLayout(streams=1, threads=each, batch=1) for each in threads]
 
     def query_size(self, layout: ExecutionLayout, machine: Machine) -> int:
         """Return 1."""

@@ -1,0 +1,1 @@
+"""LoadGen's settings, and user.conf; nothing of its binding."""
