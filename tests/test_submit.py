@@ -14,6 +14,7 @@ import pytest
 from pytest_mlperf.rules.catalogue import catalogue
 from pytest_mlperf.rules.check import Report
 from pytest_mlperf.submission.submit import official_command
+from tests.conftest import SUPPORT
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +46,9 @@ def names(tarball: Path) -> list[str]:
         return archive.getnames()
 
 
-def test_a_short_session_leaves_three_files_and_says_that_it_is_short(submit: RunSession, here: Path) -> None:
+def test_a_short_session_leaves_three_files_and_no_test_to_collect_and_says_that_it_is_short(
+    submit: RunSession, benchmarks: RunSession, here: Path
+) -> None:
     session = submit("--junitxml=junit.xml")
     assert session.code == 0, session.output
     assert {"open.tar.gz", "summary.csv", "summary.json"} <= {path.name for path in here.iterdir()}
@@ -57,6 +60,9 @@ def test_a_short_session_leaves_three_files_and_says_that_it_is_short(submit: Ru
     [record] = json.loads((here / "summary.json").read_text())
     assert (record["Model"], record["MlperfModel"], record["version"]) == ("retinanet-tiny", "retinanet", "v5.1")
     assert "/retinanet-tiny/Offline" in (here / "junit.xml").read_text()
+    assert list(here.rglob("test_mlperf.py")), "the submission has no copy of the tests"
+    later = benchmarks(path=".")
+    assert later.code == pytest.ExitCode.NO_TESTS_COLLECTED, later.output
 
 
 def test_the_code_of_another_packages_benchmark_and_backend_is_packed(benchmarks: RunSession, here: Path) -> None:
@@ -94,15 +100,32 @@ LATE = ("--target-latency=5000", "--target-qps=250", "--test-query-count=700")
 
 def test_a_broken_rule_is_a_failed_item_and_nothing_is_packed(submit: RunSession, here: Path) -> None:
     (here / "system.toml").write_text('host_networking = "Ethernet"\n')
+    for name in ("open.tar.gz", "summary.csv"):
+        (here / name).write_text("of yesterday")
     session = submit(*LATE, "--mlperf-system=system.toml", scenario="Server")
     assert session.code == 1, session.output
-    # The run fails by the same rule as the submission does: nobody has to wait for the session's end to know it.
-    assert session.outcomes().startswith("2 failed, 1 passed"), session.output
-    assert session.output.count("Server's latency bound is wider than the benchmark's [server-latency]") > 1
+    # A short run is told beside its figure that it is another test; it is no run to submit.
+    assert session.outcomes().startswith("1 failed, 2 passed"), session.output
+    assert "Server performance: at most 100 ms (here: 5000 ms)" in session.output
+    assert "Server's latency bound is wider than the benchmark's [server-latency]" in session.output
     assert "with pytest: leave --target-latency out" in session.output
     assert "nothing was packed" in session.output
+    assert "open.tar.gz was of an earlier session; it is now open-" in session.output
+    assert [path.read_text() for path in here.glob("open-*.tar.gz")] == ["of yesterday"]
+    assert "of yesterday" not in (here / "summary.csv").read_text()
     assert not any((here / name).exists() for name in PACKED)
     assert "host_networking," not in session.output
+
+
+def test_a_session_that_is_stopped_leaves_no_older_tarball_that_seems_to_be_its_own(
+    benchmarks: RunSession, here: Path
+) -> None:
+    (here / "open.tar.gz").write_text("of yesterday")
+    (here / "stops.py").write_text("import pytest\ndef pytest_runtest_setup(): pytest.exit('enough')\n")
+    session = benchmarks(*TINY, "--scenario=Offline", *SUBMIT, "-p", "stops", PYTHONPATH=f"{here}:{SUPPORT}")
+    assert session.code == pytest.ExitCode.INTERRUPTED, session.output
+    assert "open.tar.gz was of an earlier session; it is now open-" in session.output
+    assert not (here / "open.tar.gz").exists()
 
 
 @pytest.mark.parametrize(
@@ -186,7 +209,7 @@ def test_an_official_checker_that_is_not_here_is_an_item_that_failed(submit: Run
 
 #: Compliance tests of runs of a moment: a busy machine decides how well their figures agree.
 CLOSED = (
-    "--model=resnet50",
+    "--model=resnet",
     "--backend=honest",
     "--round=v5.0",
     "--division=closed",
@@ -203,7 +226,7 @@ CLOSED = (
 def test_a_closed_session_brings_its_compliance_tests_and_is_packed_anyway_under_a_name_that_says_so(
     benchmarks: RunSession, here: Path, tmp_path: Path
 ) -> None:
-    session = benchmarks(*CLOSED, "--scenario=Offline", "--mlperf-pack-anyway", TMPDIR=str(tmp_path))
+    session = benchmarks(*CLOSED, "--scenario=Offline", "--mlperf-pack-anyway", MLPERF_TEST_LEASES=str(tmp_path))
     assert session.code == 1, session.output
     assert "[required-scenarios]" in session.output
     assert "[compliance-missing]" not in session.output
@@ -213,6 +236,7 @@ def test_a_closed_session_brings_its_compliance_tests_and_is_packed_anyway_under
 
 #: What a busy machine breaks: it says nothing about the packing.
 OF_THE_MACHINE = {
+    "compliance-missing",  # of a run that is not valid
     "compliance-performance",
     "early-stopping",
     "loadgen-latency-bound",
@@ -224,7 +248,7 @@ OF_THE_MACHINE = {
 
 @pytest.mark.slow
 def test_a_closed_session_of_every_scenario_is_only_short(benchmarks: RunSession, here: Path, tmp_path: Path) -> None:
-    session = benchmarks(*CLOSED, "--scenario=Server,Offline", "--mlperf-pack-anyway", TMPDIR=str(tmp_path))
+    session = benchmarks(*CLOSED, "--scenario=Server,Offline", "--mlperf-pack-anyway", MLPERF_TEST_LEASES=str(tmp_path))
     [tarball] = here.glob("closed*.tar.gz")
     assert {name.split("/")[5] for name in names(tarball) if "/results/" in name and name.count("/") > 5} == {
         "Offline",
@@ -255,8 +279,17 @@ def compliance_tests(tarball: Path) -> set[str]:
         ("pytest", "benchmarks", "--short"),
         ("pytest", "benchmarks", "--run-length", "short"),
         ("pytest", "benchmarks", "--run-length=short"),
+        ("pytest", "benchmarks", "--mlperf-short"),
+        ("pytest", "benchmarks", "--mlperf-run-length", "short"),
+        ("pytest", "benchmarks", "--mlperf-run-length=short"),
         ("pytest", "benchmarks"),
     ],
 )
 def test_the_command_of_official_length_is_the_users_own(given: tuple[str, ...]) -> None:
     assert official_command(given) == ["pytest", "benchmarks", "--run-length", "official"]
+
+
+def test_the_command_of_official_length_keeps_what_is_another_plugins() -> None:
+    given = ("pytest", "--short", "--run-length=x", "--mlperf-run-length=short")
+    official = ["pytest", "--short", "--run-length=x", "--mlperf-run-length", "official"]
+    assert official_command(given, taken={"--short", "--run-length"}) == official

@@ -6,14 +6,15 @@ import pytest
 
 from pytest_mlperf.artifacts.sources import Progress as FetchProgress
 from pytest_mlperf.implementations.protocol import Progress
+from pytest_mlperf.metrics.limit import Limit
 from pytest_mlperf.report.progress import Rate, describe, describe_fetch
 from pytest_mlperf.report.terminal import lacking, lines, number, row, title
-from pytest_mlperf.rules.accuracy import Accuracy, Limit
+from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import Performance
 from pytest_mlperf.run.result import RunResult
 
-LACK = Finding(rule="r", severity="note", what="w", expected="a minimum of 600 s", found="0 s", fix="f")
+LACK = Finding(rule="min-duration", severity="note", what="w", expected="a minimum of 600 s", found="0 s", fix="f")
 
 
 def result(**changes: Any) -> RunResult:
@@ -31,7 +32,8 @@ def result(**changes: Any) -> RunResult:
         "performance": Performance(
             value=1.23456,
             unit="ms",
-            words="90th percentile latency",
+            words="90th-percentile latency, early stopping",
+            short="p90, early stopping",
             valid=True,
             samples=64,
             latency_ms={"p50": 1.0, "p90": 1.234, "p99": 12.345},
@@ -90,12 +92,10 @@ def test_a_failed_run_shows_no_figure() -> None:
     assert (cells.result, cells.latencies, cells.wall, cells.memory) == ("–", "–", "–", "–")
 
 
-def test_offline_shows_no_latencies_for_they_are_waiting_times() -> None:
-    assert row(result(scenario="Offline")).latencies == "–"
-
-
 def test_each_need_is_told_once() -> None:
-    other = LACK.__class__(rule="q", severity="note", what="w", expected="24,576 samples", found="500", fix="f")
+    other = LACK.__class__(
+        rule="samples-per-query", severity="note", what="w", expected="24,576 samples", found="500", fix="f"
+    )
     found = lacking([result(), result(), result(scenario="Offline", findings=(LACK, other))])
     assert found == [
         "  SingleStream performance: a minimum of 600 s (here: 0 s)",
@@ -137,6 +137,11 @@ def test_a_new_phase_starts_a_new_rate() -> None:
         (Progress(phase="loading"), 0.0, "loading"),
         (Progress(phase="accuracy", done=250, total=500), 100.0, "accuracy, 250/500 samples, 100/s, 2 s left"),
         (Progress(phase="performance", done=1000), 12.345, "performance, 1,000 samples, 12.35/s"),
+        (
+            Progress(phase="performance", done=1000, seconds=50.0, least_seconds=600.0),
+            20.0,
+            "performance, 1,000 samples, 20/s, 9 min 10 s left",
+        ),
         (
             Progress(phase="accuracy", done=100, total=24_781),
             0.65,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf.rules.accuracy import Limit, check_limits
+from pytest_mlperf.metrics.limit import Limit
+from pytest_mlperf.rules.accuracy import check_limits
 
 NUMBERS = st.floats(allow_nan=False)
 

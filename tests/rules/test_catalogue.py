@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest_mlperf
+from pytest_mlperf.loadgen.settings import KEYS
 from pytest_mlperf.rules.catalogue import catalogue
 from pytest_mlperf.rules.checks import every
-from pytest_mlperf.run.advice import ADVICE
+from pytest_mlperf.run.advice import ADVICE, OPTIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,11 @@ def test_the_rules_in_the_code_are_the_catalogues() -> None:
 
 
 def test_advice_is_for_rules_that_exist() -> None:
-    assert ADVICE.keys() <= catalogue().keys()
+    assert ADVICE.keys() - OPTIONS.keys() <= catalogue().keys()
+
+
+def test_advice_is_for_settings_that_loadgen_knows() -> None:
+    assert OPTIONS.keys() <= set(KEYS)
 
 
 def test_every_check_is_listed_by_its_kind_of_case() -> None:

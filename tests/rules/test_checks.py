@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -45,6 +46,10 @@ def add_message(path: Path, key: str, value: object, *, is_error: bool) -> None:
     path.write_text("".join([*lines[:-1], f":::MLLOG {json.dumps(message)}\n", lines[-1]]), "utf-8")
 
 
+def in_log_of(scenario: str, key: str, value: object) -> Callable[[Submission], None]:
+    return lambda it: set_in_log(it.performance(scenario) / DETAIL, key, value)
+
+
 def describe(it: Submission, **fields: Any) -> None:
     it.system.write_text(json.dumps(json.loads(it.system.read_text("utf-8")) | fields), "utf-8")
 
@@ -56,6 +61,20 @@ def describing(**fields: Any) -> Callable[[Submission], None]:
 def end_early(it: Submission) -> None:
     path = it.performance() / DETAIL
     path.write_text("".join(path.read_text("utf-8").splitlines(keepends=True)[:-1]), "utf-8")
+
+
+def go_back(it: Submission) -> None:
+    path = it.performance() / DETAIL
+    *lines, last = path.read_text("utf-8").splitlines(keepends=True)
+    path.write_text("".join([*lines, re.sub(r'"time_ms": [\d.]+', '"time_ms": 500000.5', last)]), "utf-8")
+
+
+def end_before_the_begin(it: Submission) -> None:
+    set_in_log(it.performance() / DETAIL, "power_end", "11-22-2026 19:00:00.000")
+
+
+def answer_before_the_question(it: Submission) -> None:
+    set_in_log(it.performance() / DETAIL, "result_min_latency_ns", -700_000_000)
 
 
 def end_accuracy_early(it: Submission) -> None:
@@ -107,13 +126,15 @@ def foreign_accuracy_log(it: Submission) -> None:
     (it.accuracy / "mlperf_log_accuracy.json").write_bytes(bytes(range(256)) * 8)
 
 
+def no_answers(it: Submission) -> None:
+    path, text = it.accuracy / "mlperf_log_accuracy.json", it.accuracy / "accuracy.txt"
+    path.write_text("[\n]\n")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    text.write_text(re.sub(r"hash=\w+", f"hash={digest}", text.read_text("utf-8")), "utf-8")
+
+
 def other_accuracy_seeds(it: Submission) -> None:
     set_in_log(it.accuracy / DETAIL, "effective_schedule_rng_seed", 1)
-
-
-def unjudged(it: Submission) -> None:
-    folder = it.results / "example-edge" / it.model
-    folder.rename(folder.with_name("whisper"))
 
 
 def idle_system(it: Submission) -> None:
@@ -152,7 +173,11 @@ def test_log(it: Submission) -> Path:
     return it.test01 / "performance" / "run_1" / DETAIL
 
 
-test_log.__test__ = False  # type: ignore[attr-defined]
+def test_answers(it: Submission) -> Path:
+    return it.test01 / "accuracy" / "mlperf_log_accuracy.json"
+
+
+test_log.__test__ = test_answers.__test__ = False  # type: ignore[attr-defined]
 
 
 def compliance_slow(it: Submission) -> None:
@@ -169,6 +194,9 @@ def deviate(it: Submission, compliance: str) -> None:
 BREAKS: list[tuple[str, str, Callable[[Submission], object]]] = [
     ("log-end", "v6.1_open", end_early),
     ("log-end", "v6.1_open", end_accuracy_early),
+    ("clock", "v6.1_open", go_back),
+    ("clock", "v6.1_open", end_before_the_begin),
+    ("clock", "v5.1_closed", answer_before_the_question),
     ("log-first-line", "v6.1_open", lambda it: _prepend(it.accuracy / DETAIL, "noise\n")),
     (
         "log-contradictions",
@@ -193,11 +221,28 @@ BREAKS: list[tuple[str, str, Callable[[Submission], object]]] = [
     ("server-latency", "v5.1_closed", wide_bound),
     ("early-stopping", "v6.1_open", stream_stops_early),
     ("equal-issue", "v6.1_closed", unequal_issue),
+    ("latency-percentile", "v5.1_closed", in_log_of("SingleStream", "effective_target_latency_percentile", 0.5)),
+    ("latency-percentile", "v6.1_open", in_log_of("SingleStream", "effective_target_latency_percentile", 0.99)),
+    ("query-size", "v5.1_closed", in_log_of("MultiStream", "effective_samples_per_query", 1)),
+    ("sample-order", "v6.1_open", in_log("effective_sample_concatenate_permutation", value=True)),
+    (
+        "token-latencies",
+        "v6.1_open",
+        lambda it: add_message(it.performance() / DETAIL, "requested_use_token_latencies", value=True, is_error=False),
+    ),
+    ("audit-settings", "v6.1_open", in_log("effective_performance_issue_same", value=True)),
+    ("audit-settings", "v5.1_closed", in_log("effective_accuracy_log_sampling_target", 256)),
+    (
+        "audit-settings",
+        "v6.1_closed",
+        lambda it: set_in_log(test_log(it), "effective_accuracy_log_sampling_target", 1),
+    ),
+    ("loaded-sample-count", "v6.1_open", in_log("qsl_reported_total_count", 10)),
     ("accuracy-hash", "v6.1_open", no_hash),
     ("accuracy-hash-value", "v6.1_closed", other_hash),
     ("accuracy-log-form", "v6.1_open", foreign_accuracy_log),
+    ("accuracy-log-form", "v6.1_open", no_answers),
     ("accuracy-log-form", "v6.1_open", lambda it: _cut(it.accuracy / "mlperf_log_accuracy.json", 6000)),
-    ("benchmark-judged", "v6.1_open", unjudged),
     ("model-mapping", "v6.1_open", lambda it: (it.submitter / "model_mapping.json").write_text("{")),
     ("system-file", "v6.1_open", lambda it: it.system.unlink()),
     ("system-file", "v6.1_open", lambda it: _cut(it.system, 100)),
@@ -213,18 +258,24 @@ BREAKS: list[tuple[str, str, Callable[[Submission], object]]] = [
     ("measurements-file", "v5.1_open", lambda it: it.measurements_file.write_text("[]")),
     ("measurements-files", "v6.1_open", lambda it: (it.measurements / "README.md").write_bytes(b"")),
     ("measurements-text", "v6.1_open", lambda it: (it.measurements / "user.conf").write_bytes(b"\xff\xfe")),
-    ("duplicate-keys", "v6.1_open", twice),
     ("hidden-names", "v6.1_open", lambda it: (it.code / ".gitignore").write_text("*")),
     ("large-files", "v6.1_open", sparse),
     ("python-caches", "v6.1_open", cache),
     ("links-outside", "v6.1_open", link_outside),
-    ("readable", "v6.1_open", pipe),
+    ("readable", "v6.1_open", lambda it: (it.code / "loop").symlink_to(".")),
+    ("special-files", "v6.1_open", pipe),
+    ("special-files", "v5.1_open", pipe),
     ("compliance-run", "v6.1_closed", lambda it: _cut(test_log(it), 3000)),
     ("compliance-performance", "v6.1_closed", compliance_slow),
     ("compliance-files", "v5.1_closed", lambda it: (test_log(it).with_name("more.txt")).write_text("x")),
     ("compliance-missing", "v6.1_closed", lambda it: test_log(it).unlink()),
     ("compliance-accuracy", "v6.1_closed", lambda it: deviate(it, "accuracy=75.000%, good=1, total=2\n")),
     ("compliance-accuracy", "v6.1_closed", lambda it: deviate(it, "nothing\n")),
+    ("compliance-accuracy-log", "v6.1_closed", lambda it: (test_answers(it)).write_text("[\n]\n")),
+    ("compliance-accuracy-files", "v5.1_closed", lambda it: (test_answers(it)).unlink()),
+    ("compliance-accuracy-files", "v6.1_closed", lambda it: (test_answers(it)).unlink()),
+    ("compliance-accuracy-files", "v5.1_closed", lambda it: test_answers(it).with_name("more.txt").write_text("x")),
+    ("compliance-accuracy-log", "v5.1_closed", lambda it: (test_answers(it)).write_text('["no answer"]')),
     ("seeds", "v6.1_closed", lambda it: set_in_log(test_log(it), "effective_qsl_rng_seed", 1)),
     ("code", "v5.1_open", lambda it: (it.code / it.model).rename(it.code / "other")),
 ]
@@ -262,6 +313,7 @@ def test_accuracies_that_are_close_stand_for_equal_responses(copy_of: Copy) -> N
     [
         ("accuracy-seeds", other_accuracy_seeds),
         ("links-any", link),
+        ("duplicate-keys", twice),
         ("system-division-case", describing(division="Open")),
     ],
 )
@@ -273,14 +325,19 @@ def test_a_note_is_no_error(rule: str, change: Callable[[Submission], object], c
     assert [(finding.rule, finding.severity) for finding in report.all_findings()] == [(rule, "note")]
 
 
-#: What no submission shows: tests/rules/test_judge.py and tests/test_compliance.py break them.
-OF_SESSIONS = {"accuracy-answers", "run-finished"}
+#: What no submission shows: tests/rules/test_judge.py, tests/test_compliance.py and tests/machine break them.
+OF_SESSIONS = {"accuracy-answers", "run-finished", "conformance", "quiet-machine"}
+#: What the bases do not show: test_new_rules.py and test_check.py break them.
+ELSEWHERE = {
+    *("benchmark-judged", "token-latencies-asked", "token-bounds", "equal-issue-conf", "accuracy-directories"),
+    *("links-from-root", "power-files", "power-samples", "power-ranging", "power-settings"),
+}
 
 
 def test_every_rule_is_broken_by_some_test() -> None:
-    broken = {rule for rule, _, _ in BREAKS} | {"accuracy-seeds", "links-any"}
+    broken = {rule for rule, _, _ in BREAKS} | {"accuracy-seeds", "links-any", "duplicate-keys"}
     broken |= {rule for each in BROKEN.values() for rules in each.values() for rule in rules.split()}
-    assert broken == set(catalogue()) - OF_SESSIONS
+    assert broken == set(catalogue()) - OF_SESSIONS - ELSEWHERE
 
 
 def test_num_errors_hides_error_messages_from_the_single_file_checkers_alone(copy_of: Copy) -> None:

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf.rules.accuracy import Accuracy, Limit
+from pytest_mlperf.metrics.limit import Limit
+from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.agreement import AnswerAgreement, AnswerCounts, FigureAgreement
-from pytest_mlperf.rules.asked import Asked, asked_by_round
+from pytest_mlperf.rules.asked import asked_by_round
 from pytest_mlperf.rules.check import check
 from pytest_mlperf.rules.detail_log import DetailLog
 from pytest_mlperf.rules.judge import (
@@ -18,12 +19,11 @@ from pytest_mlperf.rules.judge import (
     judge_agreement,
     judge_performance_run,
 )
-from pytest_mlperf.rules.performance import RESULT_FIELDS, performance_of
-from pytest_mlperf.rules.reading.files import MISSING, Text
+from pytest_mlperf.rules.performance import performance_of
 from pytest_mlperf.rules.reading.read import read_run, read_submission
-from pytest_mlperf.rules.reading.submission import Run
-from pytest_mlperf.rules.round import find_round, rounds
+from pytest_mlperf.rules.round import find_round
 from tests.rules.mutations import MUTATIONS
+from tests.rules.runs import RETINANET, SEEDS, VALID, of, run_of
 from tests.rules.submissions import BASES, submission
 from tests.rules.test_check import judged
 from tests.rules.test_checks import BREAKS, in_log, set_in_log
@@ -36,141 +36,6 @@ if TYPE_CHECKING:
     from tests.rules.submissions import Submission
 
     Copy = Callable[[str], Submission]
-
-ROUND = find_round("v5.1")
-RETINANET = asked_by_round(ROUND, ROUND.benchmarks["retinanet"])
-SEEDS = {f"effective_{name}": getattr(ROUND.seeds, name) for name in ROUND.seeds.__struct_fields__}
-FIGURES = {field.key: 1_000_000 for field in RESULT_FIELDS.values()}
-
-#: What a valid run of official length leaves, in any scenario.
-VALID: dict[str, Any] = {
-    **SEEDS,
-    **FIGURES,
-    "effective_test_mode": "PerformanceOnly",
-    "effective_min_duration_ms": 600_000,
-    "effective_min_query_count": 1,
-    "effective_samples_per_query": 24_576,
-    "effective_performance_sample_count": 64,
-    "effective_target_qps": 50,
-    "effective_target_latency_ns": 100_000_000,
-    "effective_target_latency_percentile": 0.99,
-    "result_validity": "VALID",
-    "result_min_duration_met": True,
-    "result_min_queries_met": True,
-    "result_perf_constraints_met": True,
-    "early_stopping_met": True,
-    "result_99.00_percentile_latency_ns": 123_456_789,
-    "result_max_latency_ns": 2_000_000_000,
-    "result_query_count": 64,
-    "num_errors": 0,
-}
-
-
-def run_of(values: Mapping[str, Any], **log: Any) -> Run:
-    return Run("", None, DetailLog(values, **log), Text("mlperf_log_summary.txt", fault=MISSING))
-
-
-def performance(scenario: str, changed: dict[str, Any], asked: Asked = RETINANET, **log: Any) -> tuple[Finding, ...]:
-    values = VALID | {"effective_scenario": scenario} | changed
-    return judge_performance_run(run_of(values, **log), scenario, asked)
-
-
-def of(findings: tuple[Finding, ...], severity: str) -> list[str]:
-    return [finding.rule for finding in findings if finding.severity == severity]
-
-
-@pytest.mark.parametrize("scenario", RESULT_FIELDS)
-def test_a_valid_run_of_official_length_has_no_finding(scenario: str) -> None:
-    assert performance(scenario, {}) == ()
-
-
-#: Each condition of LoadGen's verdict, as its log states that it is not met.
-CONDITIONS = [
-    ("Offline", {"result_min_duration_met": False}, "loadgen-min-duration", "expected: at least 600 s; found: 2 s"),
-    ("SingleStream", {"result_min_duration_met": False}, "loadgen-min-duration", "lower target_latency"),
-    ("Server", {"result_min_queries_met": False}, "loadgen-min-queries", "expected: 1 queries; found: 64"),
-    ("Server", {"result_perf_constraints_met": False}, "loadgen-latency-bound", "at most 100 ms; found: 123.5 ms"),
-    ("MultiStream", {"early_stopping_met": False, "early_stopping_result": " * Only 3."}, "early-stopping", "Only 3."),
-]
-
-
-@pytest.mark.parametrize(("scenario", "changed", "rule", "says"), CONDITIONS)
-def test_each_unmet_condition_of_loadgen_is_an_error_of_its_own_and_the_cause_of_its_verdict(
-    scenario: str, changed: dict[str, Any], rule: str, says: str
-) -> None:
-    condition, validity = performance(scenario, changed | {"result_validity": "INVALID"})
-    assert (condition.rule, validity.rule) == (rule, "result-validity")
-    assert condition.severity == validity.severity == "error"
-    assert says in str(condition)
-    assert len(str(condition).splitlines()) == 3
-    assert validity.found == f"INVALID, because {condition.what}"
-
-
-def test_several_unmet_conditions_are_all_named() -> None:
-    findings = performance(
-        "Server", {"result_validity": "INVALID", "result_min_duration_met": False, "early_stopping_met": False}
-    )
-    assert of(findings, "error") == ["loadgen-min-duration", "early-stopping", "result-validity"]
-    assert all(finding.what in findings[-1].found for finding in findings[:-1])
-
-
-def test_a_verdict_without_a_condition_sends_to_the_summary() -> None:
-    [finding] = performance("Offline", {"result_validity": "INVALID"})
-    assert (finding.rule, finding.found) == ("result-validity", "INVALID")
-    assert "see mlperf_log_summary.txt" in finding.fix
-
-
-@pytest.mark.parametrize(
-    ("scenario", "changed", "rule"),
-    [
-        ("Offline", {"effective_test_mode": "AccuracyOnly"}, "test-mode"),
-        ("Offline", {"num_errors": 2}, "loadgen-errors"),
-        ("Offline", {"effective_schedule_rng_seed": 1}, "seeds"),
-        ("Offline", {"result_samples_per_second": 0}, "result-metric"),
-        ("Server", {"effective_target_latency_ns": 100_000_001}, "server-latency"),
-    ],
-)
-def test_what_no_length_explains_is_an_error(scenario: str, changed: dict[str, Any], rule: str) -> None:
-    findings = performance(scenario, changed)
-    assert of(findings, "error") == [rule]
-    assert not is_short(findings)
-
-
-@pytest.mark.parametrize(("rule", "test"), [("performance-log", ""), ("compliance-run", "TEST04")])
-def test_a_log_that_cannot_be_read_is_one_error_and_nothing_else_is_asked(rule: str, test: str) -> None:
-    [finding] = judge_performance_run(run_of({}, fault="is not UTF-8 text"), "Offline", RETINANET, test=test)
-    assert (finding.rule, finding.severity, finding.file) == (rule, "error", "mlperf_log_detail.txt")
-
-
-def test_a_short_run_says_what_official_length_needs_and_no_more() -> None:
-    changed = {
-        "effective_min_duration_ms": 0,
-        "effective_samples_per_query": 500,
-        "effective_performance_sample_count": 10,
-    }
-    findings = performance("Offline", changed)
-    assert {note.rule: (note.expected, note.found) for note in findings} == {
-        "min-duration": ("a minimum of 600 s", "0 s"),
-        "samples-per-query": ("24,576 samples", "500"),
-        "performance-sample-count": ("64 different samples", "10"),
-    }
-    assert of(findings, "error") == []
-    assert is_short(findings)
-
-
-def test_in_no_round_loadgens_own_configuration_asks() -> None:
-    asked = Asked(min_duration_ms=600_000, min_queries={"SingleStream": 100}, performance_sample_count=64)
-    seeds = {"effective_qsl_rng_seed": 1}
-    assert performance("SingleStream", seeds | {"effective_min_query_count": 100}, asked) == ()
-    [note] = performance("SingleStream", seeds | {"effective_min_query_count": 64}, asked)
-    assert (note.rule, note.severity, note.expected, note.found) == ("min-query-count", "note", "100 queries", "64")
-
-
-def test_test05_has_its_own_seeds() -> None:
-    rules = rounds()["v4.1"]
-    seeds = rules.test05_seeds
-    assert asked_by_round(rules, rules.benchmarks["retinanet"], "TEST05").seeds == seeds
-    assert asked_by_round(rules, rules.benchmarks["retinanet"], "TEST01").seeds == rules.seeds != seeds
 
 
 ACCURACY_LOG = {
@@ -321,7 +186,7 @@ def test_a_run_breaks_the_same_rules_in_a_session_as_in_a_submission(
     it = copy_of(base)
     change(it)
     round_ = find_round(it.round)
-    asked = asked_by_round(round_, round_.benchmarks["resnet"])
+    asked = asked_by_round(round_, "resnet")
     in_session: set[str] = set()
     for mode, scenario, directory in runs(it):
         run = read_run(directory)
@@ -342,7 +207,17 @@ RUN_RULES = {
     *("seeds", "accuracy-seeds", "result-validity", "result-metric", "early-stopping"),
     *("loadgen-min-duration", "loadgen-min-queries", "loadgen-latency-bound"),
     *("min-duration", "min-query-count", "samples-per-query", "performance-sample-count", "accuracy-samples"),
-    *("server-latency", "equal-issue"),
+    "loaded-sample-count",
+    *(
+        "server-latency",
+        "equal-issue",
+        "latency-percentile",
+        "query-size",
+        "sample-order",
+        "token-latencies",
+        "audit-settings",
+    ),
+    "clock",
 }
 
 

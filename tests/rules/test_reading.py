@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.errors import ArchiveError, OptionError
+from pytest_mlperf.metrics.limit import Limit
 from pytest_mlperf.rules.detail_log import parse_detail_log, read_detail_log
 from pytest_mlperf.rules.guess import guess_round
 from pytest_mlperf.rules.reading.accuracy_text import read_accuracy_text
@@ -75,11 +76,40 @@ def test_nan_and_numbers_without_end_are_no_figures() -> None:
     assert log.number("x") is None
 
 
-def test_accuracy_text_is_read_as_far_as_the_first_value_and_the_hash() -> None:
-    text = "mAP=30.1%\nhash=abc\nmAP=40.2%\n"
+def test_accuracy_text_is_read_as_far_as_each_metric_was_good_enough_and_the_hash_is_known() -> None:
+    text = "mAP=30.1%\nhash=abc\nmAP=40.2%\nmAP=10%\n"
     found = read_accuracy_text(Text("accuracy.txt", text))
-    assert [each.value for each in found.metric("mAP", anywhere=True)] == ["30.1"]
+    for least, values in ((30.0, ["30.1"]), (40.0, ["30.1", "40.2"]), (50.0, ["30.1", "40.2", "10"])):
+        heeded = found.heeded((Limit("mAP", minimum=least),), (5, 1))
+        assert [each.value for each in heeded] == values
     assert found.hash == "abc"
+
+
+def test_a_metric_with_only_a_maximum_is_not_waited_for() -> None:
+    found = read_accuracy_text(Text("accuracy.txt", "mAP=40\nhash=abc\n{'tokens_per_sample': 12000.0}\n"))
+    limits = (Limit("mAP", minimum=30.0), Limit("TOKENS_PER_SAMPLE", maximum=11_000.0))
+    assert [each.what for each in found.heeded(limits, (6, 0))] == ["mAP"]
+    assert [each.what for each in found.heeded(limits[1:], (6, 0))] == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "line", "since"),
+    [
+        ("acc", '{"accuracy": 0.7213}', (5, 0)),
+        ("mAP", "some words mAP=37.6", (5, 1)),
+        ("ROUGE1", "{'rouge1': '44.1'}", (5, 1)),
+        ("ROUGE1", "{'rouge1': 44.1}", (2, 1)),
+        ("TOKENS_PER_SAMPLE", "{'tokens_per_sample': 294.5}", (2, 1)),
+        ("CLIP_SCORE", "{'FID_SCORE': 23.1, 'CLIP_SCORE': 31.7}", (2, 1)),
+        ("exact_match", "{'exact_match': 81.3, 'tokens_per_sample': 3886.2}", (2, 1)),
+        ("DLRM_NE", "metric/lifetime_ne/rating: 0.87", (2, 1)),
+        ("F1_HIERARCHICAL", '{"f1": 0.79}', (2, 1)),
+    ],
+)
+def test_a_line_is_read_as_the_rounds_checker_reads_it(metric: str, line: str, since: tuple[int, ...]) -> None:
+    text = read_accuracy_text(Text("accuracy.txt", line))
+    for round_ in ((2, 1), (5, 0), (5, 1), (6, 1)):
+        assert bool(text.metric(metric, round_)) is (round_ >= since)
 
 
 @pytest.mark.parametrize(
@@ -90,11 +120,11 @@ def test_accuracy_text_is_read_as_far_as_the_first_value_and_the_hash() -> None:
         ("mAP", "{'Total': 37.5}", "37.5"),
         ("F1", '{"exact_match": 83.6, "f1": 90.87}', "90.87"),
         ("DICE", "Accuracy: mean = 0.86170, kidney = 0.9, tumor = 0.8", "0.86170"),
-        ("WER", "Word Error Rate: 0.07, accuracy=92.5%", "92.5"),
+        ("word accuracy", "Word Error Rate: 0.07, accuracy=92.5%", "92.5"),
     ],
 )
 def test_the_words_of_each_accuracy_script_are_understood(metric: str, line: str, value: str) -> None:
-    [stated] = read_accuracy_text(Text("accuracy.txt", line)).metric(metric, anywhere=True)
+    [stated] = read_accuracy_text(Text("accuracy.txt", line)).metric(metric, (6, 1))
     assert stated.value == value
 
 
@@ -102,6 +132,20 @@ def test_json_that_is_no_object_or_nested_without_end_is_a_fault(tmp_path: Path)
     for index, text in enumerate(["[]", "{", "[" * 100_000, '{"a": ' * 50_000]):
         (tmp_path / f"{index}").write_text(text)
         assert read_document(tmp_path, read_tree(tmp_path), f"{index}", "").fault is not None
+
+
+def test_directories_that_link_to_each_other_are_followed_to_an_end(tmp_path: Path) -> None:
+    names = [f"d{number}" for number in range(9)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        for other in names:
+            if other != name:
+                (tmp_path / name / other).symlink_to(f"../{other}")
+    tree = read_tree(tmp_path)
+    found = list(tree.walk())
+    assert set(names) == set(tree.directories)
+    assert len(found) < 20_000
+    assert any("too many directories" in (each.fault or "") for each in found)
 
 
 def test_links_in_a_circle_and_links_that_lead_out_are_not_followed(tmp_path: Path) -> None:

@@ -35,19 +35,37 @@ REFERENCES = {
     "rnnt": (100 - 7.452, 0.99),
     "3d-unet-99": (0.86170, 0.99),
     "3d-unet-99.9": (0.86170, 0.999),
+    "yolo-95": (53.4, 0.95),
+    "yolo-99": (53.4, 0.99),
 }
-#: Samples of the validation sets; KiTS19 for 3D-UNet had a case less in v2.1, as its performance_sample_count says.
-DATA_SETS = {"resnet": 50_000, "retinanet": 24_781, "bert-99": 10_833, "bert-99.9": 10_833, "rnnt": 2_513}
+#: The official tables call the accuracy of words by the name of its complement.
+NAMES = {"WER": "word accuracy", "ACCURACY": "word accuracy"}
+#: Samples of data sets that the tables before v5.1 do not have; of dlrm-99 nobody states them.
+DATA_SETS = {
+    "resnet": 50_000,
+    "retinanet": 24_781,
+    "bert": 10_833,
+    "rnnt": 2_513,
+    "3d-unet": 43,
+    "dlrm-v2": 330_067,
+    "gptj": 13_368,
+    "llama2-70b": 24_576,
+    "llama2-70b-interactive": 24_576,
+    "mixtral-8x7b": 15_000,
+    "stable-diffusion-xl": 5_000,
+    "llama3.1-405b": 8_313,
+    "rgat": 788_379,
+}
 
 
-def _data_set(row: dict[str, str]) -> int:
-    return DATA_SETS.get(row["benchmark"]) or (42 if row["round"] == "v2.1" else 43)
+def _data_set(row: dict[str, str]) -> int | None:
+    return _number(row["dataset_size"]) or DATA_SETS.get(row["benchmark"].removesuffix(".9").removesuffix("-99"))
 
 
 def test_a_target_is_the_tolerance_of_the_reference() -> None:
     for each in rounds().values():
-        for name, benchmark in each.benchmarks.items():
-            reference, tolerance = REFERENCES[name]
+        for name in each.benchmarks.keys() & REFERENCES.keys():
+            benchmark, (reference, tolerance) = each.benchmarks[name], REFERENCES[name]
             assert benchmark.tolerance == tolerance
             assert benchmark.limits[0].minimum == pytest.approx(reference * tolerance, rel=1e-9)
 
@@ -63,15 +81,17 @@ def test_every_entry_of_the_official_tables_is_the_rounds() -> None:
         assert (found is not None) == (row["present"] == "yes"), row
         if found is None:
             continue
-        [limit] = found.limits
-        assert (limit.value, limit.maximum) == (row["metric"], None), row
+        least = {limit.value: f"{limit.minimum:.6g}" for limit in found.limits if limit.minimum is not None}
+        most = {limit.value: f"{limit.maximum:.6g}" for limit in found.limits if limit.maximum is not None}
+        metrics = [NAMES.get(metric, metric) for metric in row["metric"].split()]
         # The tables give six digits.
-        assert f"{limit.minimum:.6g}" == f"{float(row['target']):.6g}", row
+        assert least == dict(zip(metrics, row["target"].split(), strict=True)), row
+        assert most == dict(pair.split("=") for pair in row["upper"].split()), row
         assert found.performance_sample_count == int(row["performance_sample_count"]), row
-        assert found.dataset_size == (_number(row["dataset_size"]) or _data_set(row)), row
+        assert found.dataset_size == _data_set(row), row
         # A checker whose table has no size does not look.
         assert row["dataset_size"] or rounds()[row["round"]].official["accuracy-samples"] == "ignores", row
-        assert found.offline_samples_per_query == int(row["offline_samples_per_query"]), row
+        assert found.offline_samples_per_query == _number(row["offline_samples_per_query"]), row
         assert found.server_latency_ns == _number(row["server_latency_ns"]), row
         queries = dict(pair.split("=") for pair in row["min_queries"].split())
         assert found.min_queries == {scenario: int(count) for scenario, count in queries.items()}, row
@@ -134,7 +154,8 @@ SEEN_TO_FAIL = {
     "accuracy-detail": "FFFF",
     "accuracy-mode": "....",
     "scenario-name": "FFFF",
-    "accuracy-metric": ".FFF",
+    "accuracy-metric": ".F.F",
+    "accuracy-stated": "..FF",
 }
 
 

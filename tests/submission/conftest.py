@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import msgspec
 import pytest
 
+from pytest_mlperf.machine.hardware import Machine
 from pytest_mlperf.rules.round import Layout, find_round
 from pytest_mlperf.run.result import RunResult
-from pytest_mlperf.submission.machine import Machine
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
 from pytest_mlperf.submission.system import Identity, describe_system
 from tests.conftest import REPOSITORY, run_benchmarks

@@ -11,8 +11,10 @@ import psutil
 import pytest
 
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.machine.cores import Cores
+from pytest_mlperf.machine.hardware import Accelerators, Machine, parse_nvidia_smi, read_machine
+from pytest_mlperf.machine.use import MachineUse
 from pytest_mlperf.rules.system_fields import FIELDS
-from pytest_mlperf.submission.machine import Accelerators, Machine, parse_nvidia_smi, read_machine
 from pytest_mlperf.submission.system import UNKNOWN, Identity, describe_system, read_overrides
 
 if TYPE_CHECKING:
@@ -127,7 +129,7 @@ def test_an_accelerator_is_of_the_system_only_when_a_run_used_it(runs: tuple[Res
     machine = Machine(accelerators=card)
     on_cpu = describe_system(IDENTITY, [runs[0].performance], machine=machine)
     assert on_cpu.fields["accelerators_per_node"] == "0"
-    assert on_cpu.fields["hw_notes"] == "1 x NVIDIA H100 80GB HBM3, not used"
+    assert on_cpu.fields["hw_notes"].startswith("1 x NVIDIA H100 80GB HBM3, not used")
     on_cuda = msgspec.structs.replace(runs[0].performance, device="cuda")
     described = describe_system(IDENTITY, [on_cuda], machine=machine)
     assert described.fields["accelerators_per_node"] == "1"
@@ -136,6 +138,26 @@ def test_an_accelerator_is_of_the_system_only_when_a_run_used_it(runs: tuple[Res
     assert described.fields["accelerator_interconnect"] == "N/A"
     assert "accelerator_memory_configuration" in described.unknown
     assert "accelerators_per_node" in describe_system(IDENTITY, [on_cuda], machine=Machine()).unknown
+
+
+def test_what_the_runs_were_not_allowed_to_use_is_said_beside_the_hardware(runs: tuple[Result, ...]) -> None:
+    import msgspec
+
+    def limited(cores: Cores) -> str:
+        use = MachineUse(processor="Xeon", cores=cores)
+        run = msgspec.structs.replace(runs[0].performance, machine=use)
+        machine = Machine(remark="virtual machine", cores_per_socket=64)
+        described = describe_system(IDENTITY, [run, runs[0].accuracy, run], machine=machine)
+        assert described.fields["host_processor_core_count"] == "64"
+        return described.fields["hw_notes"]
+
+    assert limited(Cores(online=64, affinity=64)) == "virtual machine"
+    assert limited(Cores(online=64, affinity=64, quota=1.5)) == (
+        "virtual machine; runs were limited to a quota of 1.5 CPUs (control group)"
+    )
+    assert limited(Cores(online=64, affinity=8, quota=4)) == (
+        "virtual machine; runs were limited to 8 of 64 CPUs (affinity) and a quota of 4 CPUs (control group)"
+    )
 
 
 def test_nvidia_smi_is_asked_and_a_broken_one_is_as_none(tmp_path: Path) -> None:

@@ -5,13 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mlperf_loadgen as lg
+import msgspec
 import pytest
 
 from pytest_mlperf.artifacts.disk import file_sha256
 from pytest_mlperf.errors import SubmissionError
+from pytest_mlperf.rules.round import find_round
 from pytest_mlperf.submission.tree import write_submission
 from tests.submission.conftest import COMMAND, MakePlan, files_of
 
@@ -54,6 +58,23 @@ def test_from_v6_0_all_of_a_result_is_under_results(make_plan: MakePlan, tmp_pat
     rest = {f"systems/{plan.system}.json", "documentation/calibration.md", "model_mapping.json"}
     found = {name.removeprefix("open/Community/") for name in files_of(tmp_path / "sub")}
     assert found == results | code | rest
+
+
+@pytest.mark.parametrize(("name", "there"), [("v4.1", True), ("v5.0", False)])
+def test_before_v5_0_the_rounds_settings_stand_beside_in_a_file_that_loadgen_reads(
+    make_plan: MakePlan, tmp_path: Path, name: str, there: bool
+) -> None:
+    plan = make_plan("measurements", round=find_round(name))
+    write_submission(plan, tmp_path / "sub")
+    found = sorted((tmp_path / "sub").rglob("mlperf.conf"))
+    assert len(found) == (2 if there else 0)
+    for file in found:
+        settings = lg.TestSettings()
+        assert settings.FromConfig(str(file), "retinanet", "Server", 2) == 0
+        assert f"*.*.qsl_rng_seed = {plan.round.seeds.qsl_rng_seed}" in file.read_text()  # read from its own file only
+        assert settings.min_duration_ms == plan.round.min_duration_ms
+        assert settings.performance_sample_count_override == 64
+        assert settings.server_target_latency_ns == plan.round.benchmarks["retinanet"].server_latency_ns
 
 
 @pytest.mark.parametrize("layout", ["measurements", "results"])
@@ -175,6 +196,21 @@ def test_two_results_in_one_place_are_refused(make_plan: MakePlan, tmp_path: Pat
     other = dataclasses.replace(first)
     with pytest.raises(SubmissionError, match=r"two results have the same place .*retinanet-tiny/Offline"):
         write_submission(dataclasses.replace(plan, results=(first, other)), tmp_path / "sub")
+
+
+@pytest.mark.parametrize(
+    ("field", "says"), [("model_sha256", "ran different model files"), ("dataset_sha256", "ran on different data sets")]
+)
+def test_an_accuracy_run_of_another_model_or_data_set_is_not_paired(
+    make_plan: MakePlan, tmp_path: Path, field: str, says: str
+) -> None:
+    plan = make_plan()
+    first = plan.results[0]
+    recorded = getattr(first.performance, field)
+    assert re.fullmatch("[0-9a-f]{64}", recorded)
+    other = dataclasses.replace(first, accuracy=msgspec.structs.replace(first.accuracy, **{field: "0" * 64}))
+    with pytest.raises(SubmissionError, match=rf"{says}\nexpected: SHA-256 0{{64}}; found: {recorded}\n"):
+        write_submission(dataclasses.replace(plan, results=(other,)), tmp_path / "sub")
 
 
 @pytest.mark.parametrize("name", ["", "my org", ".hidden", "a/b", "..", "naïve"])

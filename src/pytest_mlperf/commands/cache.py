@@ -33,7 +33,7 @@ def add(tools: Any) -> None:
     commands = cache.add_subparsers(required=True, metavar="COMMAND")
     _add(commands, "show", _show, "list everything")
     _add(commands, "find", _find, "list artifacts with all of these words in kind, name or source", "+")
-    _add(commands, "path", _path, "print the directory of the only artifact with all of these words", "+")
+    _add(commands, "path", _path, "print the directory of the artifact with all of these words, as last used", "+")
     _add(commands, "verify", _verify, "hash the content again and compare", "*")
     remove = _add(commands, "rm", _rm, "remove artifacts with all of these words", "+")
     remove.add_argument("--yes", action="store_true", help="do not ask")
@@ -90,7 +90,7 @@ def _find(options: Any) -> int:
 
 def _path(options: Any) -> int:
     found = [entry for entry in _entries(options) if entry.state == "ready"]
-    if len(found) != 1:
+    if len({(entry.kind, entry.name) for entry in found}) != 1:
         names = [f"{entry.kind} {Path(entry.directory).name}" for entry in found]
         raise CacheError(
             f"no single artifact in {_root(options)} has the words: {' '.join(options.words)}",
@@ -100,8 +100,18 @@ def _path(options: Any) -> int:
             if names
             else "list the artifacts with pytest-mlperf cache show",
         )
-    _print_json(_builtins(found[0])) if options.json else print(found[0].path)
+    last, *others = sorted(found, key=_last_use, reverse=True)
+    for other in others:
+        print(f"also there, not used since {other.used}: {other.path}", file=sys.stderr)
+    if options.json:
+        _print_json(_builtins(last))
+    else:  # as it is: a path need not be text
+        sys.stdout.buffer.write(os.fsencode(f"{last.path}\n"))
     return DONE
+
+
+def _last_use(entry: Entry) -> tuple[int, str]:
+    return Path(entry.directory).stat().st_mtime_ns, entry.directory
 
 
 def _verify(options: Any) -> int:

@@ -33,6 +33,12 @@ def add(tools: Any) -> None:
         default="strict",
         help="official: like the round's official checker; strict (default): also rules that it does not check",
     )
+    parser.add_argument(
+        "--by",
+        choices=("result", "rule", "submitter"),
+        help="how findings are grouped; default: by result up to ten results, else by rule",
+    )
+    parser.add_argument("--all", action="store_true", help="every place of a finding, not the first ones")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.set_defaults(run=run)
 
@@ -51,7 +57,7 @@ def run(options: argparse.Namespace) -> int:
 
         text = json.dumps(to_builtins(report), indent=1)
     else:
-        text = "\n".join(lines(report, shutil.get_terminal_size().columns))
+        text = "\n".join(lines(report, shutil.get_terminal_size().columns, options.by, everything=options.all))
     sys.stdout.write(f"{text}\n")
     return OK if report.verdict == "OK" else NOT_OK
 

@@ -8,8 +8,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from pytest_mlperf import __version__
-from pytest_mlperf.commands import cache, check, diff, pack, preprocess
+from pytest_mlperf.commands import cache, check, compare_rounds, diff, pack, preprocess
 from pytest_mlperf.commands.exit_codes import DONE, FAILED, INTERRUPTED
+from pytest_mlperf.commands.output import printable_output
 from pytest_mlperf.errors import CacheError, MLPerfError
 
 if TYPE_CHECKING:
@@ -23,6 +24,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
     options = _parser().parse_args(arguments)
+    with printable_output():
+        return _run(options)
+
+
+def _run(options: argparse.Namespace) -> int:
     try:
         code: int = options.run(options)
         sys.stdout.flush()
@@ -43,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pytest-mlperf", description="MLPerf Inference benchmarks as pytest tests.")
     parser.add_argument("--version", action="version", version=f"pytest-mlperf {__version__}")
     tools = parser.add_subparsers(required=True, metavar="COMMAND")
-    for tool in (check, pack, diff, preprocess, cache):
+    for tool in (check, pack, diff, compare_rounds, preprocess, cache):
         tool.add(tools)
     return parser
 
@@ -54,9 +60,11 @@ def _fail(error: MLPerfError) -> int:
 
 
 def _unexpected(error: OSError) -> CacheError:
+    from pytest_mlperf.artifacts.disk import remedy
+
     return CacheError(
         f"cannot read or write {error.filename or 'the output'}",
         expected="a file or a directory that can be read and written",
         found=error.strerror or str(error),
-        fix="check its permission bits and the free space there, or name another cache with --cache DIR",
+        fix=remedy(error, "check its permission bits and the free space there, or name another cache with --cache DIR"),
     )

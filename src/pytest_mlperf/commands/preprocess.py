@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_mlperf.commands.exit_codes import DONE
+from pytest_mlperf.commands.output import control_stream
 
 
 def add(tools: Any) -> None:
@@ -26,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from pytest_mlperf.datasets.openimages import preprocess
     from pytest_mlperf.report.progress import Bar
 
-    show = Bar(sys.stderr, "preprocessing").update
+    show = Bar(control_stream(sys.stderr), "preprocessing").update
     preprocess(options.dataset, options.output, options.count, options.size, show)
     sys.stdout.write(f"{options.count:,} images of {options.size}x{options.size} in {options.output}\n")
     return DONE

@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.printable import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -63,7 +65,7 @@ def span_text(seconds: float) -> str:
 def _row(entry: Entry, now: datetime) -> tuple[str, ...]:
     kind = f"{entry.kind} (damaged)" if entry.state == "damaged" else entry.kind
     spans = (_since(entry.created, now), _since(entry.used, now))
-    return (size_text(entry.size), *spans, _plain(kind), _plain(entry.name), _plain(entry.source))
+    return (size_text(entry.size), *spans, one_line(kind), one_line(entry.name), one_line(entry.source))
 
 
 def _since(time: str, now: datetime) -> str:
@@ -71,11 +73,6 @@ def _since(time: str, now: datetime) -> str:
         return span_text((now - datetime.fromisoformat(time)).total_seconds())
     except (ValueError, TypeError):  # a manifest from elsewhere
         return "?"
-
-
-def _plain(text: str) -> str:
-    """Return text with control characters replaced, so that it cannot move the cursor."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 def _share(wanted: list[int], room: int) -> list[int]:

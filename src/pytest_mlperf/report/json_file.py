@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import tempfile
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from pytest_mlperf import __version__
 from pytest_mlperf.artifacts.disk import write_atomic
+from pytest_mlperf.errors import OutputError
 from pytest_mlperf.run.directories import unwritable
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def write_results(path: Path, results: list[dict[str, Any]]) -> None:
-    """Write the results to `path`: a temporary file is written, then renamed.
+    """Write the results to `path`; if that fails, to a file beside the results or in the temporary directory.
 
     Raises
     ------
     OutputError
-        The file cannot be written.
+        `path` cannot be written; the message says where the results are instead.
     """
-    content = {"pytest_mlperf": __version__, "results": results}
+    content = msgspec.json.encode({"pytest_mlperf": __version__, "results": results})
+    text = msgspec.json.format(content, indent=2) + b"\n"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
+        _write(path, text)
     except OSError as error:
-        raise unwritable(path.parent, "--mlperf-json", error) from error
+        failed = unwritable(path.parent, "--mlperf-json", error)
+        there = _write_elsewhere(path.name, text, [Path(result["output"]).parent for result in results[:1]])
+        fix = f"{failed.fix}; the results are in {there} instead" if there else failed.fix
+        raise OutputError(failed.what, expected=failed.expected, found=failed.found, fix=fix) from error
+
+
+def _write_elsewhere(name: str, text: bytes, beside: list[Path]) -> Path | None:
+    """Write a file into one of these directories or the temporary one; return where it is."""
+    for directory in (*beside, Path(tempfile.gettempdir())):
+        try:
+            # Named by nobody else, also in the temporary directory.
+            path = Path(tempfile.mkdtemp(prefix="report-", dir=directory), name)
+            _write(path, text)
+        except OSError:
+            continue
+        return path
+    return None
+
+
+def _write(path: Path, text: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomic(path, text)

@@ -1,22 +1,43 @@
-"""A result as JUnit properties."""
+"""A result as JUnit properties, and pytest's JUnit file where its place failed."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pytest_mlperf.errors import OutputError
+from pytest_mlperf.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import pytest
+
     from pytest_mlperf.run.result import RunResult
+
+_PREFIX = "mlperf."
+
+
+def others(properties: list[tuple[str, object]]) -> list[tuple[str, object]]:
+    """Return the properties that are not a result's."""
+    return [each for each in properties if not each[0].startswith(_PREFIX)]
 
 
 def properties(result: RunResult) -> list[tuple[str, object]]:
-    """Return the name and value of each JUnit property, for CI systems to track."""
-    return list(_properties(result))
+    """Return the name and value of each JUnit property, for CI systems to track.
+
+    An XML document cannot have control characters; pytest escapes them in values only.
+    """
+    return [
+        (one_line(name), one_line(value) if isinstance(value, str) else value) for name, value in _properties(result)
+    ]
 
 
 def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
     yield "mlperf.case", result.case
+    yield "mlperf.attempts", result.attempts
     yield "mlperf.mode", result.mode
     yield "mlperf.edition", result.edition
     yield "mlperf.run_length", result.run_length
@@ -31,6 +52,7 @@ def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
         yield "mlperf.samples", result.accuracy.samples
     if result.performance is not None:
         yield "mlperf.result", result.performance.value
+        yield "mlperf.result_name", result.performance.words
         yield "mlperf.result_unit", result.performance.unit
         yield "mlperf.valid", result.performance.valid
         yield "mlperf.samples", result.performance.samples
@@ -45,7 +67,28 @@ def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
         if compliance.answers is not None:
             yield "mlperf.compliance_answers", compliance.answers
             yield "mlperf.compliance_answers_different", compliance.different
+    if result.machine is not None:
+        yield "mlperf.busy", "; ".join(result.machine.busy)
+        yield "mlperf.cpus", result.machine.cores.usable
+    for check in result.checks:
+        yield f"mlperf.check.{check.name}", check.outcome
     yield "mlperf.peak_memory_bytes", result.peak_memory_bytes
     yield "mlperf.model_sha256", result.model_sha256
+    yield "mlperf.dataset_sha256", result.dataset_sha256
     for package, version in result.versions.items():
         yield f"mlperf.version.{package}", version
+
+
+def write_elsewhere(config: pytest.Config, results: list[dict[str, Any]], error: OSError) -> OutputError:
+    """Write --junitxml beside the results or in the temporary directory; return the error about its own place."""
+    log: Any = next((each for each in config.pluginmanager.get_plugins() if type(each).__name__ == "LogXML"), None)
+    fix = ""
+    if log is not None:
+        for directory in (Path(results[0]["output"]).parent, Path(tempfile.gettempdir())):
+            with suppress(OSError):
+                log.logfile = str(Path(tempfile.mkdtemp(prefix="report-", dir=directory), "junit.xml"))
+                log.pytest_sessionfinish()
+                fix = f"choose another place with --junitxml; it is in {log.logfile} instead"
+                break
+    place = config.getoption("xmlpath", None) or "a report"
+    return OutputError(f"cannot write {place}", expected="a place that can be written", found=str(error), fix=fix)

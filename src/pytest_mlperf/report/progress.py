@@ -7,6 +7,9 @@ import time
 from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, TextIO
 
+from pytest_mlperf.printable import one_line
+from pytest_mlperf.secrecy import without_secrets
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -51,8 +54,8 @@ def describe(progress: Progress, rate: float) -> str:
         words.append(f"{progress.done:,}{of} samples")
     if rate:
         words.append(f"{rate:,.4g}/s")
-        if progress.total and progress.total > progress.done:
-            words.append(f"{_duration((progress.total - progress.done) / rate)} left")
+    if left := progress.seconds_left(rate):
+        words.append(f"{_duration(left)} left")
     return ", ".join(words)
 
 
@@ -112,16 +115,42 @@ def _bar(done: int, total: int) -> str:
     return f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}]"
 
 
+def shown_line(text: str) -> str:
+    """Return text as one line for a terminal, without control characters and secrets."""
+    return one_line(without_secrets(text))
+
+
+def below(text: str, column: int, width: int) -> str:
+    """Return what shows `text` below a line of which `column` characters are written, and leads back to their end.
+
+    A line that is longer than the terminal is wide is on several rows. If it fills the last of them, the terminal moves
+    to the next row at the next character, and not before.
+    """
+    shown = f"\r\x1b[K{text[: width - 1]}"
+    if not column:
+        return f"{shown}\r"
+    if column % width == 0:
+        return f" {shown}\r"
+    return f"\n{shown}\x1b[A\r\x1b[{column % width}C"
+
+
 class Terminal:
-    """Writes to pytest's terminal from inside a test, past its output capture.
+    """Writes to pytest's terminal, also from inside a test, past its output capture.
+
+    It is the only one that does: text from elsewhere has no control characters and no secrets then.
+
+    pytest goes on where it was: it does not notice, and so does not write the line that it was in once more.
 
     Parameters
     ----------
     config
         pytest's. An xdist worker has no terminal; there nothing is written.
+    said
+        Returns a text as it is said in this session.
     """
 
-    def __init__(self, config: pytest.Config) -> None:
+    def __init__(self, config: pytest.Config, said: Callable[[str], str] = str) -> None:
+        self._said = said
         self._reporter: pytest.TerminalReporter | None = config.pluginmanager.get_plugin("terminalreporter")
         self._capture: Any = config.pluginmanager.get_plugin("capturemanager")
 
@@ -130,20 +159,34 @@ class Terminal:
         """Whether a line can be overwritten."""
         return self._reporter is not None and bool(self._reporter.isatty)
 
-    def write_line(self, text: str) -> None:
-        """Write a new line."""
+    @property
+    def width(self) -> int:
+        """The number of columns."""
+        return self._reporter._tw.fullwidth if self._reporter is not None else 80
+
+    def write_line(self, text: str, **markup: bool) -> None:
+        """Write a line of its own; pytest continues in the next one. `markup` is the colour, as pytest names it."""
         with self._opened() as reporter:
             if reporter is not None:
-                reporter.ensure_newline()
-                reporter.write_line(text)
+                writer = reporter._tw
+                if writer.width_of_current_line:
+                    writer.line()
+                writer.line(shown_line(self._said(text)), **markup)
+
+    def write_title(self, text: str) -> None:
+        """Write the title of a section."""
+        with self._opened() as reporter:
+            if reporter is not None:
+                reporter.write_sep("=", shown_line(text))
 
     def renew_line(self, text: str) -> None:
-        """Overwrite the last line; an empty text clears it."""
+        """Show a text below the line that pytest is in, in place of the last one; an empty text clears it."""
         with self._opened() as reporter:
             if reporter is not None:
-                reporter.ensure_newline()
                 writer = reporter._tw
-                writer.write(f"\r\x1b[K{text[: writer.fullwidth - 1]}", flush=True)
+                # Not with the writer's write(), which would count this as part of pytest's line.
+                writer._file.write(below(shown_line(text), writer.width_of_current_line, writer.fullwidth))
+                writer.flush()
 
     @contextmanager
     def _opened(self) -> Iterator[pytest.TerminalReporter | None]:

@@ -11,35 +11,34 @@ from pytest_mlperf.report.terminal import shown
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pytest
-
+    from pytest_mlperf.report.progress import Terminal
     from pytest_mlperf.submission.submit import Submitted
 
 
-def write_submitted(reporter: pytest.TerminalReporter, submitted: Submitted) -> None:
+def write_submitted(terminal: Terminal, submitted: Submitted) -> None:
     """Write the verdict, the fields that are still to be filled in, and where the files are."""
-    width = reporter._tw.fullwidth
-    reporter.write_sep("=", "MLPerf submission")
+    width = terminal.width
+    terminal.write_title("MLPerf submission")
     if submitted.report is not None:
         word = submitted.report.verdict
         for line in lines(submitted.report, width):
             last = line.startswith(submitted.report.round)
-            reporter.write_line(line, green=last and word == "OK", yellow=last and word == "short")
+            terminal.write_line(line, green=last and word == "OK", yellow=last and word == "short")
     if submitted.as_official is not None:
-        _write(reporter, verdict_line(submitted.as_official), width)
+        _write(terminal, verdict_line(submitted.as_official), width)
     if submitted.official is not None:
         official = submitted.official
         said = f"official checker ({official.script.name}): {official.words}"
-        reporter.write_line(said, green=official.ok, red=not official.ok)
+        terminal.write_line(said, green=official.ok, red=not official.ok)
         for line in submitted.differences:
-            reporter.write_line(f"  {line}")
+            terminal.write_line(f"  {line}")
     for paragraph in _remarks(submitted):
-        _write(reporter, paragraph, width)
+        _write(terminal, paragraph, width)
 
 
-def _write(reporter: pytest.TerminalReporter, paragraph: str, width: int) -> None:
+def _write(terminal: Terminal, paragraph: str, width: int) -> None:
     for line in textwrap.wrap(paragraph, width, subsequent_indent="  ", break_on_hyphens=False):
-        reporter.write_line(line)
+        terminal.write_line(line)
 
 
 def _remarks(submitted: Submitted) -> Iterator[str]:

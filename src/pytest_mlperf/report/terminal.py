@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from pytest_mlperf.run.case import CONFORMANCE
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
-    import pytest
+    from pytest_mlperf.report.progress import Terminal
+    from pytest_mlperf.rules.finding import Finding
 
 MEBIBYTE = 1 << 20
 COLUMNS = ("case", "mode", "result", "target", "verdict", "p50 / p90 / p99 ms", "wall", "memory")
@@ -38,13 +40,18 @@ def row(result: RunResult) -> Row:
     value, target, latencies = "–", "–", "–"
     if result.accuracy is not None:
         accuracy = result.accuracy
-        value = f"{accuracy.metric} {accuracy.value:.3f} {accuracy.unit}"
-        target = f"{accuracy.target:.3f} {accuracy.unit}" if accuracy.target is not None else "–"
+        value = f"{accuracy.metric} {accuracy.shown(accuracy.value)}"
+        target = accuracy.shown(accuracy.target) if accuracy.target is not None else "–"
     if result.performance is not None:
         figures = result.performance
-        value = f"{number(figures.value)} {figures.unit}" if figures.value is not None else "–"
-        if result.scenario != "Offline":  # there a latency includes the time in the queue
+        if figures.value is not None:
+            value = f"{f'{figures.short}: ' if figures.short else ''}{number(figures.value)} {figures.unit}"
+        target = figures.bound or "–"
+        if figures.latency_ms:
             latencies = " / ".join(number(figures.latency_ms.get(p)) for p in ("p50", "p90", "p99"))
+    if result.mode == CONFORMANCE and result.checks:
+        good = sum(check.outcome == "passed" for check in result.checks)
+        value = f"{good} of {len(result.checks)} checks"
     if result.compliance is not None and result.compliance.reference is not None:
         target = f"as {number(result.compliance.reference)} {result.compliance.unit}"
     return Row(
@@ -61,7 +68,8 @@ def row(result: RunResult) -> Row:
 
 def verdict(result: RunResult) -> str:
     """Return the verdict, with ``(short)`` after that of a short run."""
-    return f"{result.verdict} (short)" if result.run_length == "short" else result.verdict
+    short = result.run_length == "short" and result.mode != CONFORMANCE
+    return f"{result.verdict} (short)" if short else result.verdict
 
 
 def number(value: float | None) -> str:
@@ -90,11 +98,19 @@ def lines(rows: Sequence[Row], width: int) -> list[str]:
 
 def lacking(results: Sequence[RunResult]) -> list[str]:
     """Return what the runs need for official length, each requirement once, with what was found."""
-    needs: dict[str, str] = {}
-    for result in results:
-        for finding in result.lacks:
-            needs.setdefault(f"{result.scenario} {result.mode}: {finding.expected}", finding.found)
-    return [f"  {need} (here: {found})" for need, found in needs.items()]
+    return _told((result, finding) for result in results for finding in result.lacks)
+
+
+def changes(results: Sequence[RunResult]) -> list[str]:
+    """Return what makes other tests of the runs, each once, with what it should be."""
+    return _told((result, finding) for result in results for finding in result.changes)
+
+
+def _told(findings: Iterable[tuple[RunResult, Finding]]) -> list[str]:
+    told: dict[str, str] = {}
+    for result, finding in findings:
+        told.setdefault(f"{result.scenario} {result.mode}: {finding.expected}", finding.found)
+    return [f"  {expected} (here: {found})" for expected, found in told.items()]
 
 
 def title(results: Sequence[RunResult]) -> str:
@@ -105,24 +121,32 @@ def title(results: Sequence[RunResult]) -> str:
     return "MLPerf results: " + ", ".join([*(f"{edition} edition" for edition in editions), *rounds])
 
 
-def write_summary(reporter: pytest.TerminalReporter, results: list[dict[str, Any]], directory: Path) -> None:
+def write_summary(terminal: Terminal, results: list[dict[str, Any]], directory: Path) -> None:
     """Write the section with the session's results."""
     converted = [msgspec.convert(result, RunResult) for result in results]
     converted.sort(key=lambda result: (result.case, result.mode, result.test))
-    reporter.write_sep("=", title(converted))
-    good = {"VALID", "reached", "TEST PASS"}
+    terminal.write_title(title(converted))
+    good = {"VALID", "reached", "TEST PASS", "conforms"}
     rows = [row(result) for result in converted]
-    for line in lines(rows, reporter._tw.fullwidth):
-        bad = any(word in line for word in ("INVALID", "below target", "TEST FAIL", "failed"))
-        reporter.write_line(line, red=bad, green=not bad and any(word in line for word in good))
+    for line in lines(rows, terminal.width):
+        bad = any(word in line for word in ("INVALID", "below target", "TEST FAIL", "failed", "does not conform"))
+        terminal.write_line(line, red=bad, green=not bad and any(word in line for word in good))
     needs = lacking(converted)
     if needs:
-        reporter.write_line("short runs are not MLPerf results; official length (--run-length official) needs:")
+        terminal.write_line("short runs are not MLPerf results; official length (--run-length official) needs:")
         for need in needs:
-            reporter.write_line(need)
+            terminal.write_line(need)
+    changed = changes(converted)
+    if changed:
+        terminal.write_line("not comparable with other figures; the scenario and the round fix:")
+        for line in changed:
+            terminal.write_line(line)
     for note in dict.fromkeys(note for result in converted for note in result.notes):
-        reporter.write_line(f"note: {note}")
-    reporter.write_line(f"LoadGen's logs: {shown(directory)}")
+        terminal.write_line(f"note: {note}")
+    for result in converted:
+        if result.attempts > 1:
+            terminal.write_line(f"note: {result.case} {result.mode}: the last of {result.attempts} attempts")
+    terminal.write_line(f"LoadGen's logs: {shown(directory)}")
 
 
 def shown(directory: Path) -> str:

@@ -6,41 +6,11 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_mlperf.metrics.limit import Limit
 from pytest_mlperf.rules.finding import Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
-
-class Limit(msgspec.Struct, frozen=True):
-    """What a value must be at least or at most, in its metric's unit; None where it has no such limit.
-
-    Attributes
-    ----------
-    value
-        The value's name in the table of the official checker: ``acc``, ``mAP``, ``F1``, ``WER``, ``DICE``.
-    minimum, maximum
-        Both count as met when they are reached exactly.
-    reference
-        The float32 reference's value, of which the bound is a part; None where nobody states it.
-    samples
-        How many samples, from the first, the limit is stated for; None for the whole data set.
-    """
-
-    value: str
-    minimum: float | None = None
-    maximum: float | None = None
-    reference: float | None = None
-    samples: int | None = None
-
-    def allows(self, number: float) -> bool:
-        """Say whether a number meets the limit; a NaN, which has no order, meets none."""
-        above = number >= (self.minimum if self.minimum is not None else float("-inf"))
-        return above and number <= (self.maximum if self.maximum is not None else float("inf"))
-
-    def __str__(self) -> str:
-        bounds = (("at least", self.minimum), ("at most", self.maximum))
-        return " and ".join(f"{words} {bound:.10g}" for words, bound in bounds if bound is not None)
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 
 class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +51,10 @@ class Accuracy(msgspec.Struct, frozen=True, kw_only=True):
             return None
         return self.limit.minimum if self.limit.minimum is not None else self.limit.maximum
 
+    def shown(self, value: float) -> str:
+        """Return a value of the metric with its unit, in the digits of the official scripts: a percentage has three."""
+        return f"{value:.3f} {self.unit}" if self.unit else f"{value:.5f}"
+
     @property
     def comparable(self) -> bool:
         """Whether the limits are stated for the samples that were scored; those of the whole say nothing of a part."""
@@ -120,19 +94,24 @@ def check_limits(values: Mapping[str, float], limits: Sequence[Limit], *, file: 
 def check_accuracy(accuracy: Accuracy) -> Iterator[Finding]:
     """Yield a finding for each limit that a run misses; it says what the limit is made from."""
     for limit in accuracy.limits:
-        unit = f" {accuracy.unit}" if limit.value == accuracy.metric and accuracy.unit else ""
+        is_main = limit.value == accuracy.metric
+        unit = f" {accuracy.unit}" if is_main and accuracy.unit else ""
         for finding in check_limits(accuracy.values, (limit,)):
             yield msgspec.structs.replace(
                 finding,
-                expected=f"{finding.expected}{unit}{_origin(limit, unit)}",
+                expected=f"{finding.expected}{unit}{_origin(limit, accuracy.shown if is_main else _plain)}",
                 found=f"{finding.found}{unit} on {accuracy.samples:,} samples",
             )
 
 
-def _origin(limit: Limit, unit: str) -> str:
+def _plain(value: float) -> str:
+    return f"{value:.10g}"
+
+
+def _origin(limit: Limit, shown: Callable[[float], str]) -> str:
     """Return what a limit is a part of, in parentheses; nothing where nobody states it."""
     bound = limit.minimum if limit.minimum is not None else limit.maximum
     if limit.reference is None or not limit.reference or bound is None:
         return ""
     on = f" on {limit.samples:,}" if limit.samples is not None else ""
-    return f" ({bound / limit.reference:.1%} of the reference's {limit.reference:.3f}{unit}{on})"
+    return f" ({bound / limit.reference:.1%} of the reference's {shown(limit.reference)}{on})"

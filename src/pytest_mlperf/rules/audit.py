@@ -23,7 +23,17 @@ SAMPLING_TARGETS: Mapping[str, int] = {
     "rnnt": 4096,
     "3d-unet-99": 64,
     "3d-unet-99.9": 64,
+    "yolo-95": 64,
+    "yolo-99": 64,
+    **dict.fromkeys(("dlrm-99", "dlrm-99.9", "dlrm-v2-99", "dlrm-v2-99.9"), 4096),
+    **dict.fromkeys(("gptj-99", "gptj-99.9", "rgat", "whisper"), 4096),
+    "pointpainting": 256,
+    "stable-diffusion-xl": 128,
 }
+#: The tests that a session runs. The others are for language models, which no benchmark here is.
+TESTS = ("TEST01", "TEST04", "TEST05")
+#: Where no audit.config of the benchmark is known.
+USUAL_TARGET = 4096
 #: compliance/TEST04/audit.config: the sample that is repeated, counted among those in memory.
 SAME_SAMPLE = 3
 
@@ -68,7 +78,7 @@ def audit_of(test: str, benchmark: str, rules: Round | None) -> Audit:
         The round, for TEST05's seeds.
     """
     if test == "TEST01":
-        target = SAMPLING_TARGETS[benchmark]
+        target = SAMPLING_TARGETS.get(benchmark, USUAL_TARGET)
         return Audit(test, {"accuracy_log_rng_seed": ACCURACY_LOG_SEED, "accuracy_log_sampling_target": target})
     if test == "TEST04":
         return Audit(

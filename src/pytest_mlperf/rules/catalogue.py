@@ -22,16 +22,30 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     source
         Where it is written: a section of the official rules, or what reads it in the official checkers.
     open, closed
-        What breaking it means in that division at level ``strict``; closed stands for network too.
+        What breaking it means in that division at level ``strict``; closed stands for network too. ``nothing`` is
+        for what only matters because some official checker fails by it.
+    since
+        The round whose rules are the first that ask it: before, breaking it is a note.
+    why
+        The reason, where it weighs less than an error.
     short
         Whether a run's being short alone explains that it is broken.
+    bends
+        Whether breaking it makes another test of the run, whose figure cannot be compared with anybody's.
     """
 
     says: str
     source: str
-    open: Literal["error", "note"] = "error"
-    closed: Literal["error", "note"] = "error"
+    open: Literal["error", "note", "nothing"] = "error"
+    closed: Literal["error", "note", "nothing"] = "error"
+    since: str = ""
+    why: str = ""
     short: bool = False
+    bends: bool = False
+
+    def asked_in(self, number: tuple[int, ...]) -> bool:
+        """Say whether a round, by its number, asks it."""
+        return not self.since or number >= tuple(map(int, self.since.removeprefix("v").split(".")))
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from pytest_mlperf.rules.checks.case import (
     SubmitterCase,
     SystemCase,
 )
-from pytest_mlperf.rules.checks.compliance import asked_tests
+from pytest_mlperf.rules.checks.compliance import WITH_RUN, asked_tests
 from pytest_mlperf.rules.checks.every import check_run
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.names import benchmark_of
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 #: ``short``: every error is expected of a short run. ``not judged``: nothing is wrong, but not everything was judged.
 Word = Literal["OK", "errors", "short", "not judged"]
 _ENFORCED = ("closed", "network")
+_BUT_RESULTS_DIRECTORY = tuple(name for name in catalogue() if name != "results-directory")
 CaseT = TypeVar("CaseT")
 
 
@@ -145,17 +146,20 @@ class _Judge:
     advice: Mapping[str, str]
 
     def submitter_report(self) -> SubmitterReport:
+        case = SubmitterCase(self.round, self.submitter)
+        # Without this directory the official checkers look no further: those of v6.0 and v6.1 end there.
+        unseen = () if "results" in self.submitter.directory.directories else _BUT_RESULTS_DIRECTORY
         return SubmitterReport(
             division=self.submitter.division,
             name=self.submitter.name,
-            findings=self._weigh(_ask(every.SUBMITTER_CHECKS, SubmitterCase(self.round, self.submitter))),
+            findings=self._weigh(_ask(every.SUBMITTER_CHECKS, case), unseen),
             systems=tuple(map(self._system_report, self.submitter.systems)),
         )
 
     def _system_report(self, each: System) -> SystemReport:
         own = self._weigh(_of_system(SystemCase(self.round, self.submitter, each)))
         findings, results = list(own), []
-        by_directory: dict[str, list[Result]] = {}
+        by_directory: dict[str, list[Result]] = {model: [] for model in each.models}
         for result in each.results:
             by_directory.setdefault(result.model, []).append(result)
         for directory, found in by_directory.items():
@@ -173,12 +177,13 @@ class _Judge:
 
     def _result_report(self, of: BenchmarkCase, result: Result, inherited: tuple[Finding, ...]) -> ResultReport:
         case = ResultCase(of.round, of.submitter, of.system, of.directory, of.results, of.benchmark, of.rules, result)
-        findings = self._weigh(_of_result(case))
+        findings = self._weigh(_of_result(case), of.rules.exempt if of.rules is not None else ())
         word = verdict((*findings, *inherited))
         return ResultReport(record=record_of(case), verdict=word, findings=findings)
 
-    def _weigh(self, findings: Iterable[Finding]) -> tuple[Finding, ...]:
-        weights = SubmissionWeights(self.round, self.level, self.submitter.division in _ENFORCED)
+    def _weigh(self, findings: Iterable[Finding], exempt: Iterable[str] = ()) -> tuple[Finding, ...]:
+        enforced = self.submitter.division in _ENFORCED
+        weights = SubmissionWeights(self.round, self.level, enforced, frozenset(exempt))
         return weigh(findings, weights, self.advice)
 
 
@@ -199,11 +204,14 @@ def _of_result(case: ResultCase) -> Iterator[Finding]:
 def _runs(case: ResultCase) -> Iterator[RunCase]:
     """Yield a result's two runs, and those of the compliance tests that it needs."""
     scenario, network = case.result.scenario, case.in_network
-    asked = asked_by_round(case.round, case.rules)
+    asked = asked_by_round(case.round, case.benchmark)
     yield RunCase(case.result.performance, "performance", scenario, asked, network)
-    yield RunCase(case.result.accuracy, "accuracy", scenario, asked, network)
+    answers = asked_by_round(case.round, case.benchmark, scenario=scenario)
+    yield RunCase(case.result.accuracy, "accuracy", scenario, answers, network)
     for test in asked_tests(case):
-        asked = asked_by_round(case.round, case.rules, test.name)
+        if test.name not in WITH_RUN:
+            continue
+        asked = asked_by_round(case.round, case.benchmark, test.name)
         yield RunCase(test.run, "performance", scenario, asked, network, test.name)
 
 

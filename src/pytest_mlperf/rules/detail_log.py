@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,8 @@ _MARK = MARK.encode()
 LARGEST_LOG = 64 << 20
 #: What a run says once: its settings and its results.
 _ONCE = ("effective_", "result_", "early_stopping_", "sut_name", "qsl_reported_", "num_errors")
+#: LoadGen before 5.1 counts ns in 64 bits without a sign: what happened a little before the log began wraps around.
+_WRAPPED_MS = 2**63 / 1e6
 _MOST_ERRORS = 100
 _SHOWN = 300
 
@@ -32,12 +35,14 @@ class _Message(msgspec.Struct):
     key: str
     value: Any
     metadata: _Metadata
+    time_ms: Any = None
 
 
 class _RawMessage(msgspec.Struct):
     key: str
     value: msgspec.Raw
     metadata: _Metadata
+    time_ms: Any = None
 
 
 _decode = msgspec.json.Decoder(_Message).decode
@@ -62,6 +67,8 @@ class DetailLog:
         Whether the first line is not LoadGen's.
     contradictions
         Settings and results that the log states twice, with different values.
+    backwards_ms
+        How far time goes back from one message to a later one, at most.
     """
 
     values: Mapping[str, Any] = field(default_factory=dict)
@@ -69,17 +76,11 @@ class DetailLog:
     fault: str | None = None
     foreign_start: bool = False
     contradictions: tuple[str, ...] = ()
+    backwards_ms: float = 0.0
 
     def number(self, key: str) -> float | None:
         """Return a finite number, or None when the log has none under this key."""
-        value = self.values.get(key)
-        if not isinstance(value, (int, float)) or isinstance(value, bool):
-            return None
-        try:
-            number = float(value)
-        except OverflowError:
-            return None
-        return number if math.isfinite(number) else None
+        return _finite(self.values.get(key))
 
     def text(self, key: str) -> str:
         """Return what the log says under a key, for people."""
@@ -111,6 +112,7 @@ def _parse(data: bytes) -> DetailLog:
     errors: list[str] = []
     twice: dict[str, None] = {}
     fault = None
+    times: list[Any] = []
     lines = data.splitlines()
     for number, line in enumerate(lines, start=1):
         if not line.startswith(_MARK):
@@ -122,6 +124,7 @@ def _parse(data: bytes) -> DetailLog:
             fault = f"line {number} is cut off or not LoadGen's"
             break
         key, value = message.key, message.value
+        times.append(message.time_ms)
         if message.metadata.is_error and len(errors) < _MOST_ERRORS:
             errors.append(f"{key}: {value}"[:_SHOWN])
         if isinstance(value, (list, dict)):
@@ -131,7 +134,30 @@ def _parse(data: bytes) -> DetailLog:
     if fault is None and not values:
         fault = "has no line of LoadGen's"
     foreign = not lines or not lines[0].lstrip().startswith(_MARK.rstrip())
-    return DetailLog(values, tuple(errors), fault, foreign, tuple(twice))
+    return DetailLog(values, tuple(errors), fault, foreign, tuple(twice), _backwards(times))
+
+
+def _backwards(times: list[Any]) -> float:
+    times = [time for time in times if not (isinstance(time, float) and time > _WRAPPED_MS)]
+    with suppress(TypeError):  # of a time that is no number
+        if times == sorted(times):  # most logs are, and this is faster than what follows
+            return 0.0
+    latest, most = -math.inf, 0.0
+    for time in times:
+        if (now := _finite(time)) is not None:
+            latest, most = max(latest, now), max(most, latest - now)
+    return most
+
+
+def _finite(value: Any) -> float | None:
+    """Return a value as a float; None if it is no number, or infinite."""
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _is_text(data: bytes) -> bool:
@@ -150,7 +176,7 @@ def _message(line: bytes) -> _Message | None:
             return _decode(line)
         raw = _decode_raw(line)
         listed = bytes(memoryview(raw.value)[:1]) in (b"[", b"{")
-        return _Message(raw.key, None if listed else msgspec.json.decode(raw.value), raw.metadata)
+        return _Message(raw.key, None if listed else msgspec.json.decode(raw.value), raw.metadata, raw.time_ms)
     except (msgspec.MsgspecError, RecursionError):
         return _lenient(line)
 
@@ -160,6 +186,6 @@ def _lenient(line: bytes) -> _Message | None:
     try:
         message = json.loads(line)
         error = _Metadata(bool(message["metadata"]["is_error"]))
-        return _Message(str(message["key"]), message["value"], error)
+        return _Message(str(message["key"]), message["value"], error, message.get("time_ms"))
     except (ValueError, KeyError, TypeError, RecursionError):
         return None

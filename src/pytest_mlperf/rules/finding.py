@@ -6,6 +6,8 @@ from typing import Literal
 
 import msgspec
 
+from pytest_mlperf.printable import printable
+
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One rule that a run does not meet.
@@ -19,6 +21,8 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
         round and the level decide.
     what, expected, found, fix
         What failed, what was expected, what was found, what to do.
+    settings
+        LoadGen's settings that would mend it, with the values for them, where these can be computed.
     file
         Where it stands, relative to the submission or the run; empty when it is no file's.
     """
@@ -30,6 +34,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     found: str
     fix: str
     file: str = ""
+    settings: dict[str, str] = {}
 
     def __str__(self) -> str:
-        return f"{self.what} [{self.rule}]\nexpected: {self.expected}; found: {self.found}\n{self.fix}"
+        return printable(f"{self.what} [{self.rule}]\nexpected: {self.expected}; found: {self.found}\n{self.fix}")

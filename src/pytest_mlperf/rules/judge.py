@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import msgspec
 from pytest_mlperf.rules.accuracy import check_accuracy
 from pytest_mlperf.rules.catalogue import catalogue
 from pytest_mlperf.rules.checks.agreement import compliance_answers, compliance_figures
-from pytest_mlperf.rules.checks.case import RunCase
+from pytest_mlperf.rules.checks.case import Measured, RunCase
 from pytest_mlperf.rules.checks.every import check_run
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
@@ -28,10 +29,17 @@ if TYPE_CHECKING:
 #: (on a busy machine a factor of two was seen in MultiStream). Below this one a short run's difference is a note.
 SHORT_FACTOR = 3.0
 NO_ADVICE: Mapping[str, str] = MappingProxyType({})
+NOTHING_MEASURED = Measured()
 
 
 def judge_performance_run(
-    run: Run, scenario: str, asked: Asked, *, test: str = "", advice: Mapping[str, str] = NO_ADVICE
+    run: Run,
+    scenario: str,
+    asked: Asked,
+    *,
+    test: str = "",
+    measured: Measured = NOTHING_MEASURED,
+    advice: Mapping[str, str] = NO_ADVICE,
 ) -> tuple[Finding, ...]:
     """Return what a performance run does not meet.
 
@@ -45,10 +53,14 @@ def judge_performance_run(
         What the round asks, or where there is none LoadGen.
     test
         The compliance test whose run it is.
+    measured
+        What was measured beside LoadGen.
     advice
         What the reader can do about a broken rule besides what its finding says, by rule.
     """
-    return weigh(check_run(RunCase(run, "performance", scenario, asked, test=test)), session_weight, advice)
+    case = RunCase(run, "performance", scenario, asked, test=test, measured=measured)
+    found = tuple(check_run(case))
+    return weigh(found, partial(session_weight, short=is_short(found)), advice)
 
 
 def judge_accuracy_run(
@@ -105,6 +117,11 @@ def judge_agreement(
 def is_short(findings: Iterable[Finding]) -> bool:
     """Say whether a run is shorter, or of less data, than is asked."""
     return any(catalogue()[finding.rule].short for finding in findings)
+
+
+def is_bent(findings: Iterable[Finding]) -> bool:
+    """Say whether a run is another test than its scenario and its round mean."""
+    return any(catalogue()[finding.rule].bends for finding in findings)
 
 
 def check_answers(scored: int, samples: int) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_mlperf.rules.figure_names import bound_of, name_of, percentile_of
 from pytest_mlperf.scenarios import SCENARIOS
 
 if TYPE_CHECKING:
@@ -22,9 +23,26 @@ RESULT_FIELDS: Mapping[str, Figure] = {name: scenario.figure for name, scenario 
 
 
 class Performance(msgspec.Struct, frozen=True, kw_only=True):
-    """What a performance run measured. ``value`` is None when LoadGen gives none; latencies are in ms.
+    """What a performance run measured.
 
-    In Offline all samples are one query, so a sample's latency counts from the start of the test.
+    Attributes
+    ----------
+    value, unit
+        The scenario's result, None when LoadGen gives none, and its unit.
+    words, short
+        Its name in full, and what stands before it in the table: ``90th-percentile latency, early stopping``, and
+        ``p90, early stopping``.
+    percentile
+        The percentile of the latencies that counts, as a fraction; None in Offline, where none does.
+    bound
+        Server's bound on it: ``p99 within 100 ms``.
+    valid
+        Whether LoadGen calls the run VALID.
+    samples
+        The samples of the run.
+    latency_ms
+        Percentiles of the samples' latencies, in MultiStream of the queries'; empty in Offline, whose samples are one
+        query: what LoadGen logs there counts from the start of the test.
     """
 
     value: float | None
@@ -33,11 +51,14 @@ class Performance(msgspec.Struct, frozen=True, kw_only=True):
     valid: bool
     samples: int
     latency_ms: dict[str, float]
+    short: str = ""
+    percentile: float | None = None
+    bound: str = ""
 
 
 def performance_of(scenario: str, log: DetailLog) -> Performance:
     """Return the figures of a performance run's detail log."""
-    field = RESULT_FIELDS[scenario]
+    field, name = RESULT_FIELDS[scenario], name_of(scenario, log)
     raw = log.number(field.key)
     per_query = int(log.number("effective_samples_per_query") or 1)
     latency = {
@@ -48,7 +69,10 @@ def performance_of(scenario: str, log: DetailLog) -> Performance:
     return Performance(
         value=raw * field.scale if raw else None,
         unit=field.unit,
-        words=field.words,
+        words=name.words,
+        short=name.short,
+        percentile=percentile_of(log) if scenario != "Offline" else None,
+        bound=bound_of(scenario, log),
         valid=log.fault is None and log.values.get("result_validity") == "VALID",
         samples=int(log.number("result_query_count") or 0) * per_query,
         latency_ms=latency,
@@ -56,5 +80,7 @@ def performance_of(scenario: str, log: DetailLog) -> Performance:
 
 
 def _latency(scenario: str, log: DetailLog, percentile: str) -> float | None:
+    if scenario == "Offline":
+        return None
     kind = "percentile_per_query_latency_ns" if scenario == "MultiStream" else "percentile_latency_ns"
     return log.number(f"result_{percentile}.00_{kind}")

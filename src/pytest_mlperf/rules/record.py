@@ -70,8 +70,8 @@ def record_of(case: ResultCase) -> Record:
     """Return the record of a result."""
     result, text = case.result, case.system.description.text
     log = result.performance.detail
-    figure = figure_of(result.scenario, log)
-    metric = case.rules.limits[0].value if case.rules is not None else ""
+    figure = figure_of(result.scenario, log, case.round.figures_of(case.benchmark))
+    metric = case.rules.limits_of(result.scenario)[0].value if case.rules is not None else ""
     stated = stated_values(case, metric)
     return Record(
         organization=case.submitter.name,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import msgspec
 
 from pytest_mlperf.errors import OptionError
-from pytest_mlperf.rules.accuracy import Limit
+from pytest_mlperf.metrics.limit import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -27,44 +27,89 @@ class Seeds(msgspec.Struct, frozen=True, kw_only=True):
     schedule_rng_seed: int
 
 
+class TokenBounds(msgspec.Struct, frozen=True, kw_only=True):
+    """The bounds of the 99th percentiles of tokens' latencies: to the first token, and between tokens."""
+
+    ttft_ns: int
+    tpot_ns: int
+
+
 class BenchmarkRules(msgspec.Struct, frozen=True, kw_only=True):
     """One benchmark's row in the round's table (MODEL_CONFIG of the official checker).
 
     Attributes
     ----------
     limits
-        What accuracy.txt must state: each metric of the benchmark, and what it must be at least or at most.
+        What accuracy.txt must state: each metric of the benchmark, and what it must be at least or at most. A metric
+        that only has a maximum need not be stated.
+    scenario_limits
+        Other ones for some scenarios.
     tolerance
-        What part of the reference implementation's accuracy the target is: 0.99 or 0.999.
+        What part of the reference implementation's accuracy the target is: 0.99 or 0.999; None where it is no part.
     performance_sample_count
         The least number of different samples that a performance run loads.
     dataset_size
-        Samples of the whole data set, all of which an accuracy run answers.
+        Samples of the whole data set; None where nobody states it.
+    accuracy_sample_count, accuracy_samples
+        How many answers an accuracy run has, where it is not one a sample of the data set; of some scenarios.
     offline_samples_per_query
-        The least number of samples in Offline's one query.
+        The least number of samples in Offline's one query; None where Offline is not taken.
+    min_duration_ms
+        Of its performance runs, where it is not the round's.
     server_latency_ns
         The largest latency bound that Server may set; None where the benchmark has no Server.
+    percentiles
+        Which percentile of the latencies counts, by scenario, where it is not the scenario's usual one (mlperf.conf).
+    tokens
+        Whether LoadGen must take the latencies of tokens: ``asked``, ``none``, or ``free``.
+    token_bounds
+        What these may be at most, by the scenario of the directory.
+    figures
+        Where the log has the figure, by the scenario that was run, if it is not the scenario's usual one.
     min_queries
         By scenario; the official checkers compare Offline's only, the others stop early.
-    required
-        The scenarios that a closed submission must have, by system type: ``datacenter``, ``edge``,
-        ``datacenter,edge``. A type that is not there does not take the benchmark.
+    required, optional
+        The scenarios that a closed submission must have, and those that it may have, by system type: ``datacenter``,
+        ``edge``, ``datacenter,edge``. A type that is not in `required` does not take the benchmark.
     compliance
         The compliance tests of a closed submission.
+    accuracy_directories
+        Directories that lie beside the accuracy log, with the names of files in them, without their endings.
     equal_issue
         Whether every sample must be issued equally often, as samples differ in work.
+    exempt
+        Rules that the round's official checker forgets for this benchmark.
     """
 
     limits: tuple[Limit, ...]
-    tolerance: float
-    dataset_size: int
     performance_sample_count: int
-    offline_samples_per_query: int
     min_queries: dict[str, int]
-    required: dict[str, tuple[str, ...]]
+    required: dict[str, tuple[str, ...]] = {}
     compliance: tuple[str, ...]
+    tolerance: float | None = None
+    dataset_size: int | None = None
+    offline_samples_per_query: int | None = None
+    scenario_limits: dict[str, tuple[Limit, ...]] = {}
+    accuracy_sample_count: int | None = None
+    accuracy_samples: dict[str, int] = {}
+    min_duration_ms: int | None = None
     server_latency_ns: int | None = None
+    percentiles: dict[str, float] = {}
+    tokens: Literal["asked", "none", "free"] = "none"
+    token_bounds: dict[str, TokenBounds] = {}
+    figures: dict[str, str] = {}
+    optional: dict[str, tuple[str, ...]] = {}
+    accuracy_directories: dict[str, tuple[str, ...]] = {}
     equal_issue: bool = False
+    exempt: tuple[str, ...] = ()
+
+    def limits_of(self, scenario: str | None) -> tuple[Limit, ...]:
+        """Return what a scenario's accuracy must reach."""
+        return self.scenario_limits.get(scenario or "", self.limits)
+
+    def answers_of(self, scenario: str | None) -> int | None:
+        """Return how many samples a scenario's accuracy run must answer; None where nobody states it."""
+        return self.accuracy_samples.get(scenario or "", self.accuracy_sample_count or self.dataset_size)
 
 
 class Round(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,8 +134,13 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
         Names that the round has and this table has not: their results cannot be judged.
     aliases
         Directory names that mean a benchmark (``model_mapping``).
+    figures
+        Where the logs have a scenario's figure, if it is not where they have it in the newest rounds.
     official
         What the round's official checker makes of each rule.
+    measured_on
+        On how many results of real submissions to the round level ``official`` and its official checker were compared
+        (tools/compare_official_checker.py), and agreed.
     test05_seeds
         The seeds of the compliance test TEST05, where the round has it.
     """
@@ -104,7 +154,19 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     official: dict[str, Official]
     other_benchmarks: tuple[str, ...] = ()
     aliases: dict[str, str] = {}
+    figures: dict[str, str] = {}
     test05_seeds: Seeds | None = None
+    measured_on: int = 0
+
+    @property
+    def wants_mlperf_conf(self) -> bool:
+        """Whether LoadGen's mlperf.conf lies beside each result: LoadGen 5.0 is the first that has it built in."""
+        return self.number < (5, 0)
+
+    def figures_of(self, benchmark: str | None) -> Mapping[str, str]:
+        """Return where the logs of a benchmark have a scenario's figure, if it is not where they usually have it."""
+        rules = self.benchmarks.get(benchmark or "")
+        return {**self.figures, **rules.figures} if rules is not None else self.figures
 
     @property
     def number(self) -> tuple[int, ...]:

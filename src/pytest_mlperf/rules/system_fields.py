@@ -46,6 +46,23 @@ FIELDS: Mapping[str, bool] = {
     "host_network_card_count": True,
     "system_type_detail": False,
 }
+#: SYSTEM_DESC_REQUIRED_FIELDS_NETWORK_MODE besides is_network.
+NETWORK_FIELDS = (
+    "network_type",
+    "network_media",
+    "network_rate",
+    "nic_loadgen",
+    "number_nic_loadgen",
+    "net_software_stack_loadgen",
+    "network_protocol",
+    "number_connections",
+    "nic_sut",
+    "number_nic_sut",
+    "net_software_stack_sut",
+    "network_topology",
+)
+#: What says that a system is reached over a network, and what the rules ask of it that no checker does.
+IS_NETWORK, OVERPROVISIONING = "is_network", "overprovisioning"
 #: VALID_AVAILABILITIES.
 STATUSES = ("available", "preview", "rdi")
 SYSTEM_TYPES = ("datacenter", "edge", "datacenter,edge", "edge,datacenter")

@@ -92,12 +92,23 @@ def _check_result(plan: SubmissionPlan, result: Result) -> None:
             found=found,
             fix="use both runs of one case",
         )
+    _check_same_files(result)
+
+
+def _check_same_files(result: Result) -> None:
     if result.accuracy.model_sha256 != result.performance.model_sha256:
         raise SubmissionError(
             f"accuracy and performance of {result.model} {result.scenario} ran different model files",
             expected=f"SHA-256 {result.accuracy.model_sha256}",
             found=f"{result.performance.model_sha256}",
             fix="run both modes with one --model-path",
+        )
+    if result.accuracy.dataset_sha256 != result.performance.dataset_sha256:
+        raise SubmissionError(
+            f"accuracy and performance of {result.model} {result.scenario} ran on different data sets",
+            expected=f"SHA-256 {result.accuracy.dataset_sha256}",
+            found=f"{result.performance.dataset_sha256}",
+            fix="run both modes with one --dataset-path and one --dataset-size",
         )
 
 

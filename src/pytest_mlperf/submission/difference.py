@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.artifacts.disk import file_sha256
+from pytest_mlperf.printable import one_line
+from pytest_mlperf.rules.figure_names import name_of
 from pytest_mlperf.rules.performance import RESULT_FIELDS
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.reading.source import opened
@@ -50,8 +52,8 @@ class Difference:
         place = f"{self.where}: {self.name}" if self.name else self.where
         if self.left is None or self.right is None:
             only, value = ("right", self.right) if self.left is None else ("left", self.left)
-            return f"{place}: only on the {only}" + (f": {value}" if value else "")
-        return f"{place}: {self.left} -> {self.right}{_percent(self.left, self.right)}"
+            return one_line(f"{place}: only on the {only}" + (f": {value}" if value else ""))
+        return one_line(f"{place}: {self.left} -> {self.right}{_percent(self.left, self.right)}")
 
 
 def differ(left: Path, right: Path) -> tuple[Difference, ...]:
@@ -92,7 +94,8 @@ def _figures(result: Result) -> dict[str, str]:
     found: dict[str, str] = {}
     value = result.performance.detail.number(field.key) if field else None
     if field and value is not None:
-        found[f"{field.words} ({field.unit})"] = f"{value * field.scale:.6g}"
+        name = name_of(result.scenario or "", result.performance.detail)
+        found[f"{name.words} ({field.unit})"] = f"{value * field.scale:.6g}"
     if "result_validity" in result.performance.detail.values:
         found["validity"] = str(result.performance.detail.values["result_validity"])
     for stated in result.accuracy_text.stated:

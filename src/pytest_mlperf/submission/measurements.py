@@ -51,7 +51,7 @@ def measurements_of(result: RunResult) -> Measurements:
     measured = Measurements(
         input_data_types=", ".join(inputs) or UNKNOWN,
         retraining="no",
-        starting_weights_filename=Path(result.model).name,
+        starting_weights_filename=Path(result.model.partition("?")[0] if result.network else result.model).name,
         weight_data_types=", ".join(result.weight_types) or UNKNOWN,
         weight_transformations="none",
     )

@@ -28,6 +28,8 @@ TAG_SCRIPTS = ("tools/submission/submission_checker.py", "tools/submission/submi
 #: The checker takes seconds even for large submissions.
 TIMEOUT_SECONDS = 600
 _ERROR_LINE = re.compile(r"(?:ERROR|WARNING):?\S*\s*(.*)|\[.*?(?:ERROR|WARNING)\]\s*(.*)")
+#: Packages with another name than the module that the checkers import.
+_PACKAGES = {"yaml": "pyyaml"}
 _MISSING_MODULE = re.compile(r"ModuleNotFoundError: No module named '([\w.]+)'")
 _USAGE = 2
 
@@ -91,7 +93,7 @@ def run_official_checker(source: Path, round_: Round, submission: Path) -> Offic
             "the official checker cannot be started",
             expected=f"the package {missing[1]}",
             found=f"not installed in {sys.executable}",
-            fix=f"install it: {sys.executable} -m pip install {missing[1]}",
+            fix=f"install it: {sys.executable} -m pip install {_PACKAGES.get(missing[1], missing[1])}",
         )
     if code == _USAGE and "--version" in log:
         raise RequirementError(

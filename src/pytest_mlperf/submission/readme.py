@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf import __version__
@@ -69,7 +68,9 @@ def code_readme(plan: SubmissionPlan, result: Result) -> str:
 def requirements(runs: Sequence[RunResult]) -> str:
     """Return a requirements.txt with the versions of the runs."""
     versions = {name: version for run in runs for name, version in run.versions.items() if name not in _NO_PACKAGES}
-    pinned = sorted(f"{_PACKAGES.get(name, name)}=={version.split()[0]}" for name, version in versions.items())
+    pinned = sorted(
+        f"{_PACKAGES.get(name, name)}=={version.split()[0]}" for name, version in versions.items() if version.strip()
+    )
     built = sorted({run.versions["loadgen_built"] for run in runs if "loadgen_built" in run.versions})
     remarks = [f"# LoadGen was built from source: {how}" for how in built]
     return "\n".join((f"pytest-mlperf=={__version__}", *remarks, *pinned)) + "\n"
@@ -109,23 +110,27 @@ def _facts(plan: SubmissionPlan, result: Result, measurements: Measurements) -> 
         words = f"{performance.value:,.6g} {performance.unit}" if performance.value is not None else "none"
         facts.append((performance.words, f"{words} ({result.performance.verdict})"))
     if accuracy is not None:
-        value = f"{accuracy.value:.3f} {accuracy.unit} on {accuracy.samples:,} samples"
-        target = f"; target {accuracy.target:.3f}" if accuracy.target is not None else ""
+        value = f"{accuracy.shown(accuracy.value)} on {accuracy.samples:,} samples"
+        target = f"; target {accuracy.shown(accuracy.target)}" if accuracy.target is not None else ""
         facts.append((accuracy.metric, f"{value} ({result.accuracy.verdict}{target})"))
     run = result.performance
     facts += [
-        ("model", f"{Path(run.model).name}, {measurements.weight_data_types}"),
-        ("SHA-256 of the model", run.model_sha256),
+        ("model", f"{measurements.starting_weights_filename}, {measurements.weight_data_types}"),
+        ("SHA-256 of the model", run.model_sha256 or "not known: an endpoint has it"),
         (
             "data set",
             f"{accuracy.samples if accuracy else 0:,} of {accuracy.dataset_size if accuracy else 0:,} samples",
         ),
+        ("SHA-256 of the data set", run.dataset_sha256 or "not known"),
         ("backend, device", f"{run.backend}, {run.device}"),
         *((f"version of {name}", version) for name, version in sorted(run.versions.items())),
     ]
     if run.layout is not None:
         layout = run.layout
-        facts.append(("layout", f"{layout.streams} streams of {layout.threads} threads, batch {layout.batch}"))
+        streams = f"{layout.streams} streams of {layout.threads} threads"
+        if run.network is not None:
+            streams = f"{layout.streams} requests in flight"
+        facts.append(("layout", f"{streams}, batch {layout.batch}"))
     return facts
 
 

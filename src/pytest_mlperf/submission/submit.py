@@ -4,33 +4,41 @@ from __future__ import annotations
 
 import re
 import shlex
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_mlperf.errors import MLPerfError, OptionError, SubmissionError
+from pytest_mlperf.errors import MLPerfError, OptionError, RunError, SubmissionError
+from pytest_mlperf.machine.hardware import read_machine
 from pytest_mlperf.rules.check import Report, check, verdict
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round
 from pytest_mlperf.run.advice import ADVICE
+from pytest_mlperf.run.case import CONFORMANCE
 from pytest_mlperf.run.result import RunResult
-from pytest_mlperf.submission.machine import read_machine
+from pytest_mlperf.secrecy import arguments_without_secrets
+from pytest_mlperf.submission.change import locked
+from pytest_mlperf.submission.command import public_command
+from pytest_mlperf.submission.outputs import leave, tarball_name
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
+from pytest_mlperf.submission.remains import private_remains
 from pytest_mlperf.submission.summary import write_summary
 from pytest_mlperf.submission.system import Identity, describe_system, read_overrides
 from pytest_mlperf.submission.tarball import pack
 from pytest_mlperf.submission.tree import Written, write_submission
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 
+    from pytest_mlperf.artifacts.locks import OnWait
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.rules.severity import Level
     from pytest_mlperf.submission.official_checker import OfficialVerdict
+    from pytest_mlperf.submission.outputs import Writer
 
-FAILED_SUFFIX = "-failed-checks"
 _LEVELS: tuple[Level, Level] = ("strict", "official")
 NOTHING = (
     "there is nothing to submit\nexpected: cases with a finished accuracy run and a finished performance run; "
@@ -57,7 +65,7 @@ class Submitted:
     report, as_official
         The verdict at level strict and at level official; None if there is no tree.
     files
-        The files written to the current directory.
+        The tarball and the summary.
     unknown
         The names of unknown fields.
     notes
@@ -101,12 +109,17 @@ class Request:
         The files of the user's tests.
     directory
         The current directory, to which the files are written.
-    keep
-        The directory for the tree without --submission-dir.
+    session
+        Returns the session's own directory: for the tree without --submission-dir, and for files that cannot be written
+        to the current directory.
+    on_wait
+        Called if another session holds the tree.
     healthy
         Whether all other items passed.
     checker_source
         Returns a checkout of mlcommons/inference that has a round's official checker.
+    taken
+        The flags such as ``--run-length`` that are not this plugin's in the command.
     """
 
     division: str
@@ -123,9 +136,11 @@ class Request:
     command: Sequence[str]
     code: Sequence[Path]
     directory: Path
-    keep: Path
+    session: Callable[[], Path]
+    on_wait: OnWait
     healthy: bool
     checker_source: Callable[[Round], Path]
+    taken: Container[str] = ()
 
 
 @dataclass
@@ -138,45 +153,66 @@ class _Pair:
 
 
 def submit(request: Request) -> Submitted:
-    """Write the tree, check it, and pack it if it passed; an MLPerfError becomes an outcome."""
+    """Write the tree, check it, and pack it if it passed.
+
+    Every error becomes an outcome, so that the reports of the session are still written. Files of an earlier session
+    that this one does not replace are renamed.
+    """
     try:
         return _submit(request)
     except MLPerfError as error:
-        return Submitted((Outcome("submission", str(error)),))
+        fault = str(error)
+    except KeyboardInterrupt:
+        fault = str(RunError("the submission was interrupted", found="Ctrl-C", fix="run the session again"))
+    except Exception:
+        fault = traceback.format_exc()
+    return abandon(request.division, request.directory, Outcome("submission", fault))
+
+
+def abandon(division: str, directory: Path, *outcomes: Outcome) -> Submitted:
+    """Leave no file of an earlier session that would seem to be from this one, which submits nothing."""
+    return Submitted(outcomes, notes=leave((), division, directory, lambda: directory).notes)
 
 
 def _submit(request: Request) -> Submitted:
     pairs = _pairs(request.results)
     if not pairs:
-        return Submitted((Outcome("submission", NOTHING),))
+        return abandon(request.division, request.directory, Outcome("submission", NOTHING))
     round_ = _round(pairs.values())
     incomplete = [Outcome(f"{case}", _incomplete(pair)) for case, pair in pairs.items() if _incomplete(pair)]
     whole = {case: pair for case, pair in pairs.items() if not _incomplete(pair)}
     if not whole:
-        return Submitted((*incomplete, Outcome("submission", NOTHING)))
-    into = request.submission_dir or request.keep
-    written = None
-    for number, plan in enumerate(_plans(request, whole, round_)):
-        written = write_submission(plan, into, clean=number == 0 and request.clean)
-    assert written is not None  # noqa: S101 - there is at least one case
+        return abandon(request.division, request.directory, *incomplete, Outcome("submission", NOTHING))
+    into = request.submission_dir or request.session() / "submission"
+    with locked(into, request.on_wait):
+        written = None
+        for number, plan in enumerate(_plans(request, whole, round_)):
+            written = write_submission(plan, into, clean=number == 0 and request.clean)
+        assert written is not None  # noqa: S101 - there is at least one case
+        return _submit_tree(request, round_, written, incomplete)
+
+
+def _submit_tree(request: Request, round_: Round, written: Written, incomplete: Sequence[Outcome]) -> Submitted:
+    """Check the tree and pack it. The caller holds the tree's lock: what is packed is what was checked."""
     submission = read_submission(written.directory, round_.layout)
     report, as_official = (check(submission, round_, level, ADVICE) for level in _LEVELS)
     outcomes = (*incomplete, *_outcomes(report))
     good = request.healthy and not any(outcome.fault for outcome in outcomes)
-    files = write_summary(report, round_, request.directory)
-    packed: tuple[Path, ...] = ()
+    official, differences, unasked = _ask_official(request, round_, written.directory, as_official)
+    writers: list[Writer] = [lambda directory: write_summary(report, round_, directory)]
     if good or request.pack_anyway:
-        name = f"{request.division}{'' if good else FAILED_SUFFIX}.tar.gz"
-        packed = (pack(written.directory, request.directory / name, (request.division,)),)
-    official, differences = _ask_official(request, round_, written.directory, as_official)
+        name = tarball_name(request.division, good=good)
+        writers.insert(0, lambda directory: [pack(written.directory, directory / name, (request.division,))])
+    left = leave(writers, request.division, request.directory, request.session)
+    faults = [*unasked, *(Outcome("files", fault) for fault in left.faults)]
     return Submitted(
-        outcomes,
+        (*outcomes, *faults),
         report=report,
         as_official=as_official,
         tree=written,
-        files=(*packed, *files),
+        files=left.files,
         unknown=written.unknown,
-        notes=tuple(_notes(request, report, good=good)),
+        notes=(*_notes(request, report, good=good), *left.notes, *private_remains(written.directory)),
         official=official,
         differences=differences,
     )
@@ -185,7 +221,9 @@ def _submit(request: Request) -> Submitted:
 def _pairs(results: Iterable[Mapping[str, Any]]) -> dict[str, _Pair]:
     """Return the runs by case; if a case ran twice, the last run counts."""
     pairs: dict[str, _Pair] = {}
-    for result in msgspec.convert(list(results), list[RunResult]):
+    for result in msgspec.convert(
+        [each for each in results if each["mode"] != CONFORMANCE and not each.get("label")], list[RunResult]
+    ):
         pair = pairs.setdefault(result.case.removesuffix(f"-{result.test}"), _Pair())
         if result.mode == "accuracy":
             pair.accuracy = result
@@ -247,7 +285,7 @@ def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Itera
             round=round_,
             description=describe_system(identity, [each.performance for each in results], overrides, machine),
             results=results,
-            command=shlex.join(request.command),
+            command=shlex.join(public_command(request.command, request.directory)),
             code=tuple(request.code),
         )
 
@@ -291,14 +329,17 @@ def _errors(findings: Iterable[Any]) -> str:
 
 def _ask_official(
     request: Request, round_: Round, tree: Path, ours: Report
-) -> tuple[OfficialVerdict | None, tuple[str, ...]]:
+) -> tuple[OfficialVerdict | None, tuple[str, ...], tuple[Outcome, ...]]:
     if not request.run_official_checker:
-        return None, ()
+        return None, (), ()
     from pytest_mlperf.submission.official_checker import differences, run_official_checker
 
-    official = run_official_checker(request.checker_source(round_), round_, tree)
+    try:
+        official = run_official_checker(request.checker_source(round_), round_, tree)
+    except MLPerfError as error:
+        return None, (), (Outcome("official checker", str(error)),)
     rules = {finding.rule for finding in ours.all_findings() if finding.severity == "error"}
-    return official, tuple(differences(official, ours.verdict == "OK", rules))
+    return official, tuple(differences(official, ours.verdict == "OK", rules)), ()
 
 
 def _notes(request: Request, report: Report, *, good: bool) -> Iterator[str]:
@@ -306,20 +347,26 @@ def _notes(request: Request, report: Report, *, good: bool) -> Iterator[str]:
     if "tiny" in editions:
         yield "a tiny edition: this submission is for testing only; do not submit"
     if report.verdict == "short" and not request.official_length:
-        yield f"for official length: {shlex.join(official_command(request.command))}"
+        longer = official_command(arguments_without_secrets(request.command), request.taken)
+        yield f"for official length: {shlex.join(longer)}"
     if not good and not request.pack_anyway:
         yield "nothing was packed: fix what failed, or add --mlperf-pack-anyway"
 
 
-def official_command(command: Sequence[str]) -> list[str]:
-    """Return the pytest command with ``--run-length official`` in place of other length options."""
+def official_command(command: Sequence[str], taken: Container[str] = ()) -> list[str]:
+    """Return the pytest command with ``--run-length official`` in place of other length options.
+
+    A short form in `taken` is not ours in this command.
+    """
+    lengths = [flag for flag in ("--run-length", "--mlperf-run-length") if flag not in taken]
+    shorts = [flag for flag in ("--short", "--mlperf-short") if flag not in taken]
     kept: list[str] = []
     skip = False
     for word in command:
         if skip:
             skip = False
-        elif word == "--run-length":
+        elif word in lengths:
             skip = True
-        elif word != "--short" and not word.startswith("--run-length="):
+        elif word not in shorts and word.partition("=")[0] not in lengths:
             kept.append(word)
-    return [*kept, "--run-length", "official"]
+    return [*kept, lengths[0], "official"]

@@ -8,9 +8,18 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.backends.base import REMOTE
 from pytest_mlperf.errors import OptionError
-from pytest_mlperf.rules.system_fields import FIELDS, STATUSES, SYSTEM_TYPES
-from pytest_mlperf.submission.machine import read_machine
+from pytest_mlperf.machine.hardware import read_machine
+from pytest_mlperf.rules.system_fields import (
+    FIELDS,
+    IS_NETWORK,
+    NETWORK_FIELDS,
+    OVERPROVISIONING,
+    STATUSES,
+    SYSTEM_TYPES,
+)
+from pytest_mlperf.submission.network import asked_from, framework, network_fields, network_use
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -18,15 +27,19 @@ else:
     import tomli as tomllib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from pytest_mlperf.machine.cores import Cores
+    from pytest_mlperf.machine.hardware import Accelerators, Machine
+    from pytest_mlperf.machine.network import NetworkUse
     from pytest_mlperf.run.result import RunResult
-    from pytest_mlperf.submission.machine import Accelerators, Machine
 
 #: The text of a field that the checker requires and that is unknown.
 UNKNOWN = "not stated"
 NONE = "N/A"
+#: Fields that a user may state.
+_KNOWN = (*FIELDS, *NETWORK_FIELDS, OVERPROVISIONING)
 #: Fields that may be empty.
 _REMARKS = ("hw_notes", "sw_notes", "system_type_detail")
 #: Not applicable to a single accelerator.
@@ -49,7 +62,10 @@ class Identity:
 
 @dataclass(frozen=True)
 class SystemDescription:
-    """All 35 fields as texts, and the names of the unknown ones, which are `UNKNOWN` if they must not be empty."""
+    """All 35 fields as texts, and the names of the unknown ones, which are `UNKNOWN` if they must not be empty.
+
+    A system that is reached over a network has those of the network as well.
+    """
 
     fields: Mapping[str, str]
     unknown: tuple[str, ...]
@@ -67,7 +83,8 @@ def describe_system(
 ) -> SystemDescription:
     """Describe the machine that ran the results.
 
-    Accelerators are part of the system if a run used one; otherwise ``hw_notes`` mentions them.
+    Accelerators are part of the system if a run used one; otherwise ``hw_notes`` mentions them. There it also says how
+    much of the processors the runs were allowed to use, where that was not all.
 
     Parameters
     ----------
@@ -82,16 +99,36 @@ def describe_system(
     """
     runs = tuple(results)
     asked = machine or read_machine()
+    network = network_use(runs)
     known = {
         **{name: value for name, value in vars(identity).items() if name in FIELDS},
-        **_host(asked),
-        **_accelerators(asked.accelerators, used=any(run.device != "cpu" for run in runs)),
+        **(_here(asked, runs) if network is None or network.loopback else {"hw_notes": asked_from(asked)}),
         **_software(asked, runs),
+        **(_behind(network, asked, runs) if network is not None else {}),
         **(overrides or {}),
     }
-    unknown = tuple(name for name in FIELDS if not known.get(name) and name not in _REMARKS)
-    fields = {name: known.get(name) or (UNKNOWN if needed else "") for name, needed in FIELDS.items()}
+    asked_for = {**FIELDS, **(dict.fromkeys((IS_NETWORK, *NETWORK_FIELDS, OVERPROVISIONING), True) if network else {})}
+    unknown = tuple(name for name in asked_for if not known.get(name) and name not in _REMARKS)
+    fields = {name: known.get(name) or (UNKNOWN if needed else "") for name, needed in asked_for.items()}
     return SystemDescription(fields, unknown)
+
+
+def _here(machine: Machine, runs: tuple[RunResult, ...]) -> dict[str, str]:
+    """Return the fields of a system that is this machine."""
+    used = any(run.device not in ("cpu", REMOTE) for run in runs)
+    return {
+        **_host(machine),
+        **_accelerators(machine.accelerators, used=used),
+        "hw_notes": "; ".join(_notes(machine, runs, used=used)),
+    }
+
+
+def _behind(network: NetworkUse, machine: Machine, runs: tuple[RunResult, ...]) -> dict[str, str]:
+    """Return the fields of a system behind a network; a server does not say what it uses of its machine."""
+    fields = {"framework": framework(network, sorted({run.backend for run in runs})), **network_fields(network)}
+    if network.loopback and machine.accelerators is not None:
+        return fields | dict.fromkeys(("accelerators_per_node", "accelerator_model_name"), "")
+    return fields
 
 
 def read_overrides(file: Path, identity: Identity | None = None) -> dict[str, str]:
@@ -106,12 +143,12 @@ def read_overrides(file: Path, identity: Identity | None = None) -> dict[str, st
     if not isinstance(values, dict):
         raise _refused(file, f"a {type(values).__name__} at the top", "write fields and their values")
     for name in values:
-        if name not in FIELDS:
-            near = difflib.get_close_matches(str(name), FIELDS, n=3, cutoff=0.5)
+        if name not in _KNOWN:
+            near = difflib.get_close_matches(str(name), _KNOWN, n=3, cutoff=0.5)
             raise _refused(
                 file,
                 f"{name!r}",
-                f"did you mean {' or '.join(near)}?" if near else f"use one of these fields: {', '.join(FIELDS)}",
+                f"did you mean {' or '.join(near)}?" if near else f"use one of these fields: {', '.join(_KNOWN)}",
             )
     texts = {name: _text(file, name, value) for name, value in values.items()}
     for name, value in texts.items():
@@ -141,7 +178,7 @@ def _text(file: Path, name: str, value: object) -> str:
 
 def _check(file: Path, name: str, value: str, identity: Identity | None) -> None:
     """Raise for a value that the official checker rejects."""
-    if not value and FIELDS[name]:
+    if not value and FIELDS.get(name, True):
         raise _refused(file, f"an empty {name}", "fill it in, or leave the field out")
     if name == "status" and value.lower() not in STATUSES:
         raise _refused(file, f"status {value!r}", f"use one of {', '.join(STATUSES)}")
@@ -180,7 +217,6 @@ def _host(machine: Machine) -> dict[str, str]:
         "host_storage_type": machine.storage_type,
         "host_network_card_count": "" if machine.network_cards is None else str(machine.network_cards),
         "operating_system": machine.operating_system,
-        "hw_notes": machine.remark,
     }
 
 
@@ -189,8 +225,7 @@ def _accelerators(found: Accelerators | None, *, used: bool) -> dict[str, str]:
     if used and found is None:
         return {}  # there is one, but it could not be identified
     if not used or found is None:
-        left = {"hw_notes": f"{found.count} x {found.model}, not used"} if found else {}
-        return {"accelerators_per_node": "0", **dict.fromkeys(names, NONE), **left}
+        return {"accelerators_per_node": "0", **dict.fromkeys(names, NONE)}
     return {
         "accelerators_per_node": str(found.count),
         "accelerator_model_name": found.model,
@@ -201,6 +236,25 @@ def _accelerators(found: Accelerators | None, *, used: bool) -> dict[str, str]:
     }
 
 
+def _notes(machine: Machine, runs: tuple[RunResult, ...], *, used: bool) -> Iterator[str]:
+    """Yield what the other fields do not say of the hardware: they describe the machine, not the part for the runs."""
+    if machine.remark:
+        yield machine.remark
+    if machine.accelerators is not None and not used:
+        yield f"{machine.accelerators.count} x {machine.accelerators.model}, not used"
+    limits = (_limit(run.machine.cores) for run in runs if run.machine is not None)
+    yield from filter(None, dict.fromkeys(limits))
+
+
+def _limit(cores: Cores) -> str:
+    words = []
+    if cores.affinity < cores.online:
+        words.append(f"{cores.affinity} of {cores.online} CPUs (affinity)")
+    if cores.quota is not None:
+        words.append(f"a quota of {cores.quota:g} CPUs (control group)")
+    return f"runs were limited to {' and '.join(words)}" if words else ""
+
+
 def _software(machine: Machine, runs: tuple[RunResult, ...]) -> dict[str, str]:
     versions = {name: version for run in runs for name, version in run.versions.items()}
     backends = sorted({run.backend for run in runs})
@@ -208,6 +262,7 @@ def _software(machine: Machine, runs: tuple[RunResult, ...]) -> dict[str, str]:
     others = [f"{name} {version}" for name, version in sorted(versions.items()) if name not in backends]
     return {
         "framework": ", ".join(framework),
+        "sw_notes": f"precision: {', '.join(sorted({run.precision for run in runs}))}" if runs else "",
         "other_software_stack": ", ".join([*others, *([f"Linux {machine.kernel}"] if machine.kernel else [])]),
     }
 

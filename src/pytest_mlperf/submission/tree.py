@@ -18,7 +18,9 @@ from pytest_mlperf.rules.reading.submission import DIVISIONS
 from pytest_mlperf.run.directories import unwritable
 from pytest_mlperf.submission import names
 from pytest_mlperf.submission.admission import check_plan
+from pytest_mlperf.submission.change import changed, logs_directory
 from pytest_mlperf.submission.measurements import measurements_of
+from pytest_mlperf.submission.mlperf_conf import mlperf_conf
 from pytest_mlperf.submission.readme import calibration_text, code_readme, requirements, result_readme
 from pytest_mlperf.submission.truncation import keep, truncate
 
@@ -51,15 +53,11 @@ class Written:
     unknown: tuple[str, ...]
 
 
-def logs_directory(directory: Path) -> Path:
-    """Return where a submission's full accuracy logs are kept."""
-    return directory.with_name(f"{directory.name}_logs")
-
-
 def write_submission(plan: SubmissionPlan, into: Path, *, clean: bool = False) -> Written:
     """Write a submission, or add results to one; results of the same system, model and scenario are replaced.
 
-    The tree is written beside `into`, which is replaced at the end and not changed by an error.
+    The tree is written beside `into`, which is replaced at the end and not changed by an error. The caller holds its
+    lock (`change.locked`).
 
     Parameters
     ----------
@@ -80,18 +78,11 @@ def write_submission(plan: SubmissionPlan, into: Path, *, clean: bool = False) -
     check_plan(plan)
     into = into.absolute()
     check_is_submission(into)
-    beside = into.with_name(f".{into.name}.{os.getpid()}.part")
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        if into.is_dir() and not clean:
-            _link_tree(into, beside)
-        unknown = _write(plan, beside, logs_directory(into))
-        _swap(beside, into)
+        with changed(into, clean=clean) as (tree, logs):
+            unknown = _write(plan, tree, logs)
     except OSError as error:
         raise unwritable(into, "--submission-dir", error) from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return Written(into, logs_directory(into), (*plan.description.unknown, *unknown))
 
 
@@ -114,32 +105,6 @@ def check_is_submission(directory: Path) -> None:
             found=found,
             fix="name another directory with --submission-dir",
         )
-
-
-def _link_tree(source: Path, target: Path) -> None:
-    # Safe: files of a submission are replaced by rename, so the linked originals never change.
-    shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True, copy_function=_link)
-
-
-def _link(source: str, target: str) -> None:
-    try:
-        os.link(source, target, follow_symlinks=False)
-    except OSError:
-        shutil.copy2(source, target, follow_symlinks=False)
-
-
-def _swap(new: Path, place: Path) -> None:
-    old = place.with_name(f".{place.name}.{os.getpid()}.old")
-    if not place.exists():
-        new.replace(place)
-        return
-    place.replace(old)
-    try:
-        new.replace(place)
-    except OSError:
-        old.replace(place)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _write(plan: SubmissionPlan, root: Path, logs: Path) -> tuple[str, ...]:
@@ -181,6 +146,8 @@ def _write_result(plan: SubmissionPlan, result: Result, root: Path, logs: Path) 
     _put(beside / name, measurements.to_json())
     _put(beside / names.README, result_readme(plan, result, measurements).encode())
     _put(beside / names.USER_CONF, _user_conf(result))
+    if plan.round.wants_mlperf_conf:
+        _put(beside / names.MLPERF_CONF, mlperf_conf(plan.round, result.performance.official_name))
     return measurements
 
 

@@ -12,14 +12,13 @@ from pytest_mlperf.rules.reading.files import state
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_mlperf.rules.accuracy import Limit
+    from pytest_mlperf.metrics.limit import Limit
     from pytest_mlperf.rules.checks.case import ResultCase
     from pytest_mlperf.rules.reading.accuracy_text import Stated
 
 #: MAX_ACCURACY_LOG_SIZE of the official checkers.
 LARGEST_ACCURACY_LOG = 10 * 1024
 _SHA256 = re.compile("[0-9a-fA-F]{64}")
-_MAP_ANYWHERE = (5, 1)
 _TRUNCATE = "truncate the accuracy log with MLCommons' truncate_accuracy_log.py, which appends the hash of the full log"
 _SCORE = "score the run again with the benchmark's accuracy script, and keep its output as it is"
 
@@ -42,7 +41,7 @@ def accuracy_metric(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding for each of the benchmark's metrics that accuracy.txt does not state."""
     text = case.result.accuracy_text
     for limit in _limits(case) if text.fault is None else ():
-        if not _numbers(stated_values(case, limit.value)):
+        if limit.minimum is not None and not _numbers(stated_values(case, limit.value)):
             yield Finding(
                 rule="accuracy-metric",
                 what="accuracy.txt does not state the benchmark's metric",
@@ -51,6 +50,20 @@ def accuracy_metric(case: ResultCase) -> Iterator[Finding]:
                 fix=_SCORE,
                 file=text.file,
             )
+
+
+def accuracy_stated(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when accuracy.txt states none of the benchmark's metrics."""
+    text, limits = case.result.accuracy_text, _limits(case)
+    if text.fault is None and limits and not any(text.heeded(limits, case.round.number)):
+        yield Finding(
+            rule="accuracy-stated",
+            what="accuracy.txt states none of the benchmark's metrics",
+            expected=f"a line of the accuracy script with {limits[0].value}",
+            found="no such line",
+            fix=_SCORE,
+            file=text.file,
+        )
 
 
 def accuracy_target(case: ResultCase) -> Iterator[Finding]:
@@ -104,14 +117,14 @@ def accuracy_log(case: ResultCase) -> Iterator[Finding]:
 
 
 def accuracy_log_form(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when the accuracy log is neither whole nor truncated as it should be."""
+    """Yield a finding when the accuracy log is neither whole nor truncated as it should be, or has no answer."""
     log = case.result.accuracy_log
-    if log.size is not None and not log.form:
+    if log.size is not None and log.fault:
         yield Finding(
             rule="accuracy-log-form",
             what="the accuracy log is not LoadGen's",
-            expected="a JSON list, or its first and its last 4,096 characters around a line of three dots",
-            found=f"{log.size:,} bytes of something else",
+            expected="a JSON list of answers, or its first and its last 4,096 characters around a line of three dots",
+            found=log.fault,
             fix="copy it from the accuracy run, and truncate it with MLCommons' truncate_accuracy_log.py",
             file=log.file,
         )
@@ -131,13 +144,32 @@ def accuracy_log_size(case: ResultCase) -> Iterator[Finding]:
         )
 
 
+def accuracy_directories(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when pictures or videos that must lie beside the accuracy log are not there."""
+    directory = case.result.accuracy.directory
+    for name, wanted in (case.rules.accuracy_directories if case.rules is not None else {}).items():
+        there = directory.directories.get(name) if directory is not None else None
+        stems = {file.split(".")[0] for file in there.files} if there is not None else set()
+        missing = [stem for stem in wanted if stem not in stems]
+        if missing:
+            yield Finding(
+                rule="accuracy-directories",
+                what=f"accuracy/{name} does not have its files",
+                expected=", ".join(wanted),
+                found=f"no {', '.join(missing)}" if there is not None else "no such directory",
+                fix="copy what the accuracy script writes for these samples",
+                file=f"{case.result.accuracy.path}/{name}",
+            )
+
+
 def stated_values(case: ResultCase, metric: str) -> list[Stated]:
     """Return what accuracy.txt states of one of the benchmark's metrics, as far as the official checkers read."""
-    return case.result.accuracy_text.metric(metric, anywhere=case.round.number >= _MAP_ANYWHERE)
+    heeded = case.result.accuracy_text.heeded(_limits(case), case.round.number)
+    return [each for each in heeded if each.what == metric]
 
 
 def _limits(case: ResultCase) -> tuple[Limit, ...]:
-    return case.rules.limits if case.rules is not None else ()
+    return case.rules.limits_of(case.result.scenario) if case.rules is not None else ()
 
 
 def _numbers(stated: list[Stated]) -> list[float]:

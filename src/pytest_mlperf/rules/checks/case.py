@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from pytest_mlperf.rules.system_fields import SYSTEM_TYPES
 
 if TYPE_CHECKING:
+    from pytest_mlperf.machine.clock import Clock
     from pytest_mlperf.rules.asked import Asked
     from pytest_mlperf.rules.reading.submission import Result, Run, Submission, Submitter, System
     from pytest_mlperf.rules.round import BenchmarkRules, Round
@@ -84,6 +85,22 @@ class ResultCase(BenchmarkCase):
 
 
 @dataclass(frozen=True)
+class Measured:
+    """What was measured beside LoadGen: only where the run was one of ours.
+
+    Attributes
+    ----------
+    clock
+        The test on clocks that nobody sets.
+    busy
+        What made the machine a busy one, where a quiet one was asked for.
+    """
+
+    clock: Clock | None = None
+    busy: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class RunCase:
     """A run: a session's, one of a result's two, or that of one of its compliance tests.
 
@@ -101,6 +118,8 @@ class RunCase:
         Whether its system says that it is reached over a network.
     test
         The compliance test whose run it is; empty for any other.
+    measured
+        What was measured beside LoadGen.
     """
 
     run: Run
@@ -109,6 +128,7 @@ class RunCase:
     asked: Asked
     in_network: bool = False
     test: str = ""
+    measured: Measured = Measured()
 
     @property
     def ran(self) -> str:

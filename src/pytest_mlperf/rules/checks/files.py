@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.finding import Finding
-from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SUMMARY_LOG
+from pytest_mlperf.rules.log_files import ACCURACY_LOG, DETAIL_LOG, SPL, SUMMARY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 LOGS = (DETAIL_LOG, SUMMARY_LOG)
 #: Files that no official checker minds beside the logs.
-_TOLERATED = {"mlperf_log_trace.json", "results.json", ".gitkeep"}
+TOLERATED = {"mlperf_log_trace.json", "results.json", ".gitkeep"}
 _LARGEST_FILE = 50 << 20
 _ROOT_SUFFIXES = (".md", ".pdf")
 _SHOWN = 5
@@ -25,7 +25,8 @@ _SHOWN = 5
 
 def performance_files(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when performance/run_1 lacks a file, or has one too many."""
-    yield from run_files("performance-files", case.result.performance, LOGS, {ACCURACY_LOG})
+    required = (*LOGS, SPL) if case.result.has_power else LOGS
+    yield from run_files("performance-files", case.result.performance, required, {ACCURACY_LOG})
 
 
 def accuracy_files(case: ResultCase) -> Iterator[Finding]:
@@ -37,7 +38,7 @@ def run_files(rule: str, run: Run, required: tuple[str, ...], optional: set[str]
     """Yield a finding when a run's directory lacks a required file, or has one that nobody asks for."""
     there = run.directory.names if run.directory is not None else set()
     missing = [name for name in required if name not in there]
-    foreign = sorted(there - {*required, *optional, *_TOLERATED})
+    foreign = sorted(there - {*required, *optional, *TOLERATED})
     if missing or foreign:
         lacks = f"lacks {', '.join(missing)}" if missing else ""
         has = f"has {', '.join(foreign[:_SHOWN])} too" if foreign else ""
@@ -46,9 +47,18 @@ def run_files(rule: str, run: Run, required: tuple[str, ...], optional: set[str]
             what=f"the run's directory {' and '.join(filter(None, (lacks, has)))}",
             expected=", ".join(required),
             found=", ".join(sorted(there)[: 2 * _SHOWN]) or "nothing",
-            fix="copy what LoadGen left in the run's directory" + ("; move the rest elsewhere" if foreign else ""),
+            fix="; ".join(_steps(missing, foreign)),
             file=run.path,
         )
+
+
+def _steps(missing: list[str], foreign: list[str]) -> Iterator[str]:
+    if missing:
+        yield "copy what LoadGen left in the run's directory"
+    if SPL in foreign:
+        yield f"if power was measured, add performance/power and ranging, else remove {SPL}"
+    if set(foreign) - {SPL}:
+        yield "move what nobody asks for elsewhere"
 
 
 def stray_files(case: SubmissionCase) -> Iterator[Finding]:
@@ -152,6 +162,25 @@ def links(case: SubmitterCase) -> Iterator[Finding]:
         )
 
 
+def links_from_root(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when a file's link leads nowhere if it is read as one that stands in the submission's root."""
+    found = [
+        f"{directory.place(link.name)} to {link.target}"
+        for directory in case.submitter.directory.walk()
+        for link in directory.links
+        if link.name not in directory.directories and not link.broken and not link.from_root
+    ]
+    if found:
+        yield _many(
+            "links-from-root",
+            "the official checker takes links for broken: it reads them as if they stood in the submission's root",
+            "files",
+            found,
+            "put the files in their place",
+            case.submitter.path,
+        )
+
+
 def links_outside(case: SubmitterCase) -> Iterator[Finding]:
     """Yield a finding when links lead out of the submission."""
     found = [
@@ -182,18 +211,27 @@ def links_any(case: SubmitterCase) -> Iterator[Finding]:
 
 
 def readable(case: SubmissionCase) -> Iterator[Finding]:
-    """Yield a finding when directories cannot be listed, or hold what is neither file, directory nor link."""
-    divisions = [
-        case.submission.tree.directories[name] for name in DIVISIONS if name in case.submission.tree.directories
-    ]
-    found: list[str] = [case.submission.tree.fault] if case.submission.tree.fault else []
-    for directory in (each for division in divisions for each in division.walk()):
-        if directory.fault is not None:
-            found.append(f"{directory.path} {directory.fault}")
-        found += [f"{directory.place(name)} is no file" for name in directory.odd]
+    """Yield a finding when directories cannot be listed."""
+    found = [case.submission.tree.fault] if case.submission.tree.fault else []
+    found += [f"{each.path} {each.fault}" for each in _in_divisions(case) if each.fault is not None]
     if found:
         fix = "correct its permission bits, or remove it"
-        yield _many("readable", "not all of the submission can be read", "files, directories and links", found, fix)
+        yield _many("readable", "not all of the submission can be read", "directories that can be listed", found, fix)
+
+
+def special_files(case: SubmissionCase) -> Iterator[Finding]:
+    """Yield a finding when there are pipes, devices or sockets."""
+    found = [each.place(name) for each in _in_divisions(case) for name in each.odd]
+    if found:
+        what, expected = "not everything in the submission is a file", "files, directories and links"
+        yield _many("special-files", what, expected, found, "remove it")
+
+
+def _in_divisions(case: SubmissionCase) -> Iterator[Directory]:
+    tree = case.submission.tree
+    for name in DIVISIONS:
+        if name in tree.directories:
+            yield from tree.directories[name].walk()
 
 
 def _places(directory: Directory) -> Iterator[str]:

@@ -59,7 +59,7 @@ def samples_per_query(case: RunCase) -> Iterator[Finding]:
 
 
 def performance_sample_count(case: RunCase) -> Iterator[Finding]:
-    """Yield a finding when the run loads fewer different samples than is asked."""
+    """Yield a finding when the run was told to load fewer different samples than is asked."""
     yield from _at_least(
         case,
         "performance-sample-count",
@@ -68,6 +68,19 @@ def performance_sample_count(case: RunCase) -> Iterator[Finding]:
         "different samples",
         "the run loads too few different samples",
         "repeat the run on the whole data set, without performance_sample_count_override in user.conf",
+    )
+
+
+def loaded_sample_count(case: RunCase) -> Iterator[Finding]:
+    """Yield a finding when the data set has fewer samples than are asked: LoadGen loads no more, and says nothing."""
+    yield from _at_least(
+        case,
+        "loaded-sample-count",
+        "qsl_reported_total_count",
+        case.asked.performance_sample_count if "qsl_reported_total_count" in case.run.detail.values else None,
+        "different samples",
+        "the run's data set has too few different samples",
+        "repeat the run on the whole data set",
     )
 
 

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.rules.checks.case import RunCase
 
-#: The last message of each mode's detail log.
-_LAST = {"performance": "num_errors", "accuracy": "power_end"}
+#: The last message of an accuracy run's log, and that of a performance run's since LoadGen 5.1.
+_POWER_END, _NUM_ERRORS = "power_end", "num_errors"
+_COUNTS_ERRORS = (5, 1)
+#: Before that the highest percentile of the latencies is among the last, in each scenario.
+_HIGHEST_PERCENTILE = "result_99.90_percentile"
 _PERFORMANCE_MODES = ("PerformanceOnly", "SubmissionRun")
 _ACCURACY_MODES = ("AccuracyOnly", "SubmissionRun")
 _ENDED = re.compile("errors? encountered", re.IGNORECASE)
@@ -70,8 +73,8 @@ def log_first_line(case: RunCase) -> Iterator[Finding]:
 
 def log_end(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when the log stops before LoadGen's last message."""
-    last = _LAST[case.mode]
-    if last not in case.run.detail.values:
+    last = _last(case)
+    if not any(key.startswith(last) for key in case.run.detail.values):
         yield Finding(
             rule="log-end",
             what="the log stops before LoadGen's last line",
@@ -80,6 +83,15 @@ def log_end(case: RunCase) -> Iterator[Finding]:
             fix="copy the whole log; if it is lost, repeat the run",
             file=case.run.detail_file,
         )
+
+
+def _last(case: RunCase) -> str:
+    """Return how the key of a log's last message begins."""
+    if case.mode == "accuracy":
+        return _POWER_END
+    version = re.match(r"(\d+)\.(\d+)", str(case.run.detail.values.get("loadgen_version", "")))
+    counts = version is None or (int(version[1]), int(version[2])) >= _COUNTS_ERRORS
+    return _NUM_ERRORS if counts else _HIGHEST_PERCENTILE
 
 
 def log_contradictions(case: RunCase) -> Iterator[Finding]:

@@ -22,7 +22,6 @@ FIELDS = (
     "weight_transformations",
 )
 _FILES = ("user.conf", "README.md")
-_WITHOUT_MLPERF_CONF = (5, 0)
 
 
 def measurements_file(case: ResultCase) -> Iterator[Finding]:
@@ -57,7 +56,7 @@ def measurements_fields(case: ResultCase) -> Iterator[Finding]:
 def measurements_files(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding for each file beside the measurements that is missing or empty."""
     texts = case.result.measurements_texts
-    for name in (*_FILES, *(("mlperf.conf",) if case.round.number < _WITHOUT_MLPERF_CONF else ())):
+    for name in (*_FILES, *(("mlperf.conf",) if case.round.wants_mlperf_conf else ())):
         text = texts[name]
         if text.missing or (text.fault is None and not text.content):
             yield Finding(
@@ -94,7 +93,7 @@ def duplicate_keys(document: Document) -> Iterator[Finding]:
     if document.twice:
         yield Finding(
             rule="duplicate-keys",
-            what="the file has a key twice",
+            what="the file has a key twice, with different values",
             expected="each key once",
             found=", ".join(document.twice[:5]),
             fix="remove one of them; the last one counts",
@@ -105,7 +104,8 @@ def duplicate_keys(document: Document) -> Iterator[Finding]:
 def code(case: SubmitterCase) -> Iterator[Finding]:
     """Yield a finding when the submitter has no code at all."""
     name = "code" if case.submitter.layout == "measurements" else "src"
-    if name not in case.submitter.directory.directories:
+    results = any(system.results for system in case.submitter.systems)
+    if name not in case.submitter.directory.directories and results:
         yield Finding(
             rule="code",
             what="the submission has no code",
@@ -121,11 +121,13 @@ def code_of_benchmark(case: BenchmarkCase) -> Iterator[Finding]:
     directory = case.submitter.directory.directories.get("code")
     if case.submitter.layout != "measurements" or directory is None:
         return
-    if case.directory not in directory.directories and case.directory not in directory.names:
+    pointer = case.submitter.code_pointers.get(case.directory)
+    place = pointer.content.strip() if pointer is not None else case.directory
+    if directory.find(place.strip("/")) is None:
         yield Finding(
             rule="code",
             what=f"the submission has no code of {case.directory}",
-            expected=f"code/{case.directory}",
+            expected=f"code/{place}",
             found=", ".join([*directory.directories, *directory.files][:5]) or "an empty directory",
             fix="add what ran the benchmark, or a README.md that says where it is",
             file=directory.path,

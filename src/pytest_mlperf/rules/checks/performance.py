@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.rules.figure_names import name_of
 from pytest_mlperf.rules.figures import INFERRED, figure_of
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import NANOSECONDS_PER_MS, RESULT_FIELDS
@@ -13,20 +14,25 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.rules.checks.case import ResultCase, RunCase
 
+#: LoadGen logs the setting since version 5.0.
+_NOT_LOGGED = ("v4.0", "v4.1")
 _NETWORK_SUT = "Network SUT"
 
 
 def result_metric(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when the run has no figure of its scenario, or 0."""
     log = case.run.detail
-    if figure_of(case.scenario, log).value is None:
+    if figure_of(case.scenario, log, case.asked.figures).value is None:
         field = RESULT_FIELDS.get(case.ran)
+        key = case.asked.figures.get(case.ran, field.key if field else "")
         yield Finding(
             rule="result-metric",
-            what=f"the run has no {field.words}" if field else "the log names no scenario that is known",
-            expected=f"{field.key} above 0" if field else f"effective_scenario one of {', '.join(RESULT_FIELDS)}",
-            found=log.text(field.key) if field else log.text("effective_scenario"),
-            fix="repeat the run; a figure of 0 means that no query was answered",
+            what=f"the run has no figure: {name_of(case.ran, log).words}"
+            if field
+            else "the log names no scenario that is known",
+            expected=f"{key} above 0" if field else f"effective_scenario one of {', '.join(RESULT_FIELDS)}",
+            found=log.text(key) if field else log.text("effective_scenario"),
+            fix="repeat the run; a figure of 0 means that no query was answered, or too few for an estimate",
             file=case.run.detail_file,
         )
 
@@ -52,7 +58,8 @@ def server_latency(case: RunCase) -> Iterator[Finding]:
 def equal_issue(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when samples of unequal work are not issued equally often."""
     log = case.run.detail
-    if case.asked.equal_issue and log.values.get("effective_sample_concatenate_permutation") is not True:
+    unsaid = "effective_sample_concatenate_permutation" not in log.values and case.asked.round in _NOT_LOGGED
+    if case.asked.equal_issue and not unsaid and log.values.get("effective_sample_concatenate_permutation") is not True:
         yield Finding(
             rule="equal-issue",
             what="samples are not issued equally often",

@@ -13,16 +13,24 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.rules.checks.case import BenchmarkCase, ResultCase, SubmissionCase, SubmitterCase
 
+#: Closed division wants one of these where it takes both as optional.
+ONE_OF = {"Interactive", "Server"}
+_FIRST_INTERACTIVE = (5, 1)
+
 
 def results(case: SubmissionCase) -> Iterator[Finding]:
     """Yield a finding for a submission without any result, and for each submitter without one."""
     if not case.submission.submitters:
+        tree = case.submission.tree
+        below = any("results" in each.directories for each in tree.directories.values())
         yield Finding(
             rule="results",
-            what="there is nothing to check",
+            what="no division was found: there is nothing to check",
             expected="closed/, open/ or network/ with a submitter's directory in it",
-            found=", ".join(list(case.submission.tree.directories)[:5]) or "an empty directory",
-            fix="name the directory that holds the divisions",
+            found=", ".join(list(tree.directories)[:5]) or "an empty directory",
+            fix="name the directory above: these are submitters"
+            if below
+            else "name the directory that holds the divisions",
         )
     for submitter in case.submission.submitters:
         if not any(system.results for system in submitter.systems):
@@ -106,31 +114,49 @@ def benchmark_for_system(case: BenchmarkCase) -> Iterator[Finding]:
 
 
 def required_scenarios(case: BenchmarkCase) -> Iterator[Finding]:
-    """Yield a finding when a closed submission lacks a scenario, or has one that the system's type does not take."""
-    required = case.rules.required.get(case.system_type) if case.rules is not None else None
-    if required is None or not case.enforced:
+    """Yield a finding when a closed submission lacks a scenario."""
+    if case.rules is None or not case.enforced:
         return
+    required, optional = (kind.get(case.system_type, ()) for kind in (case.rules.required, case.rules.optional))
     there = {result.scenario for result in case.results if result.scenario is not None}
-    missing, foreign = sorted(set(required) - there), sorted(there - set(required))
-    if missing or foreign:
-        broken = [f"lacks {' and '.join(missing)}"] * bool(missing)
-        broken += [f"does not take {' or '.join(foreign)}"] * bool(foreign)
-        fixes = [f"add {' and '.join(missing)}"] * bool(missing) + [f"leave {' and '.join(foreign)} out"] * bool(
-            foreign
-        )
+    missing = sorted(set(required) - there)
+    if set(optional) >= ONE_OF and not ONE_OF & there:
+        missing.append(f"one of {' and '.join(sorted(ONE_OF))}")
+    if missing:
         yield Finding(
             rule="required-scenarios",
-            what=f"{case.benchmark} on {case.system_type} systems {' and '.join(broken)}",
+            what=f"{case.benchmark} on {case.system_type} systems lacks {' and '.join(missing)}",
             expected=", ".join(required),
             found=", ".join(sorted(there)) or "none",
-            fix=f"{' and '.join(fixes)}, correct system_type, or submit to open division",
+            fix=f"add {' and '.join(missing)}, correct system_type, or submit to open division",
             file=case.path,
+        )
+
+
+def scenario_for_system(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when the system's type does not take the benchmark in a closed result's scenario."""
+    required = case.rules.required.get(case.system_type) if case.rules is not None else None
+    if required is None or case.rules is None or not case.enforced:
+        return
+    taken = {*required, *case.rules.optional.get(case.system_type, ())}
+    # The modular checker refuses every result of a benchmark with such a scenario.
+    of = case.results if case.round.layout == "results" else (case.result,)
+    foreign = sorted({result.scenario or result.directory_name for result in of} - taken)
+    if foreign:
+        yield Finding(
+            rule="scenario-for-system",
+            what=f"{case.benchmark} on {case.system_type} systems does not take {' or '.join(foreign)}",
+            expected=", ".join(sorted(taken)),
+            found=", ".join(foreign),
+            fix=f"leave {' and '.join(foreign)} out, correct system_type, or submit to open division",
+            file=case.result.path,
         )
 
 
 def scenario_name(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when the directory's name is no scenario's."""
-    if case.result.scenario is None:
+    scenario = case.result.scenario
+    if scenario is None or (scenario == "Interactive" and case.round.number < _FIRST_INTERACTIVE):
         yield Finding(
             rule="scenario-name",
             what="the directory's name is not a scenario's",

@@ -7,29 +7,14 @@ from typing import TYPE_CHECKING
 from pytest_mlperf.rules.checks.measurements import duplicate_keys
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
-from pytest_mlperf.rules.system_fields import FIELDS, STATUSES, SYSTEM_TYPES
+from pytest_mlperf.rules.system_fields import FIELDS, NETWORK_FIELDS, STATUSES, SYSTEM_TYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from pytest_mlperf.rules.checks.case import SystemCase
+    from pytest_mlperf.rules.checks.case import SubmitterCase, SystemCase
     from pytest_mlperf.rules.round import Round
 
-#: SYSTEM_DESC_REQUIRED_FIELDS_NETWORK_MODE besides is_network.
-NETWORK_FIELDS = (
-    "network_type",
-    "network_media",
-    "network_rate",
-    "nic_loadgen",
-    "number_nic_loadgen",
-    "net_software_stack_loadgen",
-    "network_protocol",
-    "number_connections",
-    "nic_sut",
-    "number_nic_sut",
-    "net_software_stack_sut",
-    "network_topology",
-)
 _SINCE_V3_1 = ("host_network_card_count", "system_type_detail")
 _V3_1 = (3, 1)
 _NUMBERS = ("number_of_nodes", "accelerators_per_node")
@@ -44,7 +29,7 @@ def required_fields(round_: Round) -> tuple[str, ...]:
 def system_file(case: SystemCase) -> Iterator[Finding]:
     """Yield a finding when the description is missing or cannot be read."""
     fault = case.system.description.fault
-    if fault is not None and case.system.results:
+    if fault is not None and case.system.in_results:
         yield _finding(
             case,
             "system-file",
@@ -203,7 +188,7 @@ def system_network_false(case: SystemCase) -> Iterator[Finding]:
 
 def systems_have_results(case: SystemCase) -> Iterator[Finding]:
     """Yield a finding when a described system has no results, though the submitter has some directory of them."""
-    if not case.system.results and "results" in case.submitter.directory.directories:
+    if not case.system.in_results and "results" in case.submitter.directory.directories:
         yield _finding(
             case,
             "systems-have-results",
@@ -211,6 +196,23 @@ def systems_have_results(case: SystemCase) -> Iterator[Finding]:
             f"{case.system.path}/<benchmark>/<scenario>",
             "none",
             "remove the description, or add the system's results",
+        )
+
+
+def measurements_have_results(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when directories are left over in measurements/: of systems without a directory in results/."""
+    results, measured = (case.submitter.directory.find(name) for name in ("results", "measurements"))
+    if results is None or measured is None or case.submitter.layout != "measurements":
+        return
+    left = sorted(measured.directories.keys() - results.directories.keys())
+    if left:
+        yield Finding(
+            rule="systems-have-results",
+            what="systems with measurements have no results",
+            expected="a directory in results/ for each in measurements/",
+            found=f"no {_listed(left)}",
+            fix="remove the measurements, or add the results",
+            file=measured.path,
         )
 
 

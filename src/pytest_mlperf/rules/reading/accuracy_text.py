@@ -7,19 +7,61 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+    from pytest_mlperf.metrics.limit import Limit
     from pytest_mlperf.rules.reading.files import Text
 
-#: By metric, as the official checkers match them (ACC_PATTERN), at a line's start. mAP may stand anywhere in its line
-#: since v5.1, as whole COCO tables do.
-PATTERNS: Mapping[str, re.Pattern[str]] = {
-    "acc": re.compile(r"accuracy=([\d.]+)"),
-    "mAP": re.compile(r".*(?:mAP=|'Total':)\s*([\d.]+)"),
-    "F1": re.compile(r"""\{["']exact_match["']:\s*[\d.]+,\s*["']f1["']:\s*([\d.]+)\}"""),
-    "WER": re.compile(r"Word Error Rate:.*, accuracy=([0-9.]+)%"),
-    "DICE": re.compile(r"Accuracy:\s*mean\s*=\s*([\d.]+)"),
-}
+_V5_0, _V5_1, _NEVER = (5, 0), (5, 1), (99,)
+
+
+class _Pattern(NamedTuple):
+    """How a metric stands in a line, in the rounds from `since` until before `until`; `word` is in each such line."""
+
+    metric: str
+    word: str
+    expression: re.Pattern[str]
+    since: tuple[int, ...] = ()
+    until: tuple[int, ...] = _NEVER
+
+
+def _named(metric: str, word: str) -> Iterator[_Pattern]:
+    """Yield the patterns of a value in a printed dictionary, which may stand in quotes since v5.1."""
+    yield _Pattern(metric, word, re.compile(rf".*'{word}':\s([\d.]+)"), until=_V5_1)
+    yield _Pattern(metric, word, re.compile(rf".*'{word}':\s+'?([\d.]+)"), since=_V5_1)
+
+
+#: By metric, as the official checkers match them (ACC_PATTERN), at a line's start.
+_FORMS = (
+    _Pattern("acc", "accuracy", re.compile(r"accuracy=([\d.]+)"), until=_V5_0),
+    _Pattern("acc", "accuracy", re.compile(r"""(?:\{"accuracy|accuracy)[": ]*=?\s*([\d.]+)"""), since=_V5_0),
+    _Pattern("AUC", "AUC=", re.compile(r"AUC=([\d.]+)")),
+    _Pattern("mAP", "mAP=", re.compile(r"mAP=([\d.]+)"), until=_V5_1),
+    # Since v5.1 it may stand anywhere in its line, as whole COCO tables do.
+    _Pattern("mAP", "", re.compile(r".*(?:mAP=|'Total':)\s*([\d.]+)"), since=_V5_1),
+    _Pattern("F1", "exact_match", re.compile(r"""\{["']exact_match["']:\s*[\d.]+,\s*["']f1["']:\s*([\d.]+)\}""")),
+    _Pattern("word accuracy", "Word Error Rate", re.compile(r"Word Error Rate:.*, accuracy=([0-9.]+)%")),
+    _Pattern("DICE", "Accuracy", re.compile(r"Accuracy:\s*mean\s*=\s*([\d.]+)")),
+    *_named("ROUGE1", "rouge1"),
+    *_named("ROUGE2", "rouge2"),
+    *_named("ROUGEL", "rougeL"),
+    *_named("ROUGELSUM", "rougeLsum"),
+    *_named("CLIP_SCORE", "CLIP_SCORE"),
+    *_named("FID_SCORE", "FID_SCORE"),
+    _Pattern("GEN_LEN", "gen_len", re.compile(r".*'gen_len':\s([\d.]+)")),
+    _Pattern("TOKENS_PER_SAMPLE", "tokens_per_sample", re.compile(r".*'tokens_per_sample':\s([\d.]+)")),
+    _Pattern("gsm8k_accuracy", "gsm8k", re.compile(r".*'gsm8k':\s([\d.]+)")),
+    _Pattern("mbxp_accuracy", "mbxp", re.compile(r".*'mbxp':\s([\d.]+)")),
+    _Pattern("exact_match", "exact_match", re.compile(r".*'exact_match':\s([\d.]+)")),
+    _Pattern("DLRM_NE", "lifetime_ne", re.compile(r".*metric/lifetime_ne/rating:\s*([\d.]+)")),
+    _Pattern("DLRM_ACC", "lifetime_accuracy", re.compile(r".*metric/lifetime_accuracy/rating:\s*([\d.]+)")),
+    _Pattern("DLRM_AUC", "lifetime_gauc", re.compile(r".*metric/lifetime_gauc/rating:\s*([\d.]+)")),
+    _Pattern("vbench_score", "vbench_score", re.compile(r".*'vbench_score':\s([\d.]+)")),
+    _Pattern("F1_HIERARCHICAL", '"f1"', re.compile(r"""\{.*"f1":\s*([\d.]+).*\}""")),
+    _Pattern("E2E_ACCURACY", "Accuracy:", re.compile(r"Accuracy:\s*([\d.]+)")),
+)
+#: By metric, as the newest round's official checker matches it, at a line's start.
+PATTERNS: Mapping[str, re.Pattern[str]] = {each.metric: each.expression for each in _FORMS}
 _HASH = re.compile(r"hash=(\w+)$")
 _LONGEST_LINE = 10_000
 _MOST = 1_000
@@ -34,13 +76,17 @@ class Stated(NamedTuple):
         The metric, or ``hash``.
     value
         As it stands there.
-    at_start
-        Whether it begins its line.
+    line
+        Of its text, counted from 0.
+    since, until
+        The rounds whose official checkers read it so.
     """
 
     what: str
     value: str
-    at_start: bool = True
+    line: int = 0
+    since: tuple[int, ...] = ()
+    until: tuple[int, ...] = _NEVER
 
     @property
     def number(self) -> float | None:
@@ -64,16 +110,31 @@ class AccuracyText:
         """The stated hash; empty where there is none."""
         return next((each.value for each in self.stated if each.what == "hash"), "")
 
-    def metric(self, name: str, *, anywhere: bool) -> list[Stated]:
-        """Return a metric's statements as far as the official checkers read: to the first value, and the hash."""
+    def metric(self, name: str, round_: tuple[int, ...]) -> list[Stated]:
+        """Return every statement of a metric, as a round's official checker reads them."""
+        return [each for each in self.stated if each.what == name and each.since <= round_ < each.until]
+
+    def heeded(self, limits: Sequence[Limit], round_: tuple[int, ...]) -> list[Stated]:
+        """Return the statements of the limits' metrics up to the line where the official checkers stop to read.
+
+        They stop when each metric had a value that is enough, and the hash was stated.
+        """
         found: list[Stated] = []
-        hashed = False
+        waiting = {limit.value: limit for limit in limits if limit.minimum is not None}
+        known = {limit.value for limit in limits}
+        hashed, last = False, None
         for each in self.stated:
-            if each.what == name and (each.at_start or anywhere):
-                found.append(each)
-            hashed = hashed or each.what == "hash"
-            if found and hashed:
+            if last is not None and each.line != last:
                 break
+            if each.what == "hash":
+                hashed = True
+            elif each.what in known and each.since <= round_ < each.until:
+                found.append(each)
+                limit = waiting.get(each.what)
+                if limit is not None and each.number is not None and each.number >= (limit.minimum or 0):
+                    del waiting[each.what]
+            if hashed and not waiting:
+                last = each.line
         return found
 
 
@@ -84,19 +145,19 @@ def read_accuracy_text(text: Text) -> AccuracyText:
 
 def _statements(lines: Iterable[str]) -> Iterator[Stated]:
     count = 0
-    for line in lines:
+    for number, line in enumerate(lines):
         if len(line) > _LONGEST_LINE:
             continue
-        for found in _in_line(line):
+        for found in _in_line(line, number):
             count += 1
             if count > _MOST:
                 return
             yield found
 
 
-def _in_line(line: str) -> Iterator[Stated]:
-    for metric, pattern in PATTERNS.items():
-        if match := pattern.match(line):
-            yield Stated(metric, match[1], line.startswith("mAP=") if metric == "mAP" else True)
+def _in_line(line: str, number: int) -> Iterator[Stated]:
+    for each in _FORMS:
+        if each.word in line and (match := each.expression.match(line)):
+            yield Stated(each.metric, match[1], number, each.since, each.until)
     if match := _HASH.match(line):
-        yield Stated("hash", match[1])
+        yield Stated("hash", match[1], number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.rules.reading.tree import Directory
 
+#: Between the ends of a truncated log; tools on other systems write other line ends.
+_GAP = re.compile(rb"\r?\n\r?\n\.\.\.\r?\n\r?\n")
 _LARGEST = 4 << 20
 _LARGEST_LOG = 64 << 20
 
@@ -38,12 +41,20 @@ class Text:
 
 @dataclass(frozen=True)
 class Document:
-    """A JSON object: its values, or why there are none; of a key that occurs twice the last counts, as in Python."""
+    """A JSON object: its values, or why there are none; of a key that occurs twice the last counts, as in Python.
+
+    ``twice`` are the keys that occur twice with different values.
+    """
 
     file: str
     values: Mapping[str, Any] = field(default_factory=dict)
     fault: str | None = None
     twice: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> bool:
+        """Whether the file is not there."""
+        return self.fault == MISSING
 
     def text(self, key: str) -> str:
         """Return a value as text that can be written anywhere; empty where there is none."""
@@ -66,12 +77,28 @@ class AccuracyLog:
         ``whole`` or ``truncated``, by its ends; empty for neither.
     sha256
         Of a whole log up to 64 MiB.
+    answers
+        How many a whole log has; None for any other.
     """
 
     file: str
     size: int | None = None
     form: str = ""
     sha256: str = ""
+    answers: int | None = None
+
+    @property
+    def fault(self) -> str:
+        """What is wrong with a log that is there; empty for LoadGen's, whole or truncated."""
+        if not self.form:
+            return f"{self.size:,} bytes of something else"
+        return "no answer" if self.answers == 0 else ""
+
+
+class _Answer(msgspec.Struct):
+    seq_id: int
+    qsl_idx: int
+    data: msgspec.Raw
 
 
 #: The fault of what is not there.
@@ -105,7 +132,7 @@ def read_document(root: Path, directory: Directory | None, name: str, path: str)
     def collect(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         values: dict[str, Any] = {}
         for key, value in pairs:
-            if key in values:
+            if key in values and values[key] != value:
                 twice[key] = None
             values[key] = value
         return values
@@ -130,20 +157,15 @@ def read_accuracy_log(root: Path, directory: Directory | None, path: str) -> Acc
         data = _bytes(root, directory.place(name), _LARGEST_LOG) if size <= _LARGEST_LOG else b""
     except OSError:
         return AccuracyLog(file, size)
-    form = _form(data)
-    return AccuracyLog(file, size, form, hashlib.sha256(data).hexdigest() if form == "whole" else "")
-
-
-def _form(data: bytes) -> str:
     if not data.isascii() or data.lstrip()[:1] != b"[" or data.rstrip()[-1:] != b"]":
-        return ""
-    if b"\n\n...\n\n" in data:
-        return "truncated"
+        return AccuracyLog(file, size)
+    if _GAP.search(data):
+        return AccuracyLog(file, size, "truncated")
     try:
-        msgspec.json.decode(data, type=list[msgspec.Raw])
+        answers = len(msgspec.json.decode(data, type=list[_Answer]))
     except (msgspec.MsgspecError, RecursionError):
-        return ""
-    return "whole"
+        return AccuracyLog(file, size)
+    return AccuracyLog(file, size, "whole", hashlib.sha256(data).hexdigest(), answers)
 
 
 def _data(root: Path, directory: Directory | None, name: str) -> bytes | str:

@@ -9,9 +9,11 @@ from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.rules.log_files import DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.reading.accuracy_text import read_accuracy_text
 from pytest_mlperf.rules.reading.files import MISSING, read_accuracy_log, read_document, read_text
+from pytest_mlperf.rules.reading.power import count_samples
 from pytest_mlperf.rules.reading.submission import (
     DIVISIONS,
     ComplianceTest,
+    Power,
     Result,
     Run,
     Submission,
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
-    from pytest_mlperf.rules.reading.files import Document, Text
+    from pytest_mlperf.rules.reading.files import AccuracyLog, Document, Text
     from pytest_mlperf.rules.round import Layout
 
 _TEXTS = ("user.conf", "README.md", "mlperf.conf")
@@ -86,7 +88,15 @@ class _Reader:
             tuple(self._system(name, system) for system in sorted(names)),
             self._document("", "model_mapping.json"),
             self._calibration(),
+            self._code_pointers(),
         )
+
+    def _code_pointers(self) -> dict[str, Text]:
+        code, results = self.directory.find("code"), self.directory.find("results")
+        if code is None or results is None:
+            return {}
+        models = {model for system in results.directories.values() for model in system.directories}
+        return {name: self._text("code", name) for name in sorted(models & code.files.keys())}
 
     def _calibration(self) -> Text:
         beside = self._text("", "calibration.md")
@@ -96,13 +106,15 @@ class _Reader:
         path = f"results/{name}"
         found = self.directory.find(path)
         results = [
-            self._result(submitter, name, model, scenario, directory)
+            self._result(submitter, name, model, scenario)
             for model, scenarios in (found.directories.items() if found is not None else ())
-            for scenario, directory in scenarios.directories.items()
+            for scenario in scenarios.directories
         ]
-        return System(name, self._document("systems", f"{name}.json"), tuple(results), self._path(path))
+        models = tuple(found.directories) if found is not None else ()
+        description = self._document("systems", f"{name}.json")
+        return System(name, description, tuple(results), self._path(path), models, found is not None)
 
-    def _result(self, submitter: str, system: str, model: str, scenario: str, directory: Directory) -> Result:
+    def _result(self, submitter: str, system: str, model: str, scenario: str) -> Result:
         place = f"{system}/{model}/{scenario}"
         path = f"results/{place}"
         measurements, compliance = (
@@ -119,7 +131,7 @@ class _Reader:
             self._run(f"{path}/performance/run_1"),
             self._run(f"{path}/accuracy"),
             self._accuracy_text(f"{path}/accuracy", "accuracy.txt"),
-            read_accuracy_log(self.root, self.directory.find(f"{path}/accuracy"), self._path(f"{path}/accuracy")),
+            self._accuracy_log(f"{path}/accuracy"),
             self._document(measurements, self._measurements_name(measurements, system, scenario)),
             {name: self._text(measurements, name) for name in _TEXTS},
             {
@@ -128,8 +140,21 @@ class _Reader:
                 if name.startswith("TEST")
             },
             self._path(compliance),
-            directory.find("performance/power") is not None,
+            self._power(path, measurements),
         )
+
+    def _power(self, path: str, measurements: str) -> Power | None:
+        directory = self.directory.find(f"{path}/performance/power")
+        if directory is None:
+            return None
+        run = self._run(f"{path}/performance/run_1")
+        samples, fault = count_samples(self.root, run, run.detail)
+        settings: dict[str, int] = {}
+        while measurements:
+            found = self.directory.find(measurements)
+            settings |= found.files if found is not None else {}
+            measurements = measurements.rpartition("/")[0]
+        return Power(self._run(f"{path}/performance/ranging"), directory, samples, fault, settings)
 
     def _measurements_name(self, path: str, system: str, scenario: str) -> str:
         """Return the measurements' file name; until v5.1 it names the implementation between system and scenario."""
@@ -151,9 +176,11 @@ class _Reader:
             self.directory.find(path),
             self._run(f"{path}/performance/run_1"),
             self._text(path, "verify_accuracy.txt"),
+            self._accuracy_log(f"{path}/accuracy"),
             self._text(path, "verify_performance.txt"),
             self._accuracy_text(f"{path}/accuracy", "baseline_accuracy.txt"),
             self._accuracy_text(f"{path}/accuracy", "compliance_accuracy.txt"),
+            self._text(path, "verify_output_len.txt"),
         )
 
     def _run(self, path: str) -> Run:
@@ -167,6 +194,9 @@ class _Reader:
 
     def _accuracy_text(self, path: str, name: str) -> AccuracyText:
         return read_accuracy_text(self._text(path, name))
+
+    def _accuracy_log(self, path: str) -> AccuracyLog:
+        return read_accuracy_log(self.root, self.directory.find(path), self._path(path))
 
     def _text(self, path: str, name: str) -> Text:
         return read_text(self.root, self.directory.find(path), name, self._path(path))

@@ -44,6 +44,29 @@ class Run:
 
 
 @dataclass(frozen=True)
+class Power:
+    """A power measurement beside a result.
+
+    Attributes
+    ----------
+    ranging
+        The first of the two runs, with which the analyser's ranges were found.
+    directory
+        performance/power.
+    samples
+        How many samples above 0 spl.txt has in the run's time; None where that cannot be said, and `fault` says why.
+    settings
+        Names and sizes of files beside the measurements, and in the three directories above these.
+    """
+
+    ranging: Run
+    directory: Directory
+    samples: int | None
+    fault: str
+    settings: Mapping[str, int]
+
+
+@dataclass(frozen=True)
 class ComplianceTest:
     """One compliance test's directory of one result."""
 
@@ -52,9 +75,11 @@ class ComplianceTest:
     directory: Directory | None
     run: Run
     accuracy: Text
+    accuracy_log: AccuracyLog
     performance: Text
     baseline: AccuracyText
     compliance: AccuracyText
+    output_length: Text
 
 
 @dataclass(frozen=True)
@@ -77,8 +102,8 @@ class Result:
         user.conf, README.md and mlperf.conf, by name.
     tests
         The compliance tests that are there, by name.
-    has_power
-        Whether a power measurement lies beside.
+    power
+        The power measurement, where one lies beside.
     """
 
     division: str
@@ -95,7 +120,12 @@ class Result:
     measurements_texts: Mapping[str, Text]
     tests: Mapping[str, ComplianceTest] = field(default_factory=dict)
     tests_path: str = ""
-    has_power: bool = False
+    power: Power | None = None
+
+    @property
+    def has_power(self) -> bool:
+        """Whether a power measurement lies beside."""
+        return self.power is not None
 
     @property
     def scenario(self) -> str | None:
@@ -105,17 +135,23 @@ class Result:
 
 @dataclass(frozen=True)
 class System:
-    """A system: its description, and its results in the order of their directories."""
+    """A system: its description, and its results in the order of their directories.
+
+    ``models`` are the names of all directories in its own, those without results too; ``in_results`` says whether it
+    has a directory in results/.
+    """
 
     name: str
     description: Document
     results: tuple[Result, ...]
     path: str
+    models: tuple[str, ...] = ()
+    in_results: bool = True
 
 
 @dataclass(frozen=True)
 class Submitter:
-    """A submitter's directory in one division."""
+    """A submitter's directory in one division; ``code_pointers`` are files in code/ with another directory's name."""
 
     division: str
     name: str
@@ -124,6 +160,7 @@ class Submitter:
     systems: tuple[System, ...]
     mapping: Document
     calibration: Text
+    code_pointers: Mapping[str, Text] = field(default_factory=dict)
 
     @property
     def path(self) -> str:

@@ -12,15 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 _DEEPEST = 64
+_MOST_BELOW_LINKS = 2_000
 
 
 class Link(NamedTuple):
-    """A symbolic link: where it points, and what is wrong with that."""
+    """A symbolic link: where it points, what is wrong with that, and whether that is somewhere seen from the root."""
 
     name: str
     target: str
     broken: bool
     outside: bool
+    from_root: bool = False
 
 
 @dataclass(frozen=True)
@@ -75,12 +77,30 @@ class Directory:
 
 def read_tree(root: Path) -> Directory:
     """List the tree at `root` without opening a file; the order on the disk does not matter."""
-    return _read(str(root), "", (), os.path.realpath(root))
+    return _read(str(root), "", (), _Walk(os.path.realpath(root)))
 
 
-def _read(place: str, path: str, above: tuple[tuple[int, int], ...], root: str) -> Directory:
-    if len(above) > _DEEPEST:
-        return Directory(path, {}, {}, fault="is nested too deep")
+@dataclass
+class _Walk:
+    """A walk through a tree: its root, and how many more directories are listed below links.
+
+    Directories that link to each other have paths without number.
+    """
+
+    root: str
+    left: int = _MOST_BELOW_LINKS
+
+    def refusal(self, depth: int, *, linked: bool) -> str:
+        """Return why a directory is not listed; empty for one that is."""
+        self.left -= linked
+        if linked and self.left < 0:
+            return "is below links that lead to too many directories"
+        return "is nested too deep" if depth > _DEEPEST else ""
+
+
+def _read(place: str, path: str, above: tuple[tuple[int, int], ...], walk: _Walk, *, linked: bool = False) -> Directory:
+    if fault := walk.refusal(len(above), linked=linked):
+        return Directory(path, {}, {}, fault=fault)
     try:
         with os.scandir(place) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -98,7 +118,7 @@ def _read(place: str, path: str, above: tuple[tuple[int, int], ...], root: str) 
     for entry in entries:
         name = entry.name
         if entry.is_symlink():
-            link = _link(entry, root)
+            link = _link(entry, walk.root)
             links.append(link)
             if link.broken or link.outside:
                 continue
@@ -110,7 +130,8 @@ def _read(place: str, path: str, above: tuple[tuple[int, int], ...], root: str) 
         if stat.S_ISREG(status.st_mode):
             files[name] = status.st_size
         elif stat.S_ISDIR(status.st_mode):
-            directories[name] = _read(entry.path, f"{path}/{name}" if path else name, above, root)
+            below = linked or entry.is_symlink()
+            directories[name] = _read(entry.path, f"{path}/{name}" if path else name, above, walk, linked=below)
         else:
             odd.append(name)
     return Directory(path, files, directories, tuple(links), tuple(odd))
@@ -122,4 +143,5 @@ def _link(entry: os.DirEntry[str], root: str) -> Link:
         end = Path(entry.path).resolve(strict=True)
     except (OSError, RuntimeError):
         return Link(entry.name, "", broken=True, outside=False)
-    return Link(entry.name, target, broken=False, outside=not end.is_relative_to(root))
+    outside, from_root = not end.is_relative_to(root), os.path.exists(f"{root}/{target}")  # noqa: PTH110
+    return Link(entry.name, target, broken=False, outside=outside, from_root=from_root or Path(target).is_absolute())
