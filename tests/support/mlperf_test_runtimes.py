@@ -12,13 +12,14 @@ import threading
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_mlperf.benchmarks.base import Benchmark, Graph, ModelFile, Tensor
+from pytest_mlperf.benchmarks.base import Benchmark, Graph, Limit, ModelFile, Tensor
 from pytest_mlperf.metrics.accuracy_log import float32_rows
-from pytest_mlperf.rules.accuracy import Limit
+from pytest_mlperf.origin import Derived, Tool
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -120,6 +121,59 @@ NULL = NullBenchmark(
     metric=Answered(),
     models=null_model("none"),
 )
+
+
+@dataclass(frozen=True)
+class NoteRecipe:
+    """A model that says what it was made from, with a tool's interpreter."""
+
+    original: Path
+    sha256: str
+    python: str
+    name: str
+    kind: str = "model"
+    source: str = "made by the test"
+
+    def key(self) -> dict[str, str | int]:
+        return {"sha256": self.sha256}
+
+    def build(self, directory: Path) -> None:
+        words = "import sys, six; print(sys.version_info[:2] >= (3, 10), six.__name__)"
+        said = subprocess.run([self.python, "-c", words], capture_output=True, text=True, check=True).stdout
+        (directory / self.name).write_text(f"{self.original.name}, {said}")
+
+
+def _second(model: Path, sha256: str, python: str) -> NoteRecipe:
+    return NoteRecipe(model, sha256, python, "second.txt")
+
+
+@dataclass(frozen=True)
+class FirstRecipe(TallyRecipe):
+    """The file in the middle."""
+
+    kind: str = "model"
+    name: str = "first"
+
+    def build(self, directory: Path) -> None:
+        (directory / "first.txt").write_text("first")
+
+
+CHAINED = replace(
+    NULL,
+    models=(
+        ModelFile(
+            "chained",
+            "fp32",
+            Derived(
+                Derived(Path(__file__), lambda model, sha256, python: FirstRecipe(), source_format="py"),
+                _second,
+                tool=Tool(("six>=1.16",), ">=3.10"),
+                source_format="txt",
+            ),
+            (GRAPH,),
+        ),
+    ),
+)
 TALLY = replace(NULL, dataset=TallyDataset(), models=null_model("tally"))
 
 
@@ -173,6 +227,25 @@ class Tally(Null):
     formats: tuple[str, ...] = ("tally",)
 
 
+class Computes(Null):
+    """Runs fp32 files in bf16 too, on several accelerators; only where it is named."""
+
+    default = False
+    computes: Mapping[str, tuple[str, ...]] = MappingProxyType({"fp32": ("bf16",)})
+    devices: tuple[str, ...] = ("cpu", "cuda")
+
+    def load(
+        self, file: Path | str, model: ModelFile, device: str, threads: int, options: Mapping[str, str]
+    ) -> NullModel:
+        return NullModel(self.run, self.max_batch, device, weight_types=(model.precision,))
+
+
+class Chained(Null):
+    """As null, for the benchmark chained alone."""
+
+    formats: tuple[str, ...] = ("chained",)
+
+
 class NeedsSix(Null):
     """Needs a package that this project's environment does not have."""
 
@@ -196,6 +269,23 @@ class Slow(Runtime):
     def run(self, inputs: Inputs) -> Outputs:
         time.sleep(0.005)
         return (inputs["x"],)
+
+
+class SetsClock(Slow):
+    """As slow; after 20 samples of the test, tests/machine/stepped_clock.c sets the clock, for $STEP_BACK seconds."""
+
+    def __init__(self) -> None:
+        self._calls = 0
+
+    def run(self, inputs: Inputs) -> Outputs:
+        self._calls += Path("mlperf_log_detail.txt").exists()
+        if self._calls == 20:
+            flag, back = Path(os.environ["STEP_FILE"]), float(os.environ["STEP_BACK"])
+            flag.touch()
+            if back:
+                time.sleep(back)
+                flag.unlink()
+        return super().run(inputs)
 
 
 class Meets(Runtime):

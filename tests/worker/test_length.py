@@ -8,6 +8,8 @@ from pytest_mlperf.benchmarks.base import Short
 from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Tuned, splits
+from pytest_mlperf.scenarios.early_stopping import chance_of_at_most, queries_needed
+from pytest_mlperf.scenarios.server import ENOUGH_LATE
 from pytest_mlperf.worker.length import conf_entries
 
 LAYOUT = ExecutionLayout(streams=1, threads=1, batch=1)
@@ -19,6 +21,7 @@ SPEC: dict[str, Any] = {
     "run_length": "short",
     "model": "",
     "model_format": "onnx",
+    "model_precision": "fp32",
     "precision": "fp32",
     "variant": "",
     "dataset": "",
@@ -31,11 +34,18 @@ SHORT = Short()
 
 
 def settings(
-    scenario: str, rate: float = 100.0, given: dict[str, str] | None = None, short: Short = SHORT, **options: Any
+    scenario: str,
+    rate: float = 100.0,
+    given: dict[str, str] | None = None,
+    short: Short = SHORT,
+    percentile: float | None = None,
+    **options: Any,
 ) -> dict[str, str]:
     samples = 8 if scenario == "MultiStream" else 1
     tuned = Tuned(LAYOUT, rate, samples / rate, {1: 1 / rate})
-    entries = conf_entries(RunSpec(**(SPEC | {"scenario": scenario} | options)), "retinanet", short, tuned, given or {})
+    spec = RunSpec(**(SPEC | {"scenario": scenario} | options))
+    percentile = percentile or (0.9 if scenario == "SingleStream" else 0.99)
+    entries = conf_entries(spec, "retinanet", short, tuned, given or {}, percentile)
     assert {(entry.model, entry.scenario) for entry in entries} <= {("retinanet", scenario)}
     return {entry.key: entry.value for entry in entries}
 
@@ -45,7 +55,66 @@ def settings(
 def test_a_short_run_has_no_duration_and_enough_queries_to_be_valid(scenario: str, rate: float) -> None:
     found = settings(scenario, rate)
     assert found["min_duration"] == "0"
-    assert SCENARIOS[scenario].fewest_queries <= int(found["min_query_count"]) <= SHORT.most_queries
+    assert FEWEST[scenario] <= int(found["min_query_count"]) <= SHORT.most_queries
+
+
+#: What LoadGen asks of a valid run, and in Server what it asks for three late queries.
+FEWEST = {"Offline": 16, "Server": 1001, "SingleStream": 64, "MultiStream": 662}
+
+
+@pytest.mark.parametrize(
+    ("rate", "queries"),
+    [(10.0, 1001), (200.0, 1001), (300.0, 1500), (402.0, 2010), (1000.0, 2010), (4000.0, 4000), (1e6, 20_000)],
+)
+def test_a_short_server_run_has_room_for_late_queries_and_for_more_where_they_take_seconds(
+    rate: float, queries: int
+) -> None:
+    # Half of the rate is offered.
+    assert settings("Server", rate)["min_query_count"] == str(queries)
+
+
+@pytest.mark.parametrize(("late", "queries", "chance"), [(1, 662, 0.41), (ENOUGH_LATE, 2010, 0.95)])
+def test_a_healthy_server_passes_a_short_run(late: int, queries: int, chance: float) -> None:
+    assert queries_needed(late, 0.99) == queries
+    assert chance_of_at_most(late, queries, 0.003) == pytest.approx(chance, abs=0.01)
+
+
+def test_a_short_server_run_counts_its_queries_from_the_rate_that_is_offered() -> None:
+    assert settings("Server", 1e6, target_qps=5.0)["min_query_count"] == "1001"
+    assert settings("Server", 1e6, given={"target_qps": "5"})["min_query_count"] == "1001"
+
+
+@pytest.mark.parametrize(("scenario", "fewest"), [("SingleStream", 6636), ("MultiStream", 6636), ("Server", 10_042)])
+def test_the_percentile_of_the_run_says_how_many_queries_are_enough(scenario: str, fewest: int) -> None:
+    # pointpainting's SingleStream is judged by the percentile 99.9.
+    assert settings(scenario, 0.01, percentile=0.999)["min_query_count"] == str(fewest)
+    assert settings(scenario, 0.01, given={"target_latency_percentile": "99.9"})["min_query_count"] == str(fewest)
+
+
+@pytest.mark.parametrize("value", ["0", "100", "250"])
+def test_a_percentile_that_no_run_can_meet_does_not_count_queries(value: str) -> None:
+    assert settings("MultiStream", 0.01, given={"target_latency_percentile": value})["min_query_count"] == "662"
+
+
+@pytest.mark.parametrize("how", [{"min_duration": 1.0}, {"given": {"min_duration": "1000"}}])
+@pytest.mark.parametrize(("scenario", "most"), [("Offline", 100), ("SingleStream", 100), ("MultiStream", 662)])
+def test_a_minimum_duration_of_a_second_takes_a_second(scenario: str, most: int, how: dict[str, Any]) -> None:
+    # Not the 24,576 samples of the round: LoadGen counts Offline's samples from the duration and the rate.
+    found = settings(scenario, 100.0, **how)
+    assert int(found["min_query_count"]) <= most
+    assert found.get("min_duration", "1000") == "1000"
+
+
+def test_no_minimum_duration_takes_as_little_as_can_be_valid() -> None:
+    assert settings("Offline", 100.0, min_duration=0.0)["min_query_count"] == "16"
+
+
+def test_a_long_minimum_duration_is_not_made_longer_by_a_count() -> None:
+    assert settings("SingleStream", 100.0, min_duration=60.0)["min_query_count"] == "200"
+
+
+def test_an_official_run_of_a_second_keeps_the_counts_of_the_round() -> None:
+    assert settings("Offline", run_length="official", min_duration=1.0).keys() == {"target_qps", "min_duration"}
 
 
 def test_what_is_short_is_the_tasks_own() -> None:

@@ -25,7 +25,7 @@ if "round" in options:
     options["round"] = msgspec.convert(options["round"], RoundSettings)
 tuned = Tuned(ExecutionLayout(streams=1, threads=1, batch=1), 1000.0, 0.0005, {1: 0.001})
 spec = RunSpec(benchmark="", backend="", device="cpu", model="", dataset="", sample_count=500,
-               model_format="", precision="", variant="",
+               model_format="", model_precision="", precision="", variant="",
                **{"mode": "performance", "run_length": "official", **options})
 for _ in range(3):  # the settings are the same however often they are read
     settings = built_in_settings("retinanet", spec.scenario)

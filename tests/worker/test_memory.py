@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 MEBIBYTE = 1 << 20
-ASK = "from pytest_mlperf.worker.__main__ import peak_memory_bytes; print(peak_memory_bytes())"
+ASK = "from pytest_mlperf.worker.peak import PeakMemory; print(PeakMemory().size)"
 
 
 def test_a_childs_peak_memory_is_its_own_and_not_its_parents() -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from pytest_mlperf.artifacts.recipe import LocalRecipe
     from pytest_mlperf.backends.model_file import ModelFile
 
+#: The device of a model that is reached over a network: whatever is behind the address.
+REMOTE = "remote"
 #: The inputs of a batch, by the benchmark's names; the first dimension is the batch.
 Inputs = Mapping[str, "NDArray[Any]"]
 #: The outputs of a graph, in the order of the `ModelFile`.
@@ -47,6 +51,82 @@ class Model(Protocol):
         ...
 
 
+def takes_all(model: ModelFile) -> str:
+    """Refuse no model file."""
+    del model
+    return ""
+
+
+@dataclass(frozen=True)
+class Traits:
+    """What a backend may say of itself, as class attributes of these names, beside what every backend says.
+
+    Attributes
+    ----------
+    also_requires
+        More requirements for pip; all of them are needed.
+    python
+        The versions of Python that its packages support, as a version specifier: ``<3.12``. Empty for any.
+    computes
+        By precision of a model file, the other precisions in which it can run that file: ``{"fp32": ("bf16",)}``.
+        `Backend.load` then gets a `ModelFile` with that precision.
+    default
+        Whether it is selected without ``--backend``.
+    refuses
+        A static method that returns why the backend cannot run a model file of its formats: a few words for
+        ``--mlperf-plan``, empty if it can. The next file of the benchmark is then considered.
+    """
+
+    also_requires: tuple[str, ...] = ()
+    python: str = ""
+    computes: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    default: bool = True
+    refuses: Callable[[ModelFile], str] = takes_all
+
+    @classmethod
+    def of(cls, backend: object) -> Traits:
+        """Return the traits of a backend."""
+        given = {each.name: getattr(backend, each.name) for each in fields(cls) if hasattr(backend, each.name)}
+        return cls(**given)
+
+    def can_run(self, precision: str, of_file: str) -> bool:
+        """Return whether a file of a precision can be run in a precision."""
+        return precision == of_file or precision in self.computes.get(of_file, ())
+
+
+class Answered(Protocol):
+    """Takes what comes back for a batch, from any thread: first tokens, if any, and then the outputs or a failure."""
+
+    def first(self, place: int, token: NDArray[Any]) -> None:
+        """Take the first token of the sample at this place of the batch."""
+        ...
+
+    def done(self, outputs: Outputs) -> None:
+        """Take the outputs."""
+        ...
+
+    def failed(self, error: BaseException) -> None:
+        """Take the reason why there will be no outputs."""
+        ...
+
+
+@runtime_checkable
+class DeferredModel(Protocol):
+    """A `Model` that can also answer later, so that many batches are in flight without a thread for each.
+
+    Attributes
+    ----------
+    at_once
+        The most batches that may be in flight; the warm-up finds how many of them pay.
+    """
+
+    at_once: int
+
+    def start(self, inputs: Inputs, graph: str, answered: Answered) -> None:
+        """Start a graph on one batch and return; `answered` is called once with its outputs or its failure."""
+        ...
+
+
 class Backend(Protocol):
     """A backend. The name of its entry point is its name. The runtime is only imported when a model is loaded.
 
@@ -58,6 +138,8 @@ class Backend(Protocol):
         The model file formats that it loads, the preferred one first.
     requirements
         Alternative requirements for pip; one of them is enough.
+
+    A backend may have more attributes; see `Traits`.
     """
 
     devices: tuple[str, ...]
@@ -70,7 +152,7 @@ class Backend(Protocol):
         Parameters
         ----------
         file
-            The file or directory; an address for the format ``endpoint``.
+            The file or directory; an address for the formats ``endpoint`` and ``chat``.
         model
             Its description: format, precision, graphs.
         device, threads
@@ -91,4 +173,47 @@ class Backend(Protocol):
 
     def versions(self) -> Mapping[str, str]:
         """Return the versions of the runtime's packages, for the results."""
+        ...
+
+
+class Preparation(NamedTuple):
+    """What a backend makes of a model file before it loads it: the recipe, and what the user is told before."""
+
+    recipe: LocalRecipe
+    notice: str
+
+
+@runtime_checkable
+class Prepares(Protocol):
+    """A backend that makes something of a model file, once, to be kept in the cache: a compiled library.
+
+    Attributes
+    ----------
+    prepared
+        The directory of what was made, set before `Backend.load`; None if `load` has to do without.
+    """
+
+    prepared: Path | None
+
+    def preparation(
+        self, file: Path, sha256: str, model: ModelFile, options: Mapping[str, str], interpreter: str
+    ) -> Preparation:
+        """Return what is to be made; called in the session, where the runtime need not be installed.
+
+        Parameters
+        ----------
+        file, sha256
+            The model's file or directory, and its digest.
+        model, options
+            As for `Backend.load`.
+        interpreter
+            The Python with the backend's packages.
+
+        Raises
+        ------
+        ModelError
+            The file is missing or unreadable.
+        OptionError
+            An option does not exist, or its value is invalid.
+        """
         ...

@@ -6,8 +6,10 @@ import math
 import mmap
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.backends.protobuf import BYTES, VARINT, fields, messages, varint
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
 #: TensorProto.DataType in onnx.proto, with MLPerf's names.
@@ -35,7 +37,6 @@ DTYPES: Mapping[int, str] = {
 }
 #: Field numbers of onnx.proto: ModelProto.graph, GraphProto.initializer, TensorProto.dims and .data_type.
 _GRAPH, _INITIALIZER, _DIMS, _DATA_TYPE = 7, 5, 1, 2
-_VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 #: Types with a smaller part of the elements are ignored: shapes and axes are initializers too.
 _LEAST_PART = 0.01
 
@@ -52,8 +53,8 @@ def weight_dtypes(model: Path) -> tuple[str, ...]:
     """
     elements: dict[str, int] = {}
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for start, end in _messages(data, 0, len(data), _GRAPH):
-            for tensor in _messages(data, start, end, _INITIALIZER):
+        for start, end in messages(data, 0, len(data), _GRAPH):
+            for tensor in messages(data, start, end, _INITIALIZER):
                 name, count = _tensor(data, *tensor)
                 elements[name] = elements.get(name, 0) + count
     total = sum(elements.values())
@@ -64,54 +65,14 @@ def weight_dtypes(model: Path) -> tuple[str, ...]:
 def _tensor(data: mmap.mmap, start: int, end: int) -> tuple[str, int]:
     dims: list[int] = []
     dtype = 0
-    for field, kind, value, length in _fields(data, start, end):
-        if field == _DATA_TYPE and kind == _VARINT:
+    for field, kind, value, length in fields(data, start, end):
+        if field == _DATA_TYPE and kind == VARINT:
             dtype = value
-        elif field == _DIMS and kind == _VARINT:
+        elif field == _DIMS and kind == VARINT:
             dims.append(value)
-        elif field == _DIMS and kind == _BYTES:  # packed
+        elif field == _DIMS and kind == BYTES:  # packed
             at = value
             while at < value + length:
-                dim, at = _varint(data, at)
+                dim, at = varint(data, at)
                 dims.append(dim)
     return DTYPES.get(dtype, f"type {dtype}"), math.prod(dims)
-
-
-def _messages(data: mmap.mmap, start: int, end: int, wanted: int) -> Iterator[tuple[int, int]]:
-    for field, kind, value, length in _fields(data, start, end):
-        if field == wanted and kind == _BYTES:
-            yield value, value + length
-
-
-def _fields(data: mmap.mmap, start: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    """Yield number, wire type and value of each field; for bytes, their position and length."""
-    at = start
-    while at < end:
-        key, at = _varint(data, at)
-        field, kind = key >> 3, key & 7
-        value, length = at, 0
-        if kind == _VARINT:
-            value, at = _varint(data, at)
-        elif kind == _BYTES:
-            length, value = _varint(data, at)
-            at = value + length
-        elif kind in (_FIXED64, _FIXED32):
-            at += 8 if kind == _FIXED64 else 4
-        else:
-            raise ValueError(f"not a protocol buffer: wire type {kind} at byte {at}")
-        if at > end:
-            raise ValueError(f"cut off: a field ends at byte {at} of {end}")
-        yield field, kind, value, length
-
-
-def _varint(data: mmap.mmap, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        if at >= len(data) or shift > 63:
-            raise ValueError(f"not a protocol buffer: a number does not end at byte {at}")
-        byte = data[at]
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-        shift += 7

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import tempfile
+import threading
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.backends.contract import FoundTensor, check_tensors, require_file
 from pytest_mlperf.backends.onnx_weights import weight_dtypes
+from pytest_mlperf.backends.onnxruntime_cuda import CUDA_PROVIDER, cause, check_profile, heard, number_of, run_bound
 from pytest_mlperf.errors import ModelError, OptionError, RequirementError
 
 if TYPE_CHECKING:
@@ -16,9 +20,9 @@ if TYPE_CHECKING:
     import onnxruntime
 
     from pytest_mlperf.backends.base import Inputs, Outputs
-    from pytest_mlperf.backends.model_file import Graph, ModelFile, Tensor
+    from pytest_mlperf.backends.model_file import Graph, ModelFile
 
-PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
+PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": CUDA_PROVIDER}
 DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -43,7 +47,7 @@ class OnnxRuntimeModel:
         device: str,
         weight_types: Sequence[str],
     ) -> None:
-        self._graphs = {graph.name: _Graph.of(graph, sessions[graph.name]) for graph in model.graphs}
+        self._graphs = {graph.name: _Graph.of(graph, sessions[graph.name], device) for graph in model.graphs}
         self.device = device
         self.weight_types = weight_types
         batches = [graph.batch for graph in self._graphs.values() if graph.batch is not None]
@@ -54,6 +58,8 @@ class OnnxRuntimeModel:
         found = self._graphs[graph]
         if found.renamed:
             inputs = {found.renamed.get(name, name): value for name, value in inputs.items()}
+        if found.on_gpu is not None:
+            return found.on_gpu.run(found.session, found.outputs, inputs)
         result: Outputs = found.session.run(found.outputs, inputs)
         return result
 
@@ -64,15 +70,19 @@ class OnnxRuntimeModel:
 
 @dataclass(frozen=True)
 class _Graph:
-    """A graph and its session: the names of its outputs, and of inputs with another name in the file."""
+    """A graph and its session: the names of its outputs, and of inputs with another name in the file.
+
+    ``on_gpu`` is None for a session on the CPU.
+    """
 
     session: onnxruntime.InferenceSession
     outputs: list[str]
     renamed: Mapping[str, str]
     batch: int | None
+    on_gpu: _OnGpu | None
 
     @classmethod
-    def of(cls, graph: Graph, session: onnxruntime.InferenceSession) -> _Graph:
+    def of(cls, graph: Graph, session: onnxruntime.InferenceSession, device: str) -> _Graph:
         # The benchmark may fix a batch size that is variable in the file.
         shapes = [tensor.shape for tensor in graph.inputs] + [value.shape for value in session.get_inputs()]
         fixed = [shape[0] for shape in shapes if shape and isinstance(shape[0], int)]
@@ -81,11 +91,31 @@ class _Graph:
             [tensor.in_file for tensor in graph.outputs],
             {tensor.name: tensor.in_file for tensor in graph.inputs if tensor.file_name},
             min(fixed) if fixed else None,
+            None if device == "cpu" else _OnGpu(device),
         )
 
 
+@dataclass
+class _OnGpu:
+    """Runs a session of a GPU; the first inference is profiled, to see where its nodes run."""
+
+    device: str
+    checked: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def run(self, session: onnxruntime.InferenceSession, outputs: Sequence[str], inputs: Inputs) -> Outputs:
+        if self.checked:
+            return run_bound(session, outputs, inputs)
+        with self.lock:
+            result = run_bound(session, outputs, inputs)
+            if not self.checked:
+                check_profile(Path(session.end_profiling()), self.device)
+                self.checked = True
+            return result
+
+
 class OnnxRuntime:
-    """ONNX Runtime, from the package onnxruntime (cpu) or onnxruntime-gpu (cuda).
+    """ONNX Runtime, from the package onnxruntime (cpu) or onnxruntime-gpu (cuda; ``cuda:1`` for the second GPU).
 
     Options with a dot in their name are session options of ONNX Runtime: ``session.set_denormal_as_zero=1``.
     """
@@ -100,17 +130,20 @@ class OnnxRuntime:
         """Load an ONNX file, or a directory with one for each graph; see `pytest_mlperf.backends.base.Backend.load`."""
         import onnxruntime
 
-        provider = PROVIDERS[device]
+        provider = PROVIDERS[device.partition(":")[0]]
         if provider not in onnxruntime.get_available_providers():
             raise _no_device(device, provider, onnxruntime.get_available_providers())
         settings = _session_options(threads, options)
+        if device != "cpu":
+            settings.enable_profiling = True  # until the first inference is done
+            settings.profile_file_prefix = str(Path(tempfile.gettempdir(), "onnxruntime"))
         sessions, weights = {}, dict[str, None]()
         for graph in model.graphs:
             path = Path(file) / graph.file if model.directory else Path(file)
-            _require_file(path)
+            require_file(path, "an ONNX model")
             sessions[graph.name] = _session(path, settings, device, provider)
-            check_tensors(path, "input", graph.inputs, sessions[graph.name].get_inputs())
-            check_tensors(path, "output", graph.outputs, sessions[graph.name].get_outputs())
+            check_tensors(path, "input", graph.inputs, _found(sessions[graph.name].get_inputs()))
+            check_tensors(path, "output", graph.outputs, _found(sessions[graph.name].get_outputs()))
             weights.update(dict.fromkeys(_weights(path)))
         return OnnxRuntimeModel(sessions, model, device, tuple(weights))
 
@@ -147,20 +180,29 @@ def _session(
 ) -> onnxruntime.InferenceSession:
     import onnxruntime
 
+    settings = {} if device == "cpu" else {"device_id": str(number_of(device))}
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=[provider])
+        with heard() as said:
+            session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
     except Exception as error:
-        # onnxruntime's exceptions have no public base class; any of them is about this file.
+        # onnxruntime's exceptions have no public base class; unless a library is missing, it is about this file.
+        if device != "cpu" and (why := cause(f"{said} {error}")):
+            raise _no_device(device, provider, [why]) from error
         raise ModelError(
             f"ONNX Runtime cannot load {path}",
             expected="an ONNX model",
             found=_first_line(error),
             fix="give the benchmark's ONNX file with --model-path, or leave the option out",
         ) from error
-    # onnxruntime silently uses the cpu if the libraries of cuda are missing.
+    # onnxruntime uses the cpu if the libraries of cuda are missing, and says so on standard error alone.
     if session.get_providers()[0] != provider:
-        raise _no_device(device, provider, session.get_providers())
+        why = cause(said[0])
+        raise _no_device(device, provider, [*session.get_providers(), *([why] if why else [])])
     return session
+
+
+def _found(values: Sequence[Any]) -> list[FoundTensor]:
+    return [FoundTensor(value.name, DTYPES.get(value.type, value.type), value.shape) for value in values]
 
 
 def _weights(path: Path) -> tuple[str, ...]:
@@ -170,73 +212,13 @@ def _weights(path: Path) -> tuple[str, ...]:
         return ()
 
 
-def check_tensors(model: Path, kind: str, expected: Sequence[Tensor], found: Sequence[Any]) -> None:
-    """Compare a model's inputs or outputs with those of its `ModelFile`, by name, type and rank.
-
-    An ONNX file may have more outputs than the benchmark reads, but not more inputs.
-
-    Raises
-    ------
-    ModelError
-        A name, an element type or a dimension differs.
-    """
-    by_name = {value.name: value for value in found}
-    for tensor in expected:
-        value = by_name.pop(tensor.in_file, None)
-        if value is None or not _agrees(tensor, value):
-            raise _contract_error(model, kind, expected, found)
-    if kind == "input" and by_name:
-        raise _contract_error(model, kind, expected, found)
-
-
-def _agrees(tensor: Tensor, value: Any) -> bool:
-    if DTYPES.get(value.type) != tensor.dtype or len(value.shape) != len(tensor.shape):
-        return False
-    return all(
-        want is None or not isinstance(have, int) or want == have
-        for want, have in zip(tensor.shape, value.shape, strict=True)
-    )
-
-
-def _contract_error(model: Path, kind: str, expected: Sequence[Tensor], found: Sequence[Any]) -> ModelError:
-    want = ", ".join(f"{t.in_file} {t.dtype}{_shape(t.shape)}" for t in expected)
-    have = ", ".join(f"{v.name} {DTYPES.get(v.type, v.type)}{_shape(v.shape)}" for v in found)
-    return ModelError(
-        f"{model} is not a model of this benchmark: its {kind}s differ",
-        expected=f"{kind}s: {want}",
-        found=have,
-        fix=f"export the model with these {kind}s, or give another file with --model-path",
-    )
-
-
-def _shape(shape: Sequence[int | str | None]) -> str:
-    return "[" + ",".join(str(length) if isinstance(length, int) else "n" for length in shape) + "]"
-
-
-def _require_file(model: Path) -> None:
-    if not model.is_file():
-        raise ModelError(
-            f"{model} is not a file",
-            expected="an ONNX model",
-            found="a directory" if model.is_dir() else "nothing",
-            fix="check the path given with --model-path",
-        )
-    if model.stat().st_size == 0:
-        raise ModelError(
-            f"{model} is empty",
-            expected="an ONNX model",
-            found="0 bytes",
-            fix="fetch the file again; an interrupted download may leave an empty file",
-        )
-
-
 def _no_device(device: str, provider: str, found: Sequence[str]) -> RequirementError:
     return RequirementError(
         f"ONNX Runtime cannot run on {device} here",
         expected=f"the {provider}",
         found=", ".join(found),
         fix="install onnxruntime-gpu and the CUDA libraries that its version needs, or choose --device cpu"
-        if device == "cuda"
+        if device.startswith("cuda")
         else "install a build of onnxruntime for this device",
     )
 

@@ -34,6 +34,24 @@ class Program:
 
 
 @dataclass(frozen=True)
+class Build:
+    """The user's options for what is built, and whether the network must not be used.
+
+    Attributes
+    ----------
+    compiler, loadgen_src
+        The compiler, and a checkout of LoadGen's sources.
+    onnxruntime_dir
+        The directory of a build of ONNX Runtime, instead of the one that is installed.
+    """
+
+    compiler: str | None = None
+    loadgen_src: Path | None = None
+    onnxruntime_dir: Path | None = None
+    offline: bool = False
+
+
+@dataclass(frozen=True)
 class Provision:
     """What an implementation can use.
 
@@ -47,16 +65,22 @@ class Provision:
         Finds an artifact in the cache, or makes it, and returns its directory, which is kept until the session ends.
     scratch
         Returns a new empty directory for the session.
+    build
+        The user's options for what is built.
     """
 
     references: tuple[str, ...]
     python: Callable[[], Python]
     get: Callable[[Recipe], Path]
     scratch: Callable[[], Path]
+    build: Build = field(default_factory=Build)
 
 
 class Implementation(Protocol):
-    """An implementation of the benchmarks. The name of its entry point is its name."""
+    """An implementation of the benchmarks. The name of its entry point is its name.
+
+    One with an attribute ``default`` that is False is run only where ``--implementation`` names it.
+    """
 
     def supports(self, benchmark: Benchmark, backend: str, device: str, scenario: str) -> bool:
         """Return whether it can run a case."""

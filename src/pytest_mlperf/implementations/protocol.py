@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 
 from pytest_mlperf.artifacts.disk import write_atomic
+from pytest_mlperf.machine.clock import Clock
+from pytest_mlperf.machine.network import NetworkUse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,7 +19,14 @@ RESULT_FILE = "result.json"
 LOG_FILE = "worker.log"
 USER_CONF_FILE = "user.conf"
 AUDIT_FILE = "audit.config"
+#: The checks of the conformance suite so far.
+CHECKS_FILE = "checks.json"
+#: The phase of progress after the test; the test's own has the name of the run's mode.
+FINISHING = "finishing"
 PROGRESS_FD_VARIABLE = "PYTEST_MLPERF_PROGRESS_FD"
+#: JSON with the fields of run.json that have secrets, an endpoint's address or a backend's options, in full.
+SECRETS_VARIABLE = "PYTEST_MLPERF_SECRETS"
+Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class ExecutionLayout(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +57,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The user's options for a run. Durations are in seconds, latencies in ms.
 
     ``None`` means the value from user.conf, or else from the run length and the warm-up. ``backend_options`` are those
-    for the backend, by name.
+    for the backend, by name. With ``require_quiet`` a busy machine fails the run.
     """
 
     run_length: str
@@ -60,6 +70,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     num_threads: int | None = None
     max_batchsize: int | None = None
     timeout: float | None = None
+    require_quiet: bool = False
 
 
 class RunSpec(RunOptions, frozen=True, kw_only=True):
@@ -69,10 +80,13 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     child imports without searching the installed packages.
     ``round`` is None if the benchmark is in no round; then LoadGen's built-in settings apply.
     ``loadgen_built`` is the source and compiler of a LoadGen built on this machine; empty for a released wheel.
-    ``model_format``, ``precision`` and ``variant`` identify ``model`` among the benchmark's model files.
+    ``model_format``, ``model_precision`` and ``variant`` identify ``model`` among the benchmark's model files, and
+    ``precision`` is the one to run it in. ``reference`` is the ONNX file with the same graphs; empty for none.
     ``backend_name`` is the backend's name for users.
+    ``prepared`` is the directory of what the backend made of the model before the run; empty for nothing.
     ``audit`` is the text of a compliance test's audit.config; empty for any other run. If ``layout``
-    is None, the warm-up finds it.
+    is None, the warm-up finds it. ``model_sha256`` is the digest that the model had before the run; empty for an
+    address. ``import_paths`` are directories in which the child finds the modules of ``backend`` and ``benchmark``.
     """
 
     benchmark: str
@@ -82,6 +96,7 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     mode: str
     model: str
     model_format: str
+    model_precision: str
     precision: str
     variant: str
     dataset: str
@@ -92,6 +107,10 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     loadgen_built: str = ""
     audit: str = ""
     layout: ExecutionLayout | None = None
+    model_sha256: str = ""
+    reference: str = ""
+    prepared: str = ""
+    import_paths: tuple[str, ...] = ()
 
 
 class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,8 +135,43 @@ class Failure(msgspec.Struct, frozen=True, kw_only=True):
     for_user: bool = False
 
 
+class Check(msgspec.Struct, frozen=True, kw_only=True):
+    """What was checked of a loaded model.
+
+    Attributes
+    ----------
+    name
+        What was looked at: ``reference``, ``batches``.
+    outcome
+        ``passed``, ``failed``, or ``not compared`` where it could not be looked at.
+    said
+        What was found, in words.
+    expected, fix
+        Of a failed check: what should have been, and what to do.
+    """
+
+    name: str
+    outcome: Literal["passed", "failed", "not compared"]
+    said: str = ""
+    expected: str = ""
+    fix: str = ""
+
+
+class Checks(msgspec.Struct, frozen=True, kw_only=True):
+    """The checks that are done, and the one that runs: what is left when the process dies."""
+
+    done: tuple[Check, ...] = ()
+    running: str = ""
+
+
 class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
-    """The content of result.json: either ``failure`` or the other fields are set."""
+    """The content of result.json: either ``failure`` or the other fields are set.
+
+    ``model_sha256`` is the digest of the model's files, taken by the process that loaded them; empty for an address.
+    ``clock`` is None if the implementation does not time the test; then the runner's own clock has to do.
+    ``checks`` is what the implementation looked at in the loaded model before the test.
+    ``network`` is how a remote model was reached.
+    """
 
     failure: Failure | None = None
     device: str = ""
@@ -127,16 +181,38 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     seconds: dict[str, float] = {}
     samples_done: int = 0
     weight_types: tuple[str, ...] = ()
+    model_sha256: str = ""
     peak_memory_bytes: int = 0
     notes: tuple[str, ...] = ()
+    clock: Clock | None = None
+    checks: tuple[Check, ...] = ()
+    network: NetworkUse | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of the progress pipe, newline-terminated JSON."""
+    """One line of the progress pipe, newline-terminated JSON.
+
+    Attributes
+    ----------
+    phase
+        What the child does.
+    done, total
+        The samples that are done, and how many there are to do, if that is known.
+    seconds, least_seconds
+        How long the phase has lasted, and the minimum duration that LoadGen keeps it to, if it has one.
+    """
 
     phase: str
-    done: int = 0
-    total: int | None = None
+    done: Count = 0
+    total: Count | None = None
+    seconds: float = 0.0
+    least_seconds: float | None = None
+
+    def seconds_left(self, rate: float) -> float:
+        """Return how long the phase will still take at `rate` samples per second; 0 if that is not known."""
+        by_samples = (self.total - self.done) / rate if self.total and rate else 0.0
+        by_duration = self.least_seconds - self.seconds if self.least_seconds else 0.0
+        return max(0.0, by_samples, by_duration)
 
 
 def write_json(path: Path, value: msgspec.Struct) -> None:
@@ -144,9 +220,16 @@ def write_json(path: Path, value: msgspec.Struct) -> None:
     write_atomic(path, msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
+def write_checks(directory: Path, checks: Checks) -> None:
+    """Write the checks so far into a run's directory."""
+    write_json(directory / CHECKS_FILE, checks)
+
+
 def read_spec(path: Path) -> RunSpec:
-    """Read run.json, strictly."""
-    return msgspec.json.decode(path.read_bytes(), type=RunSpec)
+    """Read run.json, strictly; what is secret in it comes by the environment, see `SECRETS_VARIABLE`."""
+    spec = msgspec.json.decode(path.read_bytes(), type=RunSpec)
+    secrets = msgspec.json.decode(os.environ.pop(SECRETS_VARIABLE, "{}"), type=dict[str, Any])
+    return msgspec.convert(msgspec.to_builtins(spec) | secrets, RunSpec)
 
 
 def read_result(path: Path) -> WorkerResult:

@@ -9,38 +9,58 @@ import platform
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.backends.base import REMOTE, Prepares
+from pytest_mlperf.backends.function import as_backend
 from pytest_mlperf.benchmarks.base import Benchmark as BaseBenchmark
 from pytest_mlperf.errors import RequirementError
-from pytest_mlperf.implementations.protocol import RESULT_FILE, RunSpec, WorkerResult, read_spec, write_json
+from pytest_mlperf.implementations.protocol import (
+    FINISHING,
+    RESULT_FILE,
+    Check,
+    RunSpec,
+    WorkerResult,
+    read_spec,
+    write_json,
+)
+from pytest_mlperf.machine.clock import RunClock
+from pytest_mlperf.machine.cores import available_cores
+from pytest_mlperf.printable import fit, said
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Serving, Tuned
+from pytest_mlperf.worker.completion import ignore
+from pytest_mlperf.worker.conformance import compare, comparison_notes, is_compared
+from pytest_mlperf.worker.generated import generated
 from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
-from pytest_mlperf.worker.inference import Inference
 from pytest_mlperf.worker.library import SampleLibrary
 from pytest_mlperf.worker.loadgen import (
     apply_round,
     apply_user_conf,
     built_in_settings,
+    latency_bound,
     loadgen_version,
     official_length,
     start_test,
     write_audit_config,
 )
+from pytest_mlperf.worker.memory import check_memory
+from pytest_mlperf.worker.model_files import ModelFiles
+from pytest_mlperf.worker.peak import PeakMemory
 from pytest_mlperf.worker.progress import Reporter
-from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, available_cores, measure, tune, untuned
+from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
+from pytest_mlperf.worker.streams import Parts
+from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, measure, tune, untuned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytest_mlperf.backends.base import Backend, Model
-    from pytest_mlperf.benchmarks.base import Benchmark
-
-ENDPOINT = "endpoint"
-KIBIBYTE = 1024
+    from pytest_mlperf.backends.model_file import ModelFile
+    from pytest_mlperf.benchmarks.base import Benchmark, Records
 
 
 class Stopwatch:
@@ -59,9 +79,9 @@ class Stopwatch:
 
 def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     """Run the case and return its result."""
-    watch, reporter = Stopwatch(), Reporter()
+    watch, reporter, peak = Stopwatch(), Reporter(), PeakMemory()
     benchmark: Benchmark = replace(resolve_name(spec.benchmark), variant=spec.variant)
-    backend: Backend = resolve_name(spec.backend)()
+    backend = make_backend(spec)
     scenario = SCENARIOS[spec.scenario]
     settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
     apply_round(settings, spec.round)
@@ -69,55 +89,111 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     reporter.enter("loading")
     samples = benchmark.dataset.open(Path(spec.dataset), spec.sample_count, spec.variant)
     library = SampleLibrary(samples, available_cores())
-    bench = _bench(spec, benchmark, backend, library, reporter, guard)
+    row = benchmark.model_file(spec.model_format, spec.model_precision, spec.variant)
+    file = replace(row, precision=spec.precision)
+    files = ModelFiles(spec, file)
+    parts = Parts(benchmark, library, reporter, guard)
+    bench = _bench(spec, parts, _loader(spec, backend, file, files), latency_bound(settings, spec))
     watch.lap("load")
     reporter.enter("warming up")
     tuned = _tuned(spec, bench, library)
     watch.lap("warm-up")
     apply_user_conf(settings, spec, benchmark.loadgen_model, benchmark.short, tuned)
+    check_memory(settings, spec.scenario, spec.mode, samples[0] if len(samples) else None, len(samples))
     models = bench.models.keep(tuned.layout)
+    checks: tuple[Check, ...] = ()
+    if is_compared(spec, row):
+        reporter.enter("comparing with ONNX Runtime")
+        with peak.excluded():
+            answer = partial(_answer, benchmark, library)
+            checks = (compare(spec, benchmark, row, models[0], answer, tuned.layout.batch, bench.machine.threads),)
+        watch.lap("comparison")
     first_tokens = bool(settings.use_token_latencies)
-    streams = [Inference(benchmark, model, library, reporter, first_tokens=first_tokens) for model in models]
+    clock = RunClock()
+    streams = parts.streams(models, tuned.layout, clock, first_tokens=first_tokens)
     bound = settings.server_target_latency_ns / 1e9 if spec.mode == "performance" else math.inf
     sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(benchmark, library)))
-    reporter.enter(spec.mode, _expected_samples(spec, settings))
-    start_test(settings, sut, library, Path(spec.output), guard, write_audit_config(spec))
+    least_seconds = settings.min_duration_ms / 1000 if spec.mode == "performance" else 0
+    reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None)
+    start_test(
+        settings,
+        sut,
+        library,
+        Path(spec.output),
+        guard,
+        clock=clock,
+        audit=write_audit_config(spec),
+        network=network_sut(spec),
+    )
+    done = reporter.done
+    reporter.enter(FINISHING)
     sut.close()
     watch.lap("test")
     device, weight_types = models[0].device, tuple(models[0].weight_types)
+    notes, network = (
+        (*notes_of(models[0], spec), *comparison_notes(spec, checks)),
+        network_of(models[0], spec, tuned.layout),
+    )
     bench.models.close()
+    files.check()
     return WorkerResult(
         device=device,
         layout=tuned.layout,
         official=official,
         versions=_versions(spec, backend),
         seconds=watch.seconds,
-        samples_done=reporter.done,
+        samples_done=done,
         weight_types=weight_types,
-        peak_memory_bytes=peak_memory_bytes(),
+        model_sha256=files.sha256,
+        peak_memory_bytes=peak.size,
+        notes=notes,
+        clock=clock.result(),
+        checks=checks,
+        network=network,
     )
 
 
-def peak_memory_bytes() -> int:
-    """Return the peak resident memory of this process.
+def make_backend(spec: RunSpec) -> Backend:
+    """Return the backend of a run.
 
-    Not from getrusage: its maximum survives exec and so includes the parent's.
+    Raises
+    ------
+    RequirementError
+        Its module cannot be imported here.
     """
-    for line in Path("/proc/self/status").read_text("ascii", "replace").splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * KIBIBYTE
-    return 0
+    sys.path.extend(path for path in spec.import_paths if path not in sys.path)
+    try:
+        backend = as_backend(resolve_name(spec.backend))
+    except (ImportError, AttributeError, TypeError) as error:
+        raise RequirementError(
+            f"the run's process cannot import {spec.backend}",
+            expected="a function or a class of backends, in a module that can be imported by its name",
+            found=said(error),
+            fix="put it into a module beside the tests or into a package, with all that it imports",
+        ) from error
+    if spec.prepared and isinstance(backend, Prepares):
+        backend.prepared = Path(spec.prepared)
+    return backend
 
 
-def _bench(
-    spec: RunSpec, benchmark: Benchmark, backend: Backend, library: SampleLibrary, reporter: Reporter, guard: Guard
-) -> Bench:
-    file = benchmark.model_file(spec.model_format, spec.precision, spec.variant)
+def _answer(benchmark: Benchmark, library: SampleLibrary, model: Model, indices: Sequence[int]) -> Records:
+    """Answer some samples, which are loaded for it."""
+    library.load(indices)
+    try:
+        return benchmark.answer(model, library.batch(indices), indices, ignore)
+    finally:
+        library.unload(indices)
+
+
+def _loader(spec: RunSpec, backend: Backend, file: ModelFile, files: ModelFiles) -> Callable[[int], Model]:
+    """Return a function that loads the model, each inference using so many threads."""
     name = spec.backend_name or spec.backend.partition(":")[2]
 
     def load(threads: int) -> Model:
-        place = spec.model if file.format == ENDPOINT else Path(spec.model)
-        model = backend.load(place, file, spec.device, threads, spec.backend_options)
+        try:
+            model = backend.load(files.place, file, spec.device, threads, spec.backend_options)
+        finally:  # a change explains a failure better than the runtime does
+            files.check()
         if model.device != spec.device:
             raise RequirementError(
                 f"{name} did not run on {spec.device}",
@@ -125,22 +201,39 @@ def _bench(
                 found=model.device,
                 fix=f"install a build of {name} for {spec.device}, or choose another --device",
             )
+        if (ran := getattr(model, "precision", spec.precision)) != spec.precision:
+            raise RequirementError(
+                f"{name} did not run in {spec.precision}",
+                expected=spec.precision,
+                found=ran,
+                fix=f"choose another --precision, or an option of {name} with --backend-option",
+            )
         return model
 
-    models, threads = Models(load), spec.num_threads or available_cores()
-    largest = models.get(1, threads)[0].max_batch or LARGEST_BATCH
+    return load
+
+
+def _bench(spec: RunSpec, parts: Parts, load: Callable[[int], Model], bound: float) -> Bench:
+    models, benchmark = Models(load, spec.backend_name), parts.benchmark
+    # The threads of a remote model are not this machine's.
+    threads = 1 if spec.device == REMOTE else spec.num_threads or available_cores()
+    [first] = models.get(1, threads)
+    largest = first.max_batch or LARGEST_BATCH
     settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
     return Bench(
         scenario=SCENARIOS[spec.scenario],
         models=models,
-        inference=lambda model: Inference(benchmark, model, library, reporter),
-        guard=guard,
-        samples=range(min(benchmark.short.rehearsal, len(library))),
+        inference=parts.inference,
+        guard=parts.guard,
+        samples=range(min(benchmark.short.rehearsal, len(parts.library))),
         machine=Machine(
             threads,
             max_batch=min(largest, spec.max_batchsize or LARGEST_BATCH),
             samples_per_query=settings.multi_stream_samples_per_query,
+            at_once=parts.at_once(first),
         ),
+        deferred=parts.deferred if parts.is_deferred(first) else None,
+        bound=bound,
     )
 
 
@@ -160,21 +253,22 @@ def _tuned(spec: RunSpec, bench: Bench, library: SampleLibrary) -> Tuned:
     return tuned
 
 
-def _expected_samples(spec: RunSpec, settings: Any) -> int | None:
+def expected_samples(spec: RunSpec, settings: Any) -> int | None:
+    """Return how many samples the test has; None if that is not known before."""
     if spec.mode == "accuracy":
         return spec.sample_count
-    if spec.scenario == "Offline":
-        by_duration = 1.1 * settings.min_duration_ms / 1000 * settings.offline_expected_qps
-        return max(int(by_duration), int(settings.min_query_count))
-    if settings.min_duration_ms:
-        return None
-    a_query = settings.multi_stream_samples_per_query if spec.scenario == "MultiStream" else 1
-    return int(settings.min_query_count * a_query)
+    # A test that lasts a minimum duration ends within the queries that were made, unless they are Offline's one.
+    return (
+        int(generated(settings, spec.scenario).samples)
+        if spec.scenario == "Offline" or not settings.min_duration_ms
+        else None
+    )
 
 
 def _versions(spec: RunSpec, backend: Backend) -> dict[str, str]:
     built = {"loadgen_built": spec.loadgen_built} if spec.loadgen_built else {}
-    return {"python": platform.python_version(), "loadgen": loadgen_version(), **built, **backend.versions()}
+    of_backend = {fit(str(name)): fit(str(version)) for name, version in backend.versions().items()}
+    return {"python": platform.python_version(), "loadgen": loadgen_version(), **built, **of_backend}
 
 
 def main(run_file: Path) -> None:
@@ -188,9 +282,18 @@ def main(run_file: Path) -> None:
         # Works while StartTest blocks, and writes the stacks to the log. The parent has a limit too.
         faulthandler.dump_traceback_later(spec.timeout, exit=True)
     os.chdir(output)
-    result = guard.wrap(run)(spec, guard)
-    write_json(output / RESULT_FILE, result)
+    guard.wrap(_run_and_record)(spec, guard)
     leave(0)
+
+
+def _run_and_record(spec: RunSpec, guard: Guard) -> None:
+    if spec.mode == "conformance":
+        from pytest_mlperf.worker.suite import run_suite
+
+        result = run_suite(spec, make_backend, Reporter())
+    else:
+        result = run(spec, guard)
+    write_json(Path(spec.output) / RESULT_FILE, result)
 
 
 if __name__ == "__main__":

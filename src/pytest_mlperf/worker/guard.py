@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NoReturn, ParamSpec, TypeVar
 
 from pytest_mlperf.errors import MLPerfError
 from pytest_mlperf.implementations.protocol import RESULT_FILE, Failure, WorkerResult, write_json
+from pytest_mlperf.printable import fit, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
 EXIT_FAILED = 70
 EXIT_ORPHANED = 71
+#: The most characters of a traceback that are written to the log; the frames come first.
+LONGEST_TRACEBACK = 1 << 18
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,11 +59,12 @@ class Guard:
     def fail(self, error: BaseException) -> NoReturn:
         """Write the traceback to the log and the error to result.json, and exit without destructors."""
         self._lock.acquire()  # never released: only the first error is reported
-        with suppress(OSError):  # on a full disk the exit code still reports the failure
-            traceback.print_exception(error)
-        with suppress(OSError):
+        try:
+            with suppress(Exception):  # a full disk, or a runtime that closed it
+                sys.stderr.write(f"{fit(''.join(traceback.format_exception(error)), LONGEST_TRACEBACK)}\n")
             write_json(self._output / RESULT_FILE, WorkerResult(failure=_failure(error)))
-        leave(EXIT_FAILED)
+        finally:  # without the file the exit code still reports the failure; others may wait for the lock
+            leave(EXIT_FAILED)
 
 
 def _failure(error: BaseException) -> Failure:
@@ -74,15 +78,17 @@ def _failure(error: BaseException) -> Failure:
             for_user=True,
         )
     kind = MemoryError if isinstance(error, MemoryError) else type(error)
-    return Failure(kind=kind.__name__, what="".join(traceback.format_exception_only(error)).strip())
+    return Failure(kind=fit(kind.__name__), what=said(error))
 
 
 def leave(code: int) -> NoReturn:
     """Exit at once: LoadGen's static destructors crash while its threads are alive."""
-    with suppress(OSError):
-        sys.stdout.flush()
-        sys.stderr.flush()
-    os._exit(code)
+    try:
+        with suppress(OSError):
+            sys.stdout.flush()
+            sys.stderr.flush()
+    finally:  # a runtime may have closed or replaced them
+        os._exit(code)
 
 
 def exit_with_parent(lifeline: int) -> None:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import mlperf_loadgen as lg
+from pytest_mlperf.worker.completion import Completion, FirstTokens, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
-
     from pytest_mlperf.backends.base import Model
     from pytest_mlperf.benchmarks.base import Benchmark, Records
+    from pytest_mlperf.machine.clock import RunClock
     from pytest_mlperf.worker.library import SampleLibrary
     from pytest_mlperf.worker.progress import Reporter
 
@@ -26,6 +25,8 @@ class Inference:
         The benchmark that encodes answers, the model, the loaded samples, and the progress.
     first_tokens
         Whether LoadGen measures the time to the first token.
+    clock
+        Times the test; None for a rehearsal.
     """
 
     def __init__(
@@ -36,42 +37,19 @@ class Inference:
         reporter: Reporter,
         *,
         first_tokens: bool = False,
+        clock: RunClock | None = None,
     ) -> None:
         self._answer = benchmark.answer
         self._model = model
         self._batch = library.batch
-        self._reporter = reporter
         self._first_tokens = first_tokens
+        self._complete = Completion(reporter, clock).complete
 
     def infer(self, indices: Sequence[int]) -> Records:
         """Answer one batch of loaded samples without telling LoadGen."""
-        return self._answer(self._model, self._batch(indices), indices, _ignore)
+        return self._answer(self._model, self._batch(indices), indices, ignore)
 
     def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        """Answer one batch and complete its samples; LoadGen copies the bytes before this returns."""
-        first = _FirstTokens(ids) if self._first_tokens else _ignore
-        data, offsets = self._answer(self._model, self._batch(indices), indices, first)
-        address = data.__array_interface__["data"][0]
-        response = lg.QuerySampleResponse
-        lg.QuerySamplesComplete(
-            [
-                response(identifier, address + start, end - start)
-                for identifier, start, end in zip(ids, offsets, offsets[1:], strict=False)
-            ]
-        )
-        self._reporter.done += len(ids)
-
-
-def _ignore(place: int, token: NDArray[Any]) -> None:
-    """Ignore a first token, if its time is not measured."""
-
-
-class _FirstTokens:
-    """Tells LoadGen of the first token of each sample of a batch."""
-
-    def __init__(self, ids: Sequence[int]) -> None:
-        self._ids = ids
-
-    def __call__(self, place: int, token: NDArray[Any]) -> None:
-        address = token.__array_interface__["data"][0]
-        lg.FirstTokenComplete([lg.QuerySampleResponse(self._ids[place], address, token.nbytes)])
+        """Answer one batch and complete its samples."""
+        first = FirstTokens(ids) if self._first_tokens else ignore
+        self._complete(ids, self._answer(self._model, self._batch(indices), indices, first))

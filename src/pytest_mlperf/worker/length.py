@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.loadgen.user_conf import Entry
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import number
-from pytest_mlperf.worker.user_conf import Entry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_mlperf.benchmarks.base import Short
     from pytest_mlperf.implementations.protocol import RunSpec
-    from pytest_mlperf.scenarios.base import Scenario, Tuned
+    from pytest_mlperf.scenarios.base import Tuned
+
+MILLISECONDS = 1000
+#: user.conf has percentiles in percent.
+PERCENT = 100
 
 
-def conf_entries(spec: RunSpec, model: str, short: Short, tuned: Tuned, given: Mapping[str, str]) -> list[Entry]:
+def conf_entries(
+    spec: RunSpec, model: str, short: Short, tuned: Tuned, given: Mapping[str, str], percentile: float
+) -> list[Entry]:
     """Return the settings to append to the user's own: options, and suggestions for what `given` does not set.
 
     Parameters
@@ -32,8 +37,12 @@ def conf_entries(spec: RunSpec, model: str, short: Short, tuned: Tuned, given: M
         The measurements of the warm-up.
     given
         What the user's user.conf sets for this model and scenario.
+    percentile
+        The percentile of the latencies that counts, as a fraction, where `given` does not set it.
     """
-    settings = dict(_suggestions(spec, short, tuned))
+    settings = dict(_suggestions(spec, tuned))
+    if spec.mode == "performance" and spec.run_length == "short":
+        settings |= {"min_duration": "0", "min_query_count": str(_short_queries(spec, short, tuned, given, percentile))}
     settings = {key: value for key, value in settings.items() if key not in given}
     settings.update(_options(spec))
     return [Entry(model, spec.scenario, key, value) for key, value in settings.items()]
@@ -44,23 +53,31 @@ def expected_latency_ns(tuned: Tuned) -> int:
     return max(1, round(tuned.query_seconds * 1e9))
 
 
-def _suggestions(spec: RunSpec, short: Short, tuned: Tuned) -> Iterator[tuple[str, str]]:
-    if spec.mode == "accuracy":
-        if spec.scenario == "Server":
-            # Accuracy mode follows the arrival schedule too; nothing is timed, so let the samples arrive at once.
-            yield "target_qps", "100000"
-        return
+def _suggestions(spec: RunSpec, tuned: Tuned) -> Iterator[tuple[str, str]]:
+    if spec.mode == "performance":
+        yield from SCENARIOS[spec.scenario].suggested(tuned)
+    elif spec.scenario == "Server":
+        # Accuracy mode follows the arrival schedule too; nothing is timed, so let the samples arrive at once.
+        yield "target_qps", "100000"
+
+
+def _short_queries(spec: RunSpec, short: Short, tuned: Tuned, given: Mapping[str, str], percentile: float) -> int:
+    """Return the queries (in Offline: samples) of a short run.
+
+    A minimum duration that the user wants is LoadGen's to keep; if it is below that of a short run, there are fewer.
+    """
     scenario = SCENARIOS[spec.scenario]
-    yield from scenario.suggested(tuned)
-    if spec.run_length == "short" and spec.min_duration is None:
-        yield "min_duration", "0"
-        count = min(math.ceil(short.seconds * scenario.queries_per_second(tuned)), short.most_queries)
-        yield "min_query_count", str(max(fewest_queries(scenario, short), count))
-
-
-def fewest_queries(scenario: Scenario, short: Short) -> int:
-    """Return the fewest queries of a short run; for Offline, no more samples than in its accuracy run."""
-    return min(scenario.fewest_queries, short.samples) if scenario.name == "Offline" else scenario.fewest_queries
+    rate, seconds = scenario.queries_per_second(tuned), short.seconds
+    if spec.scenario == "Server":  # where the user's rate is offered, and not just expected
+        rate = spec.target_qps or float(given.get("target_qps", rate))
+    if spec.min_duration is not None:
+        seconds = min(seconds, spec.min_duration)
+    elif "min_duration" in given:
+        seconds = min(seconds, int(given["min_duration"]) / MILLISECONDS)
+    wanted = float(given.get("target_latency_percentile", PERCENT * percentile)) / PERCENT
+    percentile = wanted if 0 < wanted < 1 else percentile
+    queries = min(scenario.short_queries(rate, seconds, percentile), short.most_queries)
+    return max(scenario.fewest_queries(percentile, short.samples), queries)
 
 
 def _options(spec: RunSpec) -> Iterator[tuple[str, str]]:

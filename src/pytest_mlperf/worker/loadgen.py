@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,14 +12,15 @@ import mlperf_loadgen as lg
 
 from pytest_mlperf.errors import UserConfError
 from pytest_mlperf.implementations.protocol import AUDIT_FILE, USER_CONF_FILE, OfficialLength
+from pytest_mlperf.loadgen.user_conf import Entry, UserConf, read_user_conf, render_user_conf
 from pytest_mlperf.worker.length import conf_entries, expected_latency_ns
-from pytest_mlperf.worker.user_conf import Entry, UserConf, read_user_conf, render_user_conf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pytest_mlperf.benchmarks.base import Short
     from pytest_mlperf.implementations.protocol import RoundSettings, RunSpec
+    from pytest_mlperf.machine.clock import RunClock
     from pytest_mlperf.scenarios.base import SUT, Tuned
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.library import SampleLibrary
@@ -63,6 +65,14 @@ def apply_round(settings: lg.TestSettings, round_settings: RoundSettings | None)
         settings.server_target_latency_ns = round_settings.server_target_latency_ns
 
 
+def latency_bound(settings: lg.TestSettings, spec: RunSpec) -> float:
+    """Return Server's latency bound in seconds, as far as it is known before the warm-up; infinite elsewhere."""
+    if spec.scenario != "Server":
+        return math.inf
+    # There is none where the bounds are those of tokens.
+    return (spec.target_latency or 0) / 1e3 or settings.server_target_latency_ns / 1e9 or math.inf
+
+
 def official_length(settings: lg.TestSettings) -> OfficialLength:
     """Return the requirements of official length from the settings before any user.conf."""
     latency, percentile, samples_per_query = {
@@ -100,7 +110,8 @@ def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, short:
     Latencies are set as attributes, because LoadGen reads only whole milliseconds from a user.conf.
     """
     given = given_user_conf(spec)
-    mine = conf_entries(spec, model, short, tuned, given.settings(model, spec.scenario))
+    percentile = official_length(settings).target_latency_percentile
+    mine = conf_entries(spec, model, short, tuned, given.settings(model, spec.scenario), percentile)
     path = Path(spec.output) / USER_CONF_FILE
     path.write_text(_conf_text(spec, given.entries, mine), "utf-8")
     _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))
@@ -126,20 +137,51 @@ def write_audit_config(spec: RunSpec) -> Path | None:
 
 
 def start_test(
-    settings: lg.TestSettings, sut: SUT, library: SampleLibrary, output: Path, guard: Guard, audit: Path | None = None
+    settings: lg.TestSettings,
+    sut: SUT,
+    library: SampleLibrary,
+    output: Path,
+    guard: Guard,
+    *,
+    clock: RunClock,
+    audit: Path | None = None,
+    network: str = "",
 ) -> None:
-    """Run the test; LoadGen's logs go to `output`, and an audit.config overrides `settings`."""
+    """Run the test, timed by `clock`; LoadGen's logs go to `output`, and an audit.config overrides `settings`.
+
+    With `network`, the name of a SUT behind a network, LoadGen logs that as its name.
+    """
     log_output = lg.LogOutputSettings()
     log_output.outdir = str(output)
     log_settings = lg.LogSettings()
     log_settings.log_output = log_output
     log_settings.enable_trace = False  # on by default; costs 660 bytes and 9 us per query
     loaded_at_once = min(settings.performance_sample_count_override or len(library), len(library))
-    lg_sut = lg.ConstructFastSUT(guard.wrap(sut.issue), guard.wrap(sut.flush))
-    lg_qsl = lg.ConstructQSL(len(library), loaded_at_once, guard.wrap(library.load), guard.wrap(library.unload))
-    # By default LoadGen would read audit.config in the current directory; "" prevents that.
-    lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, str(audit or ""))
-    lg.DestroyFastSUT(lg_sut)
+
+    def issue(ids: list[int], indices: list[int]) -> None:
+        clock.issued()
+        sut.issue(ids, indices)
+
+    def load(indices: list[int]) -> None:
+        library.load(indices)
+        clock.loaded()
+
+    def unload(indices: list[int]) -> None:
+        clock.unloading()
+        library.unload(indices)
+
+    def issue_queries(samples: list[lg.QuerySample]) -> None:
+        issue([sample.id for sample in samples], [sample.index for sample in samples])
+
+    if network:
+        lg_sut = lg.ConstructQDL(guard.wrap(issue_queries), guard.wrap(sut.flush), lambda: network)
+    else:
+        lg_sut = lg.ConstructFastSUT(guard.wrap(issue), guard.wrap(sut.flush))
+    lg_qsl = lg.ConstructQSL(len(library), loaded_at_once, guard.wrap(load), guard.wrap(unload))
+    with clock:
+        # By default LoadGen would read audit.config in the current directory; "" prevents that.
+        lg.StartTestWithLogSettings(lg_sut, lg_qsl, settings, log_settings, str(audit or ""))
+    (lg.DestroyQDL if network else lg.DestroyFastSUT)(lg_sut)
     lg.DestroyQSL(lg_qsl)
 
 

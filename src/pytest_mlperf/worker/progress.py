@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 
 import msgspec
 
@@ -23,22 +24,33 @@ class Reporter:
         self.done = 0
         self._phase = "starting"
         self._total: int | None = None
+        self._least_seconds: float | None = None
+        self._since = time.monotonic()
         self._changed = threading.Event()
         descriptor = os.environ.get(PROGRESS_FD_VARIABLE)
         self._pipe = int(descriptor) if descriptor else None
         if self._pipe is not None:
             threading.Thread(target=self._report, name="progress", daemon=True).start()
 
-    def enter(self, phase: str, total: int | None = None) -> None:
-        """Start a new phase with `total` samples to do, if known."""
-        self._phase, self._total, self.done = phase, total, 0
+    def enter(self, phase: str, total: int | None = None, least_seconds: float | None = None) -> None:
+        """Start a new phase with `total` samples to do, if known, and a minimum duration, if it has one."""
+        self._phase, self._total, self._least_seconds, self.done = phase, total, least_seconds, 0
+        self._since = time.monotonic()
         self._changed.set()
 
     def _report(self) -> None:
         assert self._pipe is not None  # noqa: S101 - for the type checker; checked where the thread starts
         encoder = msgspec.json.Encoder()
         while True:
-            line = encoder.encode(Progress(phase=self._phase, done=self.done, total=self._total))
+            line = encoder.encode(
+                Progress(
+                    phase=self._phase,
+                    done=self.done,
+                    total=self._total,
+                    seconds=round(time.monotonic() - self._since, 1),
+                    least_seconds=self._least_seconds,
+                )
+            )
             try:
                 os.write(self._pipe, line + b"\n")
             except OSError:  # the parent has ended; the lifeline ends this process

@@ -1,0 +1,1 @@
+"""What the backends for endpoints share: addresses, the event loop, HTTP, and forms of messages."""

@@ -1,0 +1,255 @@
+"""Runs one case with the C++ program: prepares what the program needs, lets it run LoadGen's test, writes result.json.
+
+``python -m pytest_mlperf.cpp PROGRAM LIBRARY-DIRECTORY run.json``; the directory may be empty.
+"""
+
+from __future__ import annotations
+
+import faulthandler
+import math
+import os
+import platform
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
+
+from pytest_mlperf.backends.onnx_weights import weight_dtypes
+from pytest_mlperf.benchmarks.base import Benchmark as BaseBenchmark
+from pytest_mlperf.cpp.answers import answers_of
+from pytest_mlperf.cpp.program import Program, Setup
+from pytest_mlperf.cpp.runtime import onnxruntime_library
+from pytest_mlperf.cpp.sample_file import SampleFile
+from pytest_mlperf.cpp.settings import settings_words
+from pytest_mlperf.errors import OptionError, RequirementError
+from pytest_mlperf.implementations.protocol import (
+    FINISHING,
+    RESULT_FILE,
+    ExecutionLayout,
+    WorkerResult,
+    read_spec,
+    write_json,
+)
+from pytest_mlperf.machine.clock import RunClock
+from pytest_mlperf.machine.cores import available_cores
+from pytest_mlperf.scenarios import SCENARIOS
+from pytest_mlperf.scenarios.base import Machine, Tuned
+from pytest_mlperf.worker.__main__ import Stopwatch, expected_samples
+from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
+from pytest_mlperf.worker.loadgen import (
+    apply_round,
+    apply_user_conf,
+    built_in_settings,
+    loadgen_version,
+    official_length,
+    write_audit_config,
+)
+from pytest_mlperf.worker.memory import check_memory
+from pytest_mlperf.worker.model_files import ModelFiles
+from pytest_mlperf.worker.progress import Reporter
+from pytest_mlperf.worker.tuning import LARGEST_BATCH, TRIAL_SECONDS, measure, tune, untuned
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from mlperf_loadgen import TestSettings
+
+    from pytest_mlperf.backends.model_file import ModelFile
+    from pytest_mlperf.benchmarks.base import Benchmark
+    from pytest_mlperf.cpp.program import Word
+    from pytest_mlperf.implementations.protocol import RunSpec
+    from pytest_mlperf.scenarios.base import Scenario
+
+
+class CountingReporter(Reporter):
+    """Reports the samples that the program counts."""
+
+    def __init__(self, count: Callable[[], int]) -> None:
+        self._count = count
+        self._before = 0
+        super().__init__()
+
+    @property
+    def done(self) -> int:
+        """The samples done in this phase."""
+        return self._count() - self._before
+
+    @done.setter
+    def done(self, value: int) -> None:
+        self._before = self._count() - value
+
+
+@dataclass(frozen=True)
+class ProgramTrials:
+    """Lets the program try layouts with `samples` samples that it holds."""
+
+    program: Program
+    scenario: Scenario
+    machine: Machine
+    samples: int
+
+    def rehearse(self, layout: ExecutionLayout, *, again: bool = False) -> Tuned:
+        """Answer rehearsal queries with a layout and measure it; the program warms up each time."""
+        del again
+        query = self.scenario.query_size(layout, self.machine)
+        rate, seconds = self.program.request(
+            "rehearse", self.scenario.name, *_words(layout), query, self.samples, TRIAL_SECONDS
+        )
+        return Tuned(layout, float(rate), float(seconds), {})
+
+    def is_prompt(self, trial: Tuned) -> bool:
+        """Return True: what runs on this machine is tried to the end."""
+        del trial
+        return True
+
+    def keep(self, layout: ExecutionLayout) -> None:
+        """Let the program close the models that a layout does not use."""
+        self.program.request("keep", layout.threads)
+
+
+def run(spec: RunSpec, executable: str, library: Path | None) -> WorkerResult:
+    """Run the case and return its result."""
+    watch = Stopwatch()
+    benchmark: Benchmark = replace(resolve_name(spec.benchmark), variant=spec.variant)
+    settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
+    apply_round(settings, spec.round)
+    official = official_length(settings)
+    file = benchmark.model_file(spec.model_format, spec.model_precision, spec.variant)
+    samples = benchmark.dataset.open(Path(spec.dataset), spec.sample_count, spec.variant)
+    memory = SampleFile(benchmark, file.graph.inputs, samples, available_cores())
+    reporter = CountingReporter(lambda: memory.done)
+    reporter.enter("loading")
+    files = ModelFiles(spec, file)
+    program = Program(executable, _setup(spec, benchmark, file, onnxruntime_library(library)), memory)
+    trials = _trials(spec, benchmark, program, settings, len(samples))
+    files.check()
+    watch.lap("load")
+    reporter.enter("warming up")
+    tuned = _tuned(spec, trials)
+    watch.lap("warm-up")
+    apply_user_conf(settings, spec, benchmark.loadgen_model, benchmark.short, tuned)
+    check_memory(settings, spec.scenario, spec.mode, samples[0] if len(samples) else None, len(samples))
+    trials.keep(tuned.layout)
+    files.check()
+    least_seconds = settings.min_duration_ms / 1000 if spec.mode == "performance" else 0
+    reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None)
+    clock = RunClock()
+    with clock:
+        done, peak, *moments = map(int, program.request("test", *_test(spec, benchmark, settings, tuned, len(samples))))
+    clock.noted(*moments)
+    reporter.enter(FINISHING)
+    watch.lap("test")
+    files.check()
+    (runtime,) = program.request("version")
+    program.close()
+    return WorkerResult(
+        device=spec.device,
+        layout=tuned.layout,
+        official=official,
+        versions=_versions(spec, runtime),
+        seconds=watch.seconds,
+        samples_done=done,
+        weight_types=_weight_types(Path(spec.model)),
+        model_sha256=files.sha256,
+        peak_memory_bytes=peak,
+        clock=clock.result(),
+    )
+
+
+def _setup(spec: RunSpec, benchmark: Benchmark, file: ModelFile, library: Path) -> Setup:
+    answers = answers_of(benchmark)
+    if answers is None:
+        raise RequirementError(
+            f"the implementation cpp cannot run {spec.benchmark}",
+            expected="a benchmark whose answers it can encode",
+            found=str(file),
+            fix="use --implementation python",
+        )
+    for name, value in spec.backend_options.items():
+        if "." not in name:
+            raise OptionError(
+                f"--backend-option: onnxruntime has no option {name}",
+                expected="a session option of ONNX Runtime, such as session.set_denormal_as_zero=1",
+                found=f"{name}={value}",
+                fix="see onnxruntime_session_options_config_keys.h in ONNX Runtime",
+            )
+    return Setup(library, Path(spec.model), spec.device, spec.backend_options, file.graph, answers)
+
+
+def _trials(
+    spec: RunSpec, benchmark: Benchmark, program: Program, settings: TestSettings, samples: int
+) -> ProgramTrials:
+    """Let the program load the model; return what tries layouts with it."""
+    threads = spec.num_threads or available_cores()
+    (largest,) = program.request("model", threads)
+    return ProgramTrials(
+        program,
+        SCENARIOS[spec.scenario],
+        Machine(
+            threads,
+            max_batch=min(int(largest) or LARGEST_BATCH, spec.max_batchsize or LARGEST_BATCH),
+            samples_per_query=settings.multi_stream_samples_per_query,
+        ),
+        min(benchmark.short.rehearsal, samples),
+    )
+
+
+def _tuned(spec: RunSpec, trials: ProgramTrials) -> Tuned:
+    if spec.mode == "accuracy":
+        return untuned(trials.scenario.untuned(trials.machine))
+    trials.program.request("hold", trials.samples)
+    tuned = tune(trials) if spec.layout is None else measure(spec.layout, trials)
+    trials.program.request("release", trials.samples)
+    return tuned
+
+
+def _test(spec: RunSpec, benchmark: Benchmark, settings: TestSettings, tuned: Tuned, samples: int) -> Iterator[Word]:
+    """Yield the words of the request for the test, as ``source/worker.cc`` reads them."""
+    yield from (spec.scenario, *_words(tuned.layout), spec.output, str(write_audit_config(spec) or ""))
+    yield settings.server_target_latency_ns / 1e9 if spec.mode == "performance" else math.inf
+    yield int(type(benchmark).cost is not BaseBenchmark.cost)
+    yield min(settings.performance_sample_count_override or samples, samples)
+    yield len(tuned.latency)
+    for size, seconds in sorted(tuned.latency.items()):
+        yield from (size, seconds)
+    yield from settings_words(settings)
+
+
+def _words(layout: ExecutionLayout) -> tuple[int, int, int]:
+    return layout.streams, layout.threads, layout.batch
+
+
+def _weight_types(model: Path) -> tuple[str, ...]:
+    try:
+        return weight_dtypes(model)
+    except (OSError, ValueError):  # the runtime can load the model; only the types of its weights are unknown
+        return ()
+
+
+def _versions(spec: RunSpec, runtime: str) -> dict[str, str]:
+    built = {"loadgen_built": spec.loadgen_built} if spec.loadgen_built else {}
+    return {"python": platform.python_version(), "loadgen": loadgen_version(), **built, "onnxruntime": runtime}
+
+
+def main(executable: str, library: str, run_file: Path) -> None:
+    """Run the case that `run_file` describes and exit: with 0, or with the error in result.json."""
+    spec = read_spec(run_file)
+    guard = Guard(Path(spec.output))
+    exit_with_parent(sys.stdin.fileno())
+    faulthandler.enable()
+    if spec.timeout:
+        # Works while the program runs the test, and ends it: the program ends with this process.
+        faulthandler.dump_traceback_later(spec.timeout, exit=True)
+    os.chdir(spec.output)
+
+    def run_and_record() -> None:
+        result = run(spec, executable, Path(library) if library else None)
+        write_json(Path(spec.output) / RESULT_FILE, result)
+
+    guard.wrap(run_and_record)()
+    leave(0)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))

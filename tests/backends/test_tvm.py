@@ -1,0 +1,113 @@
+"""TVM: what can be told without it, and sessions that run it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.backends.model_file import ModelFile
+from pytest_mlperf.backends.tvm import DEFAULT_TARGET, TvmOnnx
+from pytest_mlperf.benchmarks.resnet50 import TINY, class_graph
+from pytest_mlperf.errors import ModelError, OptionError
+from pytest_mlperf.shipped import shipped
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import RunSession
+
+MODEL = shipped("resnet50-tiny.onnx")
+ROW = ModelFile("onnx", "fp32", MODEL, (class_graph(48),))
+SHORT = ("--short", "--dataset-size=24", "--scenario=Offline")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"tune": "64"},
+        {"opt_level": "3"},
+        {"target": "cuda"},
+        {"target": '{"kind":"cuda"}'},
+        {"target": "{kind"},
+        {"target": "llvm -mcpu=znver4"},
+    ],
+)
+def test_options_that_do_not_exist_are_refused_before_anything_is_compiled(options: dict[str, str]) -> None:
+    with pytest.raises(OptionError) as caught:
+        TvmOnnx().preparation(MODEL, "", ROW, options, "python")
+    [(name, value)] = options.items()
+    assert f"{name}={value}" in caught.value.found
+    assert caught.value.fix
+
+
+def test_a_library_is_one_of_a_model_a_target_and_shapes() -> None:
+    def key(sha256: str = "0", **options: str) -> dict[str, object]:
+        return dict(TvmOnnx().preparation(MODEL, sha256, ROW, options, "python").recipe.key())
+
+    assert key() == key(target=DEFAULT_TARGET)
+    assert len({str(each) for each in (key(), key("1"), key(target="llvm"))}) == 3
+    assert key()["shapes"] == [["input_tensor:0", 1, 3, 48, 48]]
+
+
+def test_the_notice_says_what_is_compiled_and_how_long_it_takes() -> None:
+    notice = TvmOnnx().preparation(MODEL, "", ROW, {}, "python").notice
+    assert notice.startswith(f"compiling resnet50-tiny.onnx with TVM for {DEFAULT_TARGET}: seconds")
+
+
+def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ModelError):
+        TvmOnnx().preparation(tmp_path / "none.onnx", "", ROW, {}, "python")
+
+
+def unknown_operator(path: Path) -> Path:
+    """Write a classifier with an operator that TVM does not know, and ONNX Runtime does."""
+    from onnx import TensorProto, helper, save
+
+    nodes = [
+        helper.make_node("Det", ["input_tensor:0"], ["volumes"]),
+        helper.make_node("ArgMax", ["volumes"], ["ArgMax:0"], axis=1, keepdims=0),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "classifier",
+        [helper.make_tensor_value_info("input_tensor:0", TensorProto.FLOAT, ["n", 3, 48, 48])],
+        [helper.make_tensor_value_info("ArgMax:0", TensorProto.INT64, ["n"])],
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8), path)
+    return path
+
+
+@pytest.mark.backends
+def test_tvm_onnx_reaches_the_targets_and_compiles_each_model_once(
+    benchmarks: RunSession, shared_cache: Path, tmp_path: Path
+) -> None:
+    options = ("--backend=tvm-onnx", *SHORT, f"--mlperf-cache={shared_cache}")
+    classifier, detector = "(resnet50 and tiny)", "(retinanet and tiny and test_accuracy)"
+    session = benchmarks(*options, f"--mlperf-json={tmp_path / 'results.json'}", "-k", f"{classifier} or {detector}")
+    assert session.outcomes().startswith("3 passed"), session.output
+    assert session.output.count("compiling resnet50-tiny.onnx with TVM") == 1
+    assert session.output.count("compiling retinanet-tiny-heads.onnx with TVM") == 1
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert {result["case"] for result in results} == {
+        "resnet50-tiny-tvm-onnx-cpu-Offline",
+        "retinanet-tiny-tvm-onnx-heads-cpu-Offline",
+    }
+    assert {result["versions"]["apache-tvm"] for result in results} == {"0.27.0.post1"}
+    assert {result["layout"]["batch"] for result in results} == {1}
+
+    unknown = unknown_operator(tmp_path / "unknown.onnx")
+    bad = benchmarks(*options, "--model=resnet50-tiny", "--mode=accuracy", f"--model-path={unknown}")
+    assert "cannot compile" in bad.output, bad.output
+    assert "Det" in bad.output
+    assert "Traceback" not in bad.output
+    assert "compiling resnet50-tiny.onnx" not in bad.output
+
+
+@pytest.mark.backends
+@pytest.mark.skipif(all(row.format != "pytorch" for row in TINY.models), reason="there is no PyTorch file to compile")
+def test_tvm_pytorch_reaches_the_target(benchmarks: RunSession, shared_cache: Path) -> None:
+    options = ("--backend=tvm-pytorch", *SHORT, f"--mlperf-cache={shared_cache}")
+    session = benchmarks(*options, "-k", "resnet50 and tiny and test_accuracy")
+    assert session.outcomes().startswith("1 passed"), session.output
