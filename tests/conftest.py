@@ -59,7 +59,7 @@ def run_benchmarks(
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=900,  # ends what hangs; on a busy machine sessions wait for each other
         check=False,
     )
     return Session(done.returncode, done.stdout)

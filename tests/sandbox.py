@@ -46,8 +46,12 @@ class Sandbox:
 
     @property
     def temporary(self) -> Path:
-        """$TMPDIR of the sessions, which the leases lie in; every process that a session starts has it, too."""
+        """$TMPDIR of the sessions, where their leases lie as well; every process that a session starts has it, too."""
         return self.root / "tmp"
+
+    def lease(self, device: str) -> Path:
+        """Return the lock file of a device."""
+        return self.temporary / f"pytest-mlperf-{device}.lock"
 
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of a session."""
@@ -59,7 +63,8 @@ class Sandbox:
         """Return the environment of a session."""
         self.temporary.mkdir(exist_ok=True)
         path = os.pathsep.join(support_path())
-        return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", "TMPDIR": str(self.temporary), **variables}
+        ours = {"TMPDIR": str(self.temporary), "MLPERF_TEST_LEASES": str(self.temporary)}
+        return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200", **ours, **variables}
 
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start a session."""
@@ -109,7 +114,7 @@ class Sandbox:
         """No process lives and the device can be taken at once."""
         wait_until(lambda: not self.processes(), f"the end of {self.processes()}")
         for device in ("cpu", "cuda"):
-            with lease(self.temporary / "pytest-mlperf-leases" / f"{device}.lock", timeout=0):
+            with lease(self.lease(device), timeout=0):
                 pass
 
     def _is_ours(self, process: psutil.Process) -> bool:

@@ -44,8 +44,11 @@ def test_gpu_means_cuda_and_case_does_not_matter() -> None:
         ("model", "retinanet_tiny", "did you mean 'retinanet-tiny'?"),
         ("backend", "onnxrt", "did you mean 'onnxruntime'?"),
         ("device", "tpu", "one of cpu, cuda"),
+        ("device", "gpuu", "did you mean 'gpu'?"),
+        ("device", "cudaa", "did you mean 'cuda'?"),
+        ("device", "cpuu", "did you mean 'cpu'?"),
         ("mode", "speed", "one of accuracy, performance"),
-        ("implementation", "rust", "one of python"),
+        ("implementation", "rust", "one of cpp, python"),
     ],
 )
 def test_a_value_that_does_not_exist_is_refused_with_the_nearest_and_all_valid_ones(

@@ -112,6 +112,32 @@ def test_path_names_the_candidates_and_each_candidate_is_a_word_that_finds_it(fi
         assert filled.run("path", name).returncode == 0
 
 
+def test_path_of_what_several_pythons_made_is_the_one_that_a_run_used_last(filled: Tool) -> None:
+    made = [filled.store.get(filled.scenes(seed)) for seed in (0, 7, 8)]
+    for seconds, artifact in zip((2e9, 3e9, 1e9), made, strict=True):
+        os.utime(artifact.path.parent, (seconds, seconds))
+    done = filled.run("path", "retinanet")
+    assert (done.returncode, done.stdout) == (0, f"{made[1].path}\n")
+    first, second = done.stderr.splitlines()
+    assert first == f"also there, not used since 2033-05-18T03:33:20+00:00: {made[0].path}"
+    assert second.endswith(str(made[2].path))
+    assert filled.json("path", "retinanet")["path"] == str(made[1].path)
+
+
+def test_a_cache_in_a_path_that_is_no_text_serves_every_command(tool: Tool, tmp_path: Path) -> None:
+    there = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
+    bundle = there / os.fsdecode(b"\xff.tar")
+    tool = replace(tool, root=there / "cache")
+    made = tool.store.get(tool.scenes())
+    commands = (("show",), ("find", "scenes"), ("verify",), ("export", bundle), ("import", bundle))
+    for command in (*commands, ("gc", "--keep-days", "1"), ("rm", "none", "--yes")):
+        for form in ((), ("--json",)):
+            assert tool.run(*command, *form).returncode == (command[0] == "rm"), command
+    # Its bytes, for a command that opens it.
+    path = subprocess.run([*COMMAND, "path", "scenes", "--cache", tool.root], capture_output=True, check=True).stdout
+    assert path == os.fsencode(made.path) + b"\n"
+
+
 def test_verify_finds_a_changed_byte(filled: Tool) -> None:
     assert filled.run("verify").returncode == 0
     file = next(Path(filled.json("path", "retinanet")["path"]).rglob("*.bin"))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.plugin import SHORT_FORMS, SHORT_RUN
 from pytest_mlperf.plugin.option_table import OPTIONS
 from pytest_mlperf.rules.round import rounds
 from tests.conftest import REPOSITORY
@@ -23,8 +24,10 @@ PAGES = [
 def test_the_reference_has_every_option_and_no_other() -> None:
     text = (REPOSITORY / "docs" / "reference.md").read_text("utf-8")
     tables = text.partition("## Options")[2].partition("## Exit codes")[0]
-    described = set(re.findall(r"^\| `(--[a-z-]+)", tables, re.MULTILINE))
-    assert described == {option.flag for option in OPTIONS} | {"--short"}
+    described = set(re.findall(r"^\| `(--[a-z-]+)(?:[^`]*)`(?:, `(--[a-z-]+)`)?", tables, re.MULTILINE))
+    assert described == {(option.flag, SHORT_FORMS.get(option.flag, "")) for option in OPTIONS} | {
+        (SHORT_RUN, SHORT_FORMS[SHORT_RUN])
+    }
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

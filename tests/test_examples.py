@@ -1,4 +1,4 @@
-"""The example package: benchmarks and a backend that another package adds, with no file of ours touched."""
+"""The example packages: benchmarks and backends that another package adds, with no file of ours touched."""
 
 from __future__ import annotations
 
@@ -21,16 +21,25 @@ THREE = "pairs or blobs or countdown"
 CASES = 3 * 2 * 4  # tasks, backends, scenarios
 
 
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where pip has installed the package, as it would into an environment."""
-    source = tmp_path_factory.mktemp("source") / "three-tasks"
-    shutil.copytree(REPOSITORY / "examples" / "three-tasks", source)
+EXAMPLES = REPOSITORY / "examples"
+OWN = EXAMPLES / "bring-your-own"
+
+
+def install(name: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install a package of the examples, as pip would into an environment, and return the directory."""
+    source = tmp_path_factory.mktemp("source") / name
+    shutil.copytree(EXAMPLES / name, source)
     target = tmp_path_factory.mktemp("installed")
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps", "--target", str(target), str(source)]
     done = subprocess.run(command, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return target
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where pip has installed the three tasks."""
+    return install("three-tasks", tmp_path_factory)
 
 
 @pytest.fixture
@@ -55,5 +64,31 @@ def test_three_tasks_of_another_package_run_valid_on_two_backends_in_all_scenari
     three_tasks: Callable[..., Session],
 ) -> None:
     # What no round has has no latency bound of its own: LoadGen's 10 ms are for nobody's task.
-    session = three_tasks("--mode", "performance", "--target-qps", "300", "--target-latency", "1000")
+    session = three_tasks("--mode", "performance", "--target-qps", "150", "--target-latency", "1000")
     assert session.outcomes().startswith(f"{CASES} passed"), session.output
+
+
+def test_the_backend_of_twenty_lines_has_no_more() -> None:
+    text = (OWN / "src" / "mlperf_bring_your_own" / "plain.py").read_text("utf-8")
+    lines = [line for line in text.splitlines() if line.strip() and not line.startswith('"""')]
+    assert len(lines) <= 20
+
+
+def test_what_a_user_brings_runs_in_tests_of_their_own(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, shared_cache: Path
+) -> None:
+    place = install("bring-your-own", tmp_path_factory)
+    shutil.copytree(OWN / "tests", tmp_path / "tests")
+    cache = f"--mlperf-cache={shared_cache}"
+    session = run_benchmarks(cache, directory=tmp_path, path="tests", PYTHONPATH=str(place))
+    assert session.outcomes().startswith("3 passed"), session.output
+
+
+@pytest.mark.slow
+def test_the_backend_of_twenty_lines_conforms(
+    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, shared_cache: Path
+) -> None:
+    place = install("bring-your-own", tmp_path_factory)
+    options = (f"--mlperf-cache={shared_cache}", "--mode=conformance", "--model=balanced-tiny", "--backend=plain")
+    session = run_benchmarks(*options, directory=tmp_path, PYTHONPATH=str(place))
+    assert session.outcomes().startswith("1 passed"), session.output

@@ -99,7 +99,7 @@ def test_two_ctrl_c_stop_the_session(sandbox: Sandbox) -> None:
 def test_ctrl_c_while_waiting_for_the_device_is_the_waiting_items_alone(sandbox: Sandbox) -> None:
     items = (item("null-null-cpu-Offline"), item("null-null-cpu-SingleStream"))
     with ExitStack() as in_use:
-        in_use.enter_context(lease(sandbox.temporary / "pytest-mlperf-leases" / "cpu.lock"))
+        in_use.enter_context(lease(sandbox.lease("cpu")))
         with terminal(sandbox, *items) as session:
             session.expect("waiting for the device cpu: in use by process")
             session.sendintr()
@@ -114,7 +114,6 @@ def test_ctrl_c_while_waiting_for_the_device_is_the_waiting_items_alone(sandbox:
 
 @pytest.mark.slow  # pytest-xdist gives its workers ten seconds to end
 def test_ctrl_c_under_xdist_stops_the_session_and_its_runs(sandbox: Sandbox) -> None:
-    pytest.importorskip("xdist")
     items = [item(f"null-slow-cpu-{scenario}") for scenario in ("Offline", "SingleStream", "Server")]
     with terminal(sandbox, *items, MANY, "-n2") as session:
         sandbox.wait_for_start_test()

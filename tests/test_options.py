@@ -6,10 +6,13 @@ from pathlib import Path
 import pytest
 
 from pytest_mlperf.errors import MLPerfError, OptionError
+from pytest_mlperf.plugin import LISTS, SWITCHES, VALUES
+from pytest_mlperf.plugin.marker import ARGUMENTS
 from pytest_mlperf.plugin.option_table import OPTIONS, Option
 from pytest_mlperf.plugin.option_values import (
     benchmark_path,
     duration,
+    endpoint,
     file_name,
     mirror,
     name_and_value,
@@ -22,6 +25,7 @@ from pytest_mlperf.plugin.option_values import (
 )
 from pytest_mlperf.plugin.options import Settings, read_settings
 from pytest_mlperf.registry import Registry
+from pytest_mlperf.run.case import MODES
 
 Read = Callable[..., Settings]
 
@@ -92,6 +96,22 @@ def test_an_option_with_several_values_is_a_list_or_lines_in_the_ini_file(
     assert settings.backend_option == (("a.b", "1"), ("c.d", "2"))
 
 
+def test_every_option_is_registered_by_the_shape_of_its_value() -> None:
+    several = [option.flag for option in OPTIONS if option.many or option.repeated]
+    switches = [option.flag for option in OPTIONS if option.switch]
+    assert sorted(LISTS) == sorted(several)
+    assert sorted(SWITCHES) == sorted(switches)
+    assert sorted(VALUES) == sorted({option.flag for option in OPTIONS} - {*several, *switches})
+
+
+def test_every_mark_is_registered(pytester: pytest.Pytester) -> None:
+    marks = pytester.parseconfigure().getini("markers")
+    for name in (*ARGUMENTS, "mlperf("):
+        assert any(line.startswith("mlperf(") and name in line for line in marks)
+    for name in (*MODES, "official", "tiny"):
+        assert any(line.startswith(f"{name}: ") for line in marks)
+
+
 @pytest.mark.parametrize("option", OPTIONS, ids=lambda option: option.flag)
 def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) -> None:
     conf = tmp_path / "user.conf"
@@ -121,10 +141,12 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         precision: "int8",
         name_and_value: "name=value",
         benchmark_path: "retinanet=some/where",
+        endpoint: "retinanet=http://some/where",
     }
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])
     from_ini = read(ini=f"{option.ini} = {text}")
     from_command_line = read(option.flag, text)
+    assert read(option.long, text) == from_command_line
     assert from_ini.given == {option.flag: (text, "ini file")}
 
     def value(settings: Settings) -> object:
@@ -147,7 +169,8 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         (("--target-qps", "fast"), "a number above 0"),
         (("--min-duration", "inf"), "a number of seconds, 0 or more"),
         (("--mlperf-timeout", "1e10"), "at most a year"),
-        (("--target-latency", "1e300"), "from 1e-09 to 1e+09"),
+        (("--target-latency", "1e300"), "from 1e-06 to 1e+09"),
+        (("--target-latency", "1e-7"), "from 1e-06 to 1e+09"),
         (("--test-query-count", str(2**63)), "below 9e+18"),
         (("--dataset-size", "9" * 5000), "below 9e+18"),
         (("--num-threads", "100000"), "16 for each core that this process may use"),
@@ -211,3 +234,17 @@ def test_a_mirror_is_an_address_or_a_directory(read: Read, pytester: pytest.Pyte
     for bad in ("ftp://mirror", "http://", "http://mirror:port"):
         with pytest.raises(OptionError, match="a directory, or an address like"):
             read(f"--mlperf-mirror={bad}")
+
+
+def test_a_device_may_have_a_number_unless_it_is_the_cpu(read: Read) -> None:
+    assert read("--device=cuda:1,gpu:01,gpu").selection.device == ("cuda:1", "cuda")
+    for wrong in ("cpu:0", "cuda:", "cuda:x", "tpu:1"):
+        with pytest.raises(OptionError, match="--device"):
+            _ = read(f"--device={wrong}").selection
+
+
+def test_all_selects_every_backend_and_implementation(read: Read) -> None:
+    found = read("--backend=all", "--implementation=all").selection
+    assert "onnxruntime" in found.backend
+    assert "python" in found.implementation
+    assert "all" not in found.backend

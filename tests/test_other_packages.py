@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from functools import partial
 from typing import TYPE_CHECKING
@@ -167,9 +168,60 @@ def test_backend_options_reach_the_runtime_and_unknown_ones_are_refused(
 
 
 def test_a_precision_that_no_file_has_selects_nothing(benchmarks: RunSession) -> None:
-    session = benchmarks("--model=retinanet-tiny", "--precision=int8")
+    session = benchmarks("--model=retinanet-tiny", "--precision=bf16")
     assert session.code == pytest.ExitCode.USAGE_ERROR
     assert "the options select no case" in session.output
-    assert "precision int8" in session.output
+    assert "precision bf16" in session.output
     session = benchmarks("--model=retinanet-tiny", "--mlperf-variant=tails")
     assert "precision fp32, variant tails" in session.output
+
+
+COMPUTED = ("--model=null", "--backend=computes", "--scenario=Offline", "--mode=accuracy")
+
+
+def test_a_precision_that_a_backend_computes_from_another_file_is_that_of_the_result(
+    benchmarks: RunSession, tmp_path: Path
+) -> None:
+    results = tmp_path / "results.json"
+    session = benchmarks(*COMPUTED, "--precision=bf16", f"--mlperf-json={results}")
+    assert session.outcomes().startswith("1 passed"), session.output
+    [result] = json.loads(results.read_text())["results"]
+    assert (result["case"], result["precision"]) == ("null-computes-bf16-cpu-Offline", "bf16")
+    assert result["weight_types"] == ["bf16"]
+
+
+def test_one_of_several_devices_is_a_device_of_its_own(benchmarks: RunSession, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    session = benchmarks(*COMPUTED, "--device=gpu:1", f"--mlperf-json={results}", MLPERF_TEST_LEASES=str(tmp_path))
+    assert session.outcomes().startswith("1 passed"), session.output
+    [result] = json.loads(results.read_text())["results"]
+    assert (result["case"], result["device"]) == ("null-computes-cuda:1-Offline", "cuda:1")
+
+
+def test_a_backend_may_run_only_where_it_is_named(benchmarks: RunSession) -> None:
+    plain = benchmarks("--model=null", "--collect-only", "-q").output
+    assert "null-null-cpu-Offline" in plain
+    assert "computes" not in plain
+    everything = benchmarks("--model=null", "--backend=all", "--collect-only", "-q").output
+    assert "null-computes-cpu-Offline" in everything
+
+
+def test_what_is_not_collected_says_why_in_the_plan_and_in_the_summary(benchmarks: RunSession) -> None:
+    options = ("--model=null,tally", "--backend=null,onnxruntime", "--scenario=Offline", "--mode=accuracy")
+    why = "not collected on onnxruntime: null, tally (no model file of the format onnx for fp32)"
+    assert why in benchmarks(*options, "--mlperf-plan").output
+    assert why in benchmarks(*options, "-rs").output
+    assert "not collected" not in benchmarks(*options, "-o", "addopts=").output
+
+
+@pytest.mark.slow
+def test_a_model_is_made_in_steps_and_with_a_tool_of_its_own(benchmarks: RunSession, tmp_path: Path) -> None:
+    results = tmp_path / "results.json"
+    options = ("--model=chained", "--backend=chained", "--scenario=Offline", "--mode=accuracy", "--mlperf-fetch")
+    session = benchmarks(*options, f"--mlperf-cache={tmp_path / 'cache'}", f"--mlperf-json={results}")
+    assert session.outcomes().startswith("1 passed"), session.output
+    [made] = (tmp_path / "cache").glob("model/second.txt-*/**/second.txt")
+    assert made.read_text() == "first.txt, True six\n"
+    given = benchmarks(*options, f"--model-path={made}", f"--mlperf-json={results}")
+    assert given.outcomes().startswith("1 passed"), given.output
+    assert "second.txt was made from" in session.output

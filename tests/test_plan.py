@@ -53,6 +53,14 @@ def test_a_plan_tells_of_an_environment_that_is_not_the_sessions_own(benchmarks:
     assert not (tmp_path / "cache").exists()
 
 
+def test_a_plan_says_that_a_cache_is_refused(benchmarks: RunSession, tmp_path: Path) -> None:
+    (tmp_path / "cache").mkdir()
+    (tmp_path / "cache").chmod(0o777)
+    session = benchmarks(*TINY, f"--mlperf-cache={tmp_path / 'cache'}", "--mlperf-plan")
+    assert session.code == 0, session.output
+    assert f"scenes 500: missing, {tmp_path / 'cache'} is not used: everybody may exchange" in session.output
+
+
 def test_a_plan_is_made_in_one_process(benchmarks: RunSession) -> None:
     session = benchmarks(*TINY, "--mlperf-plan", "-n", "2")
     assert session.code == pytest.ExitCode.USAGE_ERROR

@@ -7,6 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.errors import OptionError
+from pytest_mlperf.plugin.marker import read_mark
+from pytest_mlperf.registry import Registry
+
 if TYPE_CHECKING:
     from tests.conftest import RunSession, Session
 
@@ -24,7 +28,7 @@ def test_the_matrix_has_readable_ids(benchmarks: RunSession) -> None:
     ("options", "ids"),
     [
         (
-            ("-k", "tiny and Server"),
+            ("-k", "retinanet and tiny and Server"),
             [
                 "test_accuracy[retinanet-tiny-onnxruntime-cpu-Server]",
                 "test_performance[retinanet-tiny-onnxruntime-cpu-Server]",
@@ -35,7 +39,7 @@ def test_the_matrix_has_readable_ids(benchmarks: RunSession) -> None:
             ["test_accuracy[retinanet-tiny-onnxruntime-cpu-Offline]"],
         ),
         (
-            ("-m", "performance and official", "--scenario", "Offline"),
+            ("-m", "performance and official", "--scenario", "Offline", "-k", "retinanet"),
             ["test_performance[retinanet-onnxruntime-cpu-Offline]"],
         ),
         (
@@ -56,7 +60,7 @@ def test_options_keywords_and_marks_narrow_the_matrix(
     ("options", "says"),
     [
         (("--scenario", "Ofline"), "did you mean 'Offline'?"),
-        (("--model", "bert"), "one of classifier-tiny, null, resnet50, retinanet, retinanet-tiny, tally"),
+        (("--model", "birch"), "one of 3d-unet-99, 3d-unet-99-tiny, 3d-unet-99.9, "),
         (("--model", "null", "--backend", "onnxruntime"), "the options select no case"),
         (("--user-conf", "missing.conf"), "cannot read the user.conf"),
     ],
@@ -94,6 +98,8 @@ def test_a_node_id_runs_its_case_and_reports_it_everywhere(benchmarks: RunSessio
     assert properties["mlperf.run_length"] == "short"
     assert properties["mlperf.device"] == "cpu"
     assert float(str(properties["mlperf.latency_p99_ms"])) > 0
+    assert properties["mlperf.result_name"] == "90th-percentile latency, early stopping"
+    assert "p90, early stopping: " in session.output
     assert properties["mlperf.version.loadgen"]
 
 
@@ -101,7 +107,7 @@ def test_a_run_that_loadgen_calls_invalid_fails_with_each_condition(benchmarks: 
     session = benchmarks(*NULL, "--mode=performance", "--scenario=SingleStream", "--test-query-count=10")
     assert session.code == 1
     assert "too few queries for a percentile that can be trusted [early-stopping]" in session.output
-    assert "Need to process at least 64 queries" in session.output
+    assert "54 more queries: a min_query_count of 64; with pytest: --test-query-count 64" in session.output
     assert "INVALID (short)" in session.output
     assert "Traceback" not in session.output
 
@@ -194,13 +200,14 @@ def collected(benchmarks: RunSession, tmp_path: Path, mark: str) -> Session:
 @pytest.mark.parametrize(
     ("mark", "says"),
     [
-        ("mode='speed'", "expected: one of accuracy, performance, compliance; found: speed"),
+        ("mode='speed'", "expected: one of accuracy, performance, compliance, conformance; found: speed"),
         ("mod='performance'", "the mark mlperf has no such argument"),
         ("'retinanet-tiny', 'Offline'", "the mark mlperf has no such argument"),
         ("'retinanet-tiny', model='null'", "the mark mlperf has no such argument"),
         ("'retinanet_tiny'", "did you mean 'retinanet-tiny'?"),
         ("scenario=['Offline', 'Online']", "did you mean 'Offline'?"),
         ("backend='onnxrt'", "did you mean 'onnxruntime'?"),
+        ("device='gpuu'", "did you mean 'gpu'?"),
     ],
 )
 def test_a_mark_that_means_nothing_is_an_error(benchmarks: RunSession, tmp_path: Path, mark: str, says: str) -> None:
@@ -230,6 +237,25 @@ def test_a_marks_arguments_select(benchmarks: RunSession, tmp_path: Path, mark: 
     assert [
         line.partition("[")[2].rstrip("]") for line in session.output.splitlines() if "::test_it[null" in line
     ] == ids
+
+
+@pytest.mark.parametrize(
+    "given", [{"mode": 1}, {"scenario": []}, {"device": None}, {"model": ["retinanet", 2]}, {"backend": {"null"}}]
+)
+def test_a_marks_argument_is_a_name_or_a_list_of_names(given: dict[str, object]) -> None:
+    with pytest.raises(OptionError, match="expected: a name or a list of names"):
+        read_mark((), given, Registry())
+    assert read_mark((), {"mode": ("accuracy", "accuracy")}, Registry()).mode == ("accuracy",)
+
+
+def test_a_mark_is_checked_on_a_test_without_a_case_and_in_workers(benchmarks: RunSession, tmp_path: Path) -> None:
+    test = tmp_path / "test_mine.py"
+    test.write_text("import pytest\n@pytest.mark.mlperf(mod='performance')\ndef test_it(): pass\n")
+    for options in ((), ("-n1",)):
+        session = benchmarks(*options, path=test)
+        assert session.code != 0
+        assert "the mark mlperf has no such argument" in session.output
+        assert "passed" not in session.outcomes()
 
 
 def test_an_audit_file_in_the_current_directory_is_ignored_with_a_note(benchmarks: RunSession, tmp_path: Path) -> None:

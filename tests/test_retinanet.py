@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.benchmarks.base import Remote
 from pytest_mlperf.benchmarks.retinanet import OFFICIAL, TINY, RetinaNet
-from pytest_mlperf.rules.accuracy import Limit
+from pytest_mlperf.metrics.limit import Limit
 from pytest_mlperf.rules.round import find_round
 
 if TYPE_CHECKING:

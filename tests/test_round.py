@@ -113,7 +113,14 @@ def plan_of(benchmark: str, *models: str, named: str | None = None) -> Plan:
 
 def read_settings_of(models: tuple[str, ...], named: str | None) -> Settings:
     values: dict[str, Any] = {field.name: None for field in fields(Settings)}
-    values |= {"model_path": (), "dataset_path": (), "precision": "fp32", "run_length": "short", "round": named}
+    values |= {
+        "model_path": (),
+        "endpoint": (),
+        "dataset_path": (),
+        "precision": "fp32",
+        "run_length": "short",
+        "round": named,
+    }
     return Settings(**values | {"selection": Selection(model=models, device=("cpu",))})
 
 

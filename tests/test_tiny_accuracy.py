@@ -20,9 +20,11 @@ from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.backends.onnxruntime import OnnxRuntime
 from pytest_mlperf.benchmarks.retinanet import TINY
 from pytest_mlperf.datasets.coco import read_annotations
+from pytest_mlperf.datasets.data_content import data_content
 from pytest_mlperf.datasets.images import load_image, preprocess_stretch
+from pytest_mlperf.datasets.known_files import known_files
 from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
-from pytest_mlperf.datasets.scenes_recipe import ScenesRecipe
+from pytest_mlperf.datasets.scenes_recipe import KNOWN, ScenesRecipe
 from pytest_mlperf.metrics.accuracy_log import read_records
 
 Outputs = Sequence[NDArray[Any]]
@@ -132,3 +134,11 @@ def test_a_broken_pipeline_falls_below_the_target(name: str, scenes: Path, tmp_p
     found = score(scenes, BROKEN[name], tmp_path / "log.json")
     assert found < TARGET
     assert REFERENCE - found >= BROKEN[name].falls
+
+
+def test_the_scenes_made_here_are_those_that_the_reference_is_of(scenes: Path) -> None:
+    for count in (1, 8, SCENES):
+        found = data_content(TINY.dataset, scenes, count)
+        assert {file.name: file.sha256 for file in found.files}.items() <= dict(known_files(KNOWN)).items()
+        assert found.sha256 == TINY.reference_data(count)
+    assert TINY.reference_data(SCENES + 1) == ""

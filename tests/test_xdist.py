@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from tests.sandbox import Sandbox
 
-pytest.importorskip("xdist")
-
 EASY = ("--test-query-count=700", "--target-qps=2000", "--target-latency=20000")
 SCENARIOS = ("Offline", "Server", "SingleStream", "MultiStream")
 

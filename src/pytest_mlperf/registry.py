@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from pytest_mlperf.backends.function import Function, as_backend
 from pytest_mlperf.errors import EntryPointError
+from pytest_mlperf.printable import fit, said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,7 +33,7 @@ class Installed:
     """What is installed, by name; an entry point that cannot be loaded is replaced by its error."""
 
     benchmarks: Mapping[str, Benchmark | EntryPointError]
-    backends: Mapping[str, type[Backend] | EntryPointError]
+    backends: Mapping[str, type[Backend] | Backend | EntryPointError]
     implementations: Mapping[str, Implementation | EntryPointError]
 
 
@@ -36,6 +42,8 @@ class Registry:
 
     def __init__(self) -> None:
         self._loaded: dict[tuple[str, str], Any] = {}
+        #: Of the backends that `add_backend` has added: where a child finds the module.
+        self.import_paths: dict[str, str] = {}
 
     @cached_property
     def benchmarks(self) -> dict[str, EntryPoint]:
@@ -63,7 +71,7 @@ class Registry:
         expected = "an instance of pytest_mlperf.benchmarks.base.Benchmark"
         return cast("Benchmark", self._load(self.benchmarks[name], _is_benchmark, expected))
 
-    def backend(self, name: str) -> type[Backend]:
+    def backend(self, name: str) -> type[Backend] | Backend:
         """Load a backend's class; the runtime itself is not imported.
 
         Raises
@@ -73,7 +81,7 @@ class Registry:
         """
         expected = "a class with devices, formats, requirements, load() and versions()"
         has = _has("devices", "formats", "requirements", "load", "versions")
-        return cast("type[Backend]", self._load(self.backends[name], has, expected))
+        return cast("type[Backend] | Backend", self._load(self.backends[name], has, expected))
 
     def implementation(self, name: str) -> Implementation:
         """Load an implementation.
@@ -96,6 +104,38 @@ class Registry:
             {name: self._try(self.implementation, name) for name in self.implementations},
         )
 
+    def add_backend(self, reference: str, found: Any = None) -> str:
+        """Make a function, or a class of backends, a backend of this session, and return the name that it gets.
+
+        Parameters
+        ----------
+        reference
+            ``module:qualname``.
+        found
+            What it names, if that is here already.
+
+        Raises
+        ------
+        EntryPointError
+            It cannot be imported, or is neither.
+        """
+        name = re.sub(r"[^A-Za-z0-9_.-]+", ".", reference)
+        point = EntryPoint(name, reference, BACKENDS)
+        try:
+            backend = as_backend(found if found is not None else resolve_name(reference))
+        except (Exception, SystemExit) as error:  # a user's module may raise anything
+            raise EntryPointError(
+                f"{reference} cannot be used as a backend",
+                expected="module:function, with a function that takes the inputs and returns the outputs",
+                found=fit(said(error), 300),
+                fix="see docs/writing-tests.md",
+            ) from error
+        self.backends[name] = point
+        self._loaded[point.group, name] = type(backend) if not isinstance(backend, Function) else backend
+        self.import_paths[name] = import_path(reference)
+        vars(self).pop("installed", None)
+        return name
+
     def _try(self, load: Callable[[str], T], name: str) -> T | EntryPointError:
         try:
             return load(name)
@@ -112,6 +152,17 @@ class Registry:
         return found
 
 
+def import_path(reference: str) -> str:
+    """Return the directory that an imported module's top-level package is in; empty if it is in none."""
+    name = reference.partition(":")[0]
+    file = getattr(sys.modules[name], "__file__", None)
+    if not file:
+        return ""
+    place = Path(file).absolute()
+    depth = name.count(".") + (place.name == "__init__.py")
+    return str(place.parents[depth])
+
+
 def _load(point: EntryPoint, is_right: Callable[[Any], bool], expected: str) -> Any:
     kind = point.group.rpartition(".")[2].removesuffix("s")
     package = f" of {point.dist.name} {point.dist.version}" if point.dist is not None else ""
@@ -119,11 +170,10 @@ def _load(point: EntryPoint, is_right: Callable[[Any], bool], expected: str) -> 
     try:
         found = point.load()
     except (Exception, SystemExit) as error:  # a third-party module may raise anything; only its own cases fail
-        said = f"{type(error).__name__}: {error}"[:300]
         return EntryPointError(
             f"the {kind} {point.name}{package} cannot be imported",
             expected=f"an importable {point.value}",
-            found=said,
+            found=fit(said(error), 300),
             fix=fix,
         )
     if not is_right(found):

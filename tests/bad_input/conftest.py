@@ -77,10 +77,10 @@ class Tiny:
         assert not list(self.output.rglob("*.part"))
 
     def runs(self, session: Session) -> dict[str, Any]:
-        """Make sure that the item ran to its end; whether eight scenes reach the target is the model's affair."""
+        """Make sure that the item ran to its end; no reference is known for a named data set of eight scenes."""
         [result] = self.results()
-        assert result["verdict"] in ("reached", "below target"), session.output
-        assert session.code == (0 if result["verdict"] == "reached" else 1), session.output
+        verdict = "not comparable" if "--dataset-path" in session.output else "reached"
+        assert (result["verdict"], session.code) == (verdict, 0), session.output
         assert result["accuracy"]["samples"] == COUNT
         return result
 

@@ -128,7 +128,9 @@ def test_every_path_may_have_spaces_and_letters_of_any_language(
     assert sorted(path.name for path in directory.iterdir()) == ["cache", "here", "report.json", "results"]
 
 
-def test_a_place_for_device_leases_that_is_taken(tiny: Tiny, tmp_path: Path) -> None:
-    (tmp_path / "pytest-mlperf-leases").write_text("mine")
-    session = tiny.made(TMPDIR=str(tmp_path))
-    tiny.refuses(session, "cannot lock the device cpu", str(tmp_path / "pytest-mlperf-leases"), "TMPDIR")
+def test_a_link_in_place_of_a_device_lease_is_named_and_nothing_is_made_at_its_end(tiny: Tiny, tmp_path: Path) -> None:
+    lock = tmp_path / "pytest-mlperf-cpu.lock"
+    lock.symlink_to(tmp_path / "target")
+    session = tiny.made(MLPERF_TEST_LEASES=str(tmp_path))
+    tiny.refuses(session, "cannot lock the device cpu", str(lock), "a symbolic link, of user", "or root, remove")
+    assert not (tmp_path / "target").exists()

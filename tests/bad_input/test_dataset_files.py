@@ -109,13 +109,32 @@ def test_a_missing_image_ends_the_run_before_the_test(tiny: Tiny, scenes: Path, 
 
 
 def test_an_image_in_a_folder_is_found_there_and_nowhere_else(scenes: Path) -> None:
-    edit(scenes, lambda file: file["images"][0].update(file_name=f"folder/{FOURTH}"))
-    edit(scenes, lambda file: file["images"][3].update(file_name="scene-000000.jpg"))
+
+    def exchange(file: dict[str, Any]) -> None:
+        first, fourth = file["images"][0], file["images"][3]
+        for here, there, folder in ((first, dict(fourth), "folder/"), (fourth, dict(first), "")):
+            here.update(there, id=here["id"], file_name=f"{folder}{there['file_name']}")
+        file["annotations"].clear()
+
+    edit(scenes, exchange)
     with pytest.raises(DatasetError, match=f"1 of 8 images are missing[^$]*the first: folder/{FOURTH}"):
         OpenImagesSamples(scenes, 8, 192, "images")
     (scenes / IMAGES / "folder").mkdir()
     shutil.move(scenes / IMAGES / FOURTH, scenes / IMAGES / "folder" / FOURTH)
     assert OpenImagesSamples(scenes, 8, 192, "images")[0]["images"].shape == (3, 192, 192)
+
+
+def test_an_image_of_another_size_than_the_annotated_one_is_a_failed_item(tiny: Tiny, scenes: Path) -> None:
+    path = scenes / IMAGES / FOURTH
+    with Image.open(path) as image:
+        width, height = image.size
+        image.resize((width - 1, height)).save(path)
+    tiny.refuses(
+        tiny.run(dataset=scenes),
+        f"image {path} does not have its annotated size",
+        f"expected: {width}x{height} pixels; found: {width - 1}x{height} pixels",
+        "replace it with the file",
+    )
 
 
 def text(whole: bytes) -> bytes:

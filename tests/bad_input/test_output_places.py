@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import re
 import stat
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ import pytest
 from pytest_mlperf.errors import OutputError
 from pytest_mlperf.run.directories import require_directory, require_file
 from tests.bad_input.conftest import assert_no_traceback, refused_before_all
+from tests.conftest import run_benchmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -98,22 +101,104 @@ def test_a_disk_that_fills_up_ends_the_run_and_not_the_summary(tiny: Tiny, make_
     assert not (disk / "report.json").exists()
 
 
-def test_a_report_that_cannot_be_written_at_the_end_fails_the_session_after_its_summary(
-    benchmarks: RunSession, tmp_path: Path, make_disk: Callable[[str], Path]
+#: Fills a disk when the run is over.
+FILLING = """
+import pathlib
+
+def pytest_runtest_teardown():
+    with open({full!r}, "wb", buffering=0) as file:
+        try:
+            while file.write(bytes(4096)):
+                pass
+        except OSError:
+            pass
+"""
+MINE = "import pytest\n@pytest.mark.mlperf(mode='accuracy')\ndef test_it(mlperf): mlperf.require(mlperf.run())\n"
+
+
+@pytest.fixture
+def project(tmp_path: Path, make_disk: Callable[[str], Path]) -> Project:
+    """A project whose disk for reports is full when its runs are over."""
+    disk = make_disk("64k")
+    (tmp_path / "conftest.py").write_text(FILLING.format(full=str(disk / "full")))
+    return Project(tmp_path, disk)
+
+
+@dataclass(frozen=True)
+class Project:
+    root: Path
+    disk: Path
+
+    def test_file(self, text: str) -> Path:
+        file = self.root / "test_it.py"
+        file.write_text(text)
+        return file
+
+
+def test_reports_that_cannot_be_written_at_the_end_are_elsewhere_and_fail_the_session_after_its_summary(
+    benchmarks: RunSession, project: Project
 ) -> None:
-    disk = make_disk("16k")
-    (tmp_path / "conftest.py").write_text(
-        f"def pytest_runtest_teardown():\n    open({str(disk / 'full')!r}, 'wb').write(bytes(12288))\n"
-    )
-    (tmp_path / "test_it.py").write_text(
-        "import pytest\n@pytest.mark.mlperf(mode='accuracy')\ndef test_it(mlperf): mlperf.require(mlperf.run())\n"
-    )
-    (disk / "report.json").write_text("older")
-    session = benchmarks(*NULL, f"--mlperf-json={disk / 'report.json'}", path=tmp_path / "test_it.py")
+    report, junit = project.disk / "report.json", project.disk / "junit.xml"
+    report.write_text("older")
+    session = benchmarks(*NULL, f"--mlperf-json={report}", f"--junitxml={junit}", path=project.test_file(MINE))
     assert session.code == 1
     assert session.outcomes().startswith("1 passed")
     assert "reached (short)" in session.output
-    assert "found: No space left on device" in session.output
+    assert session.output.count("No space left on device") == 2
     assert_no_traceback(session.output)
-    assert (disk / "report.json").read_text() == "older"
-    assert not list(disk.glob("*.part"))
+    assert report.read_text() == "older"
+    assert not list(project.disk.glob("*.part"))
+    [there] = re.findall(r"the results are in (\S+) instead", session.output)
+    assert [each["verdict"] for each in json.loads(Path(there).read_text())["results"]] == ["reached"]
+    [there] = re.findall(r"it is in (\S+) instead", session.output)
+    assert 'name="mlperf.verdict" value="reached"' in Path(there).read_text()
+
+
+def test_a_current_directory_that_is_full_at_the_end_costs_no_file_of_the_submission(
+    project: Project, shared_cache: Path
+) -> None:
+    both = MINE.replace("'accuracy'", "['accuracy', 'performance']")
+    options = ("--model=classifier-tiny", "--backend=honest", "--scenario=Offline", "--dataset-size=20")
+    submit = ("--mlperf-submit", "--submitter=Me", "--mlperf-pack-anyway", f"--mlperf-output={project.root / 'out'}")
+    (project.disk / "open.tar.gz").write_text("of yesterday")
+    session = run_benchmarks(
+        *(*options, *submit, "--test-query-count=20", f"--mlperf-cache={shared_cache}"),
+        directory=project.disk,
+        path=project.test_file(both),
+    )
+    assert session.code == 1
+    assert_no_traceback(session.output)
+    assert f"cannot write to {project.disk}" in session.output
+    [own] = (project.root / "out").iterdir()
+    assert {"summary.csv", "summary.json"} < {path.name for path in own.iterdir()}
+    [tarball] = own.glob("open*.tar.gz")
+    assert str(tarball) in session.output
+    assert not (project.disk / "open.tar.gz").exists()
+    [older] = project.disk.glob("open-*.tar.gz")
+    assert f"open.tar.gz was of an earlier session; it is now {older.name}" in session.output
+    assert older.read_text() == "of yesterday"
+
+
+@pytest.mark.parametrize(
+    ("place", "says"), [("file/junit.xml", "file is not a directory"), ("/sys/junit.xml", "in which you may write")]
+)
+def test_a_junit_file_that_cannot_be_written_is_refused_before_the_runs(
+    tiny: Tiny, file: Path, place: str, says: str
+) -> None:
+    refused_before_all(tiny.run("--junitxml", str(file.parent / place)), "cannot write", says, "--junitxml")
+
+
+def test_a_device_is_a_place_for_junit(benchmarks: RunSession) -> None:
+    assert benchmarks(*NULL, "--junitxml=/dev/null").outcomes().startswith("1 passed")
+
+
+def test_a_submission_needs_a_current_directory_that_can_be_written(tmp_path: Path) -> None:
+    submit = ("--model=retinanet-tiny", "--mlperf-submit", "--submitter=Me", f"--mlperf-output={tmp_path}")
+    session = run_benchmarks(*submit, directory=Path("/sys"))
+    refused_before_all(session, "cannot write to /sys", "run pytest in a directory in which you may write")
+
+
+def test_a_disk_that_is_full_already_is_known_before_the_runs(tiny: Tiny, make_disk: Callable[[str], Path]) -> None:
+    disk = make_disk("16k")
+    (disk / "full").write_bytes(bytes(16384))
+    refused_before_all(tiny.run(f"--mlperf-json={disk / 'report.json'}"), "No space left on device", "--mlperf-json")

@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_mlperf.benchmarks.base import Benchmark, Graph, ModelFile, Records, Tensor
+from pytest_mlperf.benchmarks.base import Benchmark, Graph, Limit, ModelFile, Records, Tensor
 from pytest_mlperf.errors import ModelError, OptionError
 from pytest_mlperf.metrics.accuracy_log import float32_rows
-from pytest_mlperf.rules.accuracy import Limit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -1,116 +1,114 @@
-"""The fixtures: ``mlperf`` runs a case, the others provide what it needs."""
+"""What the fixtures give: the model, the program that runs a case, and ``mlperf``, which runs it."""
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.errors import ModelError
-from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS, RESULT, SESSION, MLPerfSession
+from pytest_mlperf.errors import raised_elsewhere
+from pytest_mlperf.plugin.attempts import ATTEMPT, RESULT
+from pytest_mlperf.plugin.flags import spelled
+from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS, MLPerfSession
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable
 
     from pytest_mlperf.backends.model_file import ModelFile
-    from pytest_mlperf.environments.installed import LoadGen, Python
+    from pytest_mlperf.environments.installed import Python
     from pytest_mlperf.implementations.base import Program
+    from pytest_mlperf.implementations.protocol import RunOptions
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.result import RunResult
-    from pytest_mlperf.run.runner import Runner, Surroundings
+    from pytest_mlperf.run.runner import Provided, Surroundings
 
 
 @dataclass(frozen=True)
 class Model:
     """A model's file, directory or address, and its SHA-256, which is empty for an address.
 
-    ``file`` is its entry in the benchmark's ``models``.
+    ``file`` is its entry in the benchmark's ``models``, ``reference`` the ONNX file with the same graphs, if any.
     """
 
     path: Path | str
     sha256: str
     file: ModelFile
     notes: tuple[str, ...] = ()
+    reference: Path | None = None
 
 
-@pytest.fixture(scope="session")
-def mlperf_session(request: pytest.FixtureRequest) -> Iterator[MLPerfSession]:
-    """The session's settings, cases, cache and results."""
-    session = request.config.stash[SESSION]
-    yield session
-    session.provider.close()
+def find_model(session: MLPerfSession, case: Case) -> Model:
+    """Return the case's model."""
+    path, file, notes, reference = session.provider.model(case)
+    return Model(path, session.provider.model_sha256(path, file), file, notes, reference)
 
 
-@pytest.fixture(scope="session")
-def mlperf_case(request: pytest.FixtureRequest, mlperf_session: MLPerfSession) -> Case:
-    """The case of the item. A test that uses it, or a fixture below, is run for every selected case."""
-    case: Case = request.param
-    mlperf_session.provider.require(case)
-    return case
+def make_program(request: pytest.FixtureRequest, session: MLPerfSession, case: Case) -> Program:
+    """Return what runs the case."""
+    from pytest_mlperf.implementations.base import Build, Provision
 
-
-@pytest.fixture(scope="session")
-def python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
-    """The Python interpreter with the packages that the case's backend needs."""
-    return mlperf_session.provider.python(mlperf_case)
-
-
-@pytest.fixture(scope="session")
-def loadgen(python: Python) -> LoadGen:
-    """The LoadGen of that interpreter."""
-    from pytest_mlperf.environments.installed import find_loadgen
-
-    return python.loadgen or find_loadgen()
-
-
-@pytest.fixture(scope="session")
-def mlperf_program(
-    request: pytest.FixtureRequest,
-    mlperf_session: MLPerfSession,
-    mlperf_case: Case,
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Program:
-    """What runs the case; for the implementation ``python``, the worker in the interpreter of the fixture `python`."""
-    from pytest_mlperf.implementations.base import Provision
-
-    plan = mlperf_case.plan
-    return plan.implementation.provide(
-        Provision(
-            references=(plan.benchmark_reference, plan.backend_reference),
-            python=lambda: request.getfixturevalue("python"),
-            get=lambda recipe: mlperf_session.provider.get(recipe, mlperf_case),
-            scratch=lambda: tmp_path_factory.mktemp("mlperf-program"),
-        )
+    factory: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    plan, settings = case.plan, session.settings
+    provision = Provision(
+        references=(plan.benchmark_reference, plan.backend_reference),
+        python=lambda: _python(request, session, case),
+        get=lambda recipe: session.provider.get(recipe, case),
+        scratch=lambda: factory.mktemp("mlperf-program"),
+        build=Build(settings.loadgen_compiler, settings.loadgen_src, settings.onnxruntime_dir, settings.offline),
     )
+    with raised_elsewhere(f"the implementation {case.implementation} cannot provide its program"):
+        return plan.implementation.provide(provision)
 
 
-@pytest.fixture(scope="session")
-def model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
-    """The case's model."""
-    path, file, notes = mlperf_session.provider.model(mlperf_case)
-    return Model(path, "" if isinstance(path, str) else _sha256(path), file, notes)
-
-
-@pytest.fixture(scope="session")
-def dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
-    """The directory of the case's data set."""
-    return mlperf_session.provider.dataset(mlperf_case)
+def _python(request: pytest.FixtureRequest, session: MLPerfSession, case: Case) -> Python:
+    """Return the interpreter of a case: the fixture's, which a project may define anew, for the item's own backend."""
+    own: Case = request.getfixturevalue("mlperf_case")
+    if case.backend != own.backend:
+        return session.provider.python(case)
+    python: Python = request.getfixturevalue("mlperf_python")
+    return python
 
 
 class MLPerf:
     """Runs the item's case and checks its result against the rules."""
 
-    def __init__(self, case: Case, runner: Runner, session: MLPerfSession, item: pytest.Item) -> None:
+    def __init__(
+        self, case: Case, provide: Callable[[Case], Provided], session: MLPerfSession, item: pytest.Item
+    ) -> None:
         self.case = case
-        self._runner = runner
+        self._provide = provide
         self._session = session
         self._item = item
 
-    def run(self) -> RunResult:
+    @property
+    def reference(self) -> float:
+        """What the float32 reference reaches in the benchmark's metric, on the samples of the case where that is known.
+
+        Raises
+        ------
+        OptionError
+            Nobody states it for this benchmark.
+        """
+        from pytest_mlperf.plugin.given import reference_of
+
+        return reference_of(self.case)
+
+    def run(
+        self,
+        *,
+        model: str | Path | None = None,
+        backend: str | Callable[..., object] | None = None,
+    ) -> RunResult:
         """Run the case once, in a child process, and return its result; see `Runner.run`.
+
+        Parameters
+        ----------
+        model
+            The model's file, directory or address to run instead of the case's, as with ``--model-path``.
+        backend
+            The backend to run instead of the case's: its name, ``module:function``, or the function itself.
 
         Raises
         ------
@@ -120,44 +118,72 @@ class MLPerf:
             Ctrl-C was pressed twice within a few seconds.
         """
         from msgspec import to_builtins
+        from msgspec.structs import replace
 
-        from pytest_mlperf.report.junit import properties
+        from pytest_mlperf.plugin.given import given
+        from pytest_mlperf.report.junit import others, properties
+        from pytest_mlperf.run.runner import Runner
 
-        result, error = self._runner.run(self.case, shared=self._session.is_reference(self.case))
+        case = given(self._session, self.case, model, backend)
+        runner = Runner(self._options(case), self._provide(case), _surroundings(self._session))
+        result, error = runner.run(case, shared=not case.label and self._session.is_reference(case))
+        result = replace(result, attempts=self._item.stash[ATTEMPT])
         self._item.stash[RESULT] = to_builtins(result)
-        self._item.user_properties.extend(properties(result))
+        self._item.user_properties[:] = [*others(self._item.user_properties), *properties(result)]
+        self._item.ihook.pytest_mlperf_result(item=self._item, case=case, result=result)
         if error is not None:
             raise error
         return result
 
+    def _options(self, case: Case) -> RunOptions:
+        """Return the options of a run, with what hooks change of them."""
+        from pytest_mlperf.plugin.given import require_options
+
+        options = self._session.settings.run_options
+        changed = self._item.ihook.pytest_mlperf_configure_run(item=self._item, case=case, options=options)
+        return require_options(changed) if changed is not None else options
+
     def require(self, result: RunResult) -> None:
         """Fail the item if the result's findings have errors."""
         if result.errors:
-            pytest.fail("\n\n".join(map(str, result.errors)), pytrace=False)
+            pytest.fail(spelled("\n\n".join(map(str, result.errors)), self._item.config), pytrace=False)
 
 
-@pytest.fixture
-def mlperf(
+def make_mlperf(
     request: pytest.FixtureRequest,
-    mlperf_session: MLPerfSession,
-    mlperf_case: Case,
-    mlperf_program: Program,
+    session: MLPerfSession,
+    case: Case,
+    program: Program,
     model: Model,
     dataset: Path,
 ) -> MLPerf:
-    """Run the item's case: ``mlperf.require(mlperf.run())``."""
-    from pytest_mlperf.run.runner import Provided, Runner
+    """Return what runs the item's case."""
 
-    provided = Provided(
-        program=mlperf_program,
-        model=model.path if isinstance(model.path, str) else str(model.path.absolute()),
-        model_sha256=model.sha256,
-        model_file=model.file,
-        dataset=dataset,
-        notes=model.notes + _notes(Path(request.config.invocation_params.dir)),
-    )
-    runner = Runner(mlperf_session.settings.run_options, provided, _surroundings(mlperf_session))
-    return MLPerf(mlperf_case, runner, mlperf_session, request.node)
+    def provide(chosen: Case) -> Provided:
+        from pytest_mlperf.plugin.preparation import prepare
+        from pytest_mlperf.run.runner import Provided
+
+        own = chosen == case
+        found = model if own else find_model(session, chosen)
+        prepared = prepare(
+            session, chosen, found.path, found.sha256, found.file, lambda: _python(request, session, chosen).executable
+        )
+        notes = _notes(Path(request.config.invocation_params.dir))
+        if not own:
+            notes = (f"{chosen.id} ran {found.path}, which the test gave", *notes)
+        return Provided(
+            program=program if chosen.backend == case.backend else make_program(request, session, chosen),
+            model=found.path if isinstance(found.path, str) else str(found.path.absolute()),
+            model_sha256=found.sha256,
+            model_file=found.file,
+            dataset=dataset,
+            data=lambda count: session.provider.data(case, dataset, count),
+            prepared=str(prepared) if prepared is not None else "",
+            reference=str(found.reference.absolute()) if found.reference is not None else "",
+            notes=found.notes + notes,
+        )
+
+    return MLPerf(case, provide, session, request.node)
 
 
 def _surroundings(session: MLPerfSession) -> Surroundings:
@@ -181,25 +207,6 @@ def _surroundings(session: MLPerfSession) -> Surroundings:
         tell=session.provider.tell,
         stops=stops,
     )
-
-
-def _sha256(path: Path) -> str:
-    """Return the SHA-256 of a file, or of the names and contents of a directory's files."""
-    from pytest_mlperf.artifacts.disk import file_sha256
-
-    try:
-        if path.is_file():
-            return file_sha256(path)
-        files = sorted(each for each in path.rglob("*") if each.is_file())
-        lines = [f"{file_sha256(each)}  {each.relative_to(path).as_posix()}\n" for each in files]
-        return hashlib.sha256("".join(lines).encode()).hexdigest()
-    except OSError as error:
-        raise ModelError(
-            f"cannot read {path}",
-            expected="a model that can be read",
-            found=error.strerror or str(error),
-            fix="make it readable, or give another with --model-path",
-        ) from error
 
 
 def _notes(directory: Path) -> tuple[str, ...]:

@@ -1,328 +1,321 @@
-"""The pytest hooks. Heavy imports are inside functions, because most sessions do not need them."""
+"""What every session loads: the options, the fixtures, and the hooks that load the rest when a session needs it.
+
+A session that runs no benchmark imports no other module of the package, so what is imported here is what pytest has.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime
+import os
+import time
+from itertools import pairwise
+from pathlib import Path
+from types import FunctionType
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_mlperf import __version__
-from pytest_mlperf.errors import MLPerfError, OptionError
-from pytest_mlperf.plugin.fixtures import (
-    dataset,
-    loadgen,
-    mlperf,
-    mlperf_case,
-    mlperf_program,
-    mlperf_session,
-    model,
-    python,
+from pytest_mlperf.plugin import (
+    ATTEMPT_ATTRIBUTE,
+    LISTS,
+    REPORT_ATTRIBUTE,
+    SHORT_FORMS,
+    SHORT_RUN,
+    STARTED,
+    SWITCHES,
+    TAKEN,
+    VALUES,
+    any_given,
+    ini_key,
+    long_form,
+    worker_input,
 )
-from pytest_mlperf.plugin.marker import HELP, Marked, read_mark
-from pytest_mlperf.plugin.options import add_options, any_given
-from pytest_mlperf.plugin.session import RESULT, SESSION, MLPerfSession
-from pytest_mlperf.run.case import COMPLIANCE, MODES, Case, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
-    from pathlib import Path
+    from collections.abc import Generator, Iterable, Iterator, Sequence
 
-    from pytest_mlperf.plugin.options import Settings
-    from pytest_mlperf.submission.submit import Outcome
+    from pytest_mlperf.environments.installed import LoadGen, Python
+    from pytest_mlperf.implementations.base import Program
+    from pytest_mlperf.plugin.fixtures import MLPerf, Model
+    from pytest_mlperf.plugin.session import MLPerfSession
+    from pytest_mlperf.run.case import Case
 
-__all__ = ["dataset", "loadgen", "mlperf", "mlperf_case", "mlperf_program", "mlperf_session", "model", "python"]
+MARKERS = (
+    "mlperf(model, *, scenario, backend, implementation, mode, device): run the test for every selected MLPerf case "
+    "that has these values, each one value or a list; the mode is accuracy if none is given",
+    "official: a case of an official edition of a benchmark",
+    "tiny: a case of a tiny edition of a benchmark",
+    "accuracy: a case in accuracy mode",
+    "performance: a case in performance mode",
+    "compliance: a case in compliance mode",
+    "conformance: a case in conformance mode",
+)
+_WORKER_INPUT = "mlperf_started"
+_SESSION_PLUGIN = "mlperf-session"
 
-WORKER_INPUT = "mlperf_started"
-REPORT_ATTRIBUTE = "mlperf_result"
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the hooks that others may implement."""
+    from pytest_mlperf.plugin import newhooks
+
+    pluginmanager.add_hookspecs(newhooks)
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add the options."""
-    add_options(parser)
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    """Add the ini keys and the long form of each option; --help waits for what it says about short forms."""
+    for flag in (*SWITCHES, *VALUES):
+        parser.addini(ini_key(flag), f"default for {long_form(flag)}", "string", default=None)
+    for flag in LISTS:
+        parser.addini(ini_key(flag), f"default for {long_form(flag)}", "linelist", default=[])
+    config: Any = pluginmanager.get_plugin("pytestconfig")
+    if _asks_for_help(config.invocation_params.args):
+        return
+    group = parser.getgroup("mlperf", "MLPerf Inference benchmarks")
+    for flag in VALUES:
+        group.addoption(long_form(flag), dest=ini_key(flag))
+    for flag in LISTS:
+        group.addoption(long_form(flag), dest=ini_key(flag), action="append")
+    for flag in SWITCHES:
+        group.addoption(long_form(flag), dest=ini_key(flag), action="store_const", const="yes")
+    group.addoption(long_form(SHORT_RUN), dest=ini_key("--run-length"), action="store_const", const="short")
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None]:
+    """Take the short forms that nobody else defines: when the first conftest.py files are read, that is known.
+
+    They are never registered, since a conftest.py that is read later may still define them.
+    """
+    known = early_config.known_args_namespace
+    known.file_or_dir = _without_values(known.file_or_dir, args)
+    try:
+        return (yield)
+    finally:
+        early_config.stash[TAKEN] = taken = _defined(parser) & SHORT_FORMS.keys()
+        words = [os.fspath(arg).partition("=")[0] for arg in args]
+        if _asks_for_help(early_config.invocation_params.args):
+            from pytest_mlperf.plugin.flags import add_with_help
+
+            add_with_help(parser, taken)
+        elif any(word in SHORT_FORMS.keys() - taken or word.startswith("@") for word in words):
+            from pytest_mlperf.plugin.flags import in_long_form
+
+            args[:] = in_long_form(args, taken)
+
+
+def _asks_for_help(args: Sequence[object]) -> bool:
+    return "--help" in args or "-h" in args
+
+
+def _defined(parser: pytest.Parser) -> frozenset[str]:
+    """Return every flag that is registered; pytest has no public list of them."""
+    groups = {id(group): group for group in (parser._anonymous, *parser._groups)}
+    return frozenset(name for group in groups.values() for option in group.options for name in option.names())
+
+
+def _without_values(positional: Iterable[str], args: Sequence[str]) -> list[str]:
+    """Return the positional arguments without the values of short forms.
+
+    While a short form is unknown, its value looks like a path to test files. What exists stays: the flag may be a
+    switch of a conftest.py that is not read yet, and then it is one.
+    """
+    values = {value for flag, value in pairwise(args) if flag in SHORT_FORMS}
+    return [each for each in positional if each not in values or _exists(each.partition("::")[0])]
+
+
+def _exists(path: str) -> bool:
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # no text that a file system takes
+        return False
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Create the session object and check the options before collection."""
-    config.addinivalue_line("markers", HELP)
-    for edition in ("official", "tiny"):
-        config.addinivalue_line("markers", f"{edition}: a case of an {edition} edition of a benchmark")
-    for mode in MODES:
-        config.addinivalue_line("markers", f"{mode}: a case in {mode} mode")
-    started = datetime.fromisoformat(_worker_input(config).get(WORKER_INPUT) or datetime.now().isoformat())
-    session = MLPerfSession(config, started)
-    config.stash[SESSION] = session
-    config.pluginmanager.register(ResultCollector(session, config.rootpath), "mlperf-results")
+    """Register the marks; if an option is given, load the rest, which checks the options before collection."""
+    for line in MARKERS:
+        config.addinivalue_line("markers", line)
+    config.stash[STARTED] = worker_input(config).get(_WORKER_INPUT) or (time.time(), os.urandom(8).hex())
+    config.pluginmanager.register(_OfConfig(config), "mlperf-of-config")
     if any_given(config):
-        if config.getoption("mlperf_plan") and config.getoption("numprocesses", None):
-            raise pytest.UsageError("--mlperf-plan collects in one process: leave out -n")
-        try:
-            session.check_selection()
-            session.check_submission()
-            session.check_places()
-        except MLPerfError as error:
-            raise pytest.UsageError(str(error)) from None
+        load(config)
 
 
-class ResultCollector:
-    """Collects results from test reports, including those of xdist workers. The hook does not receive the session."""
+def load(config: pytest.Config) -> MLPerfSession:
+    """Return the session's state; the first call loads the plugin's other hooks."""
+    from pytest_mlperf.plugin import session_hooks
 
-    def __init__(self, session: MLPerfSession, root: Path) -> None:
-        self._session = session
-        self._root = root
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Store the result of a report."""
-        result = getattr(report, REPORT_ATTRIBUTE, None)
-        if result is not None:
-            self._session.results.append(result)
-            self._session.test_files.add(self._root / report.nodeid.partition("::")[0])
-
-
-def _worker_input(config: pytest.Config) -> dict[str, Any]:
-    """Return the data from the xdist controller; empty if this process is not an xdist worker."""
-    data: dict[str, Any] = getattr(config, "workerinput", {})
-    return data
+    if not config.pluginmanager.has_plugin(_SESSION_PLUGIN):
+        config.pluginmanager.register(session_hooks, _SESSION_PLUGIN)  # its pytest_configure makes the state
+    return session_hooks.state(config)
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Send the start time of the session to an xdist worker, so that its results go to the same directory."""
-    node.workerinput[WORKER_INPUT] = node.config.stash[SESSION].started.isoformat()
+    """Send the start time and the key of the session to an xdist worker: its results go to the same directory."""
+    node.workerinput[_WORKER_INPUT] = node.config.stash[STARTED]
 
 
-def pytest_report_header(config: pytest.Config) -> list[str] | None:
-    """Return the settings, if options were given."""
-    return header(config.stash[SESSION].settings) if any_given(config) else None
+class _OfConfig:
+    """The hooks that are not given the config, and one that is to run after those of all others."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Store the result of a report; it may be that of an xdist worker."""
+        if hasattr(report, REPORT_ATTRIBUTE) or hasattr(report, ATTEMPT_ATTRIBUTE):
+            load(self._config).collector.see(report)
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        """Make the items of a test that asks for a fixture such as ``model`` only.
+
+        If another hook made ``model`` a parameter, it is no fixture of ours.
+        """
+        if "mlperf_case" in metafunc.fixturenames and not _is_ours(metafunc):
+            metafunc.definition._fixtureinfo.prune_dependency_tree()  # as pytest does after this hook
+            if "mlperf_case" in metafunc.fixturenames:
+                _generate(metafunc)
 
 
-def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str] | None:
-    """Return the default settings, if no options were given and there are cases."""
-    if any_given(config) or not any(_case(item) for item in items):
-        return None
-    return header(config.stash[SESSION].settings)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Make the items of a test that asks for ``mlperf`` or is marked so."""
+    if _is_ours(metafunc):
+        _generate(metafunc)
+
+
+def _is_ours(metafunc: pytest.Metafunc) -> bool:
+    marked = metafunc.definition.get_closest_marker("mlperf") is not None
+    return marked or {"mlperf", "mlperf_case"} <= set(metafunc.fixturenames)
+
+
+def _generate(metafunc: pytest.Metafunc) -> None:
+    load(metafunc.config)
+    from pytest_mlperf.plugin.session_hooks import generate
+
+    generate(metafunc)
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Do not collect what sessions have left: a submission has copies of the tests."""
+    name = collection_path.name  # this is asked for every file of every session
+    if name[:1].isdigit() or name in ("open", "closed", "network"):
+        from pytest_mlperf.plugin.uncollected import is_left_by_a_session
+
+        return is_left_by_a_session(collection_path) or None
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_pycollect_makeitem(collector: pytest.Collector, obj: object) -> list[pytest.Item] | None:
-    """Do not collect compliance tests unless they are wanted; they are only needed for a closed submission."""
-    marks = getattr(obj, "pytestmark", ())
-    if not any(mark.name == "mlperf" and mark.kwargs.get("mode") in (COMPLIANCE, [COMPLIANCE]) for mark in marks):
+    """Do not collect compliance and conformance tests unless they are wanted."""
+    given = [mark.kwargs.get("mode") for mark in _marks_of(obj) if getattr(mark, "name", "") == "mlperf"]
+    modes = [mode[0] if isinstance(mode, list | tuple) and len(mode) == 1 else mode for mode in given]
+    wanted = [mode for mode in modes if mode in ("compliance", "conformance")]
+    if not wanted:
         return None
-    return None if collector.config.stash[SESSION].matrix.cases(COMPLIANCE) else []
+    return None if any(load(collector.config).matrix.cases(mode) for mode in wanted) else []
 
 
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Make an item for each selected case."""
-    if "mlperf_case" not in metafunc.fixturenames:
-        return
-    session = metafunc.config.stash[SESSION]
-    mark = metafunc.definition.get_closest_marker("mlperf")
-    try:
-        marked = read_mark(mark.args, mark.kwargs, session.registry) if mark is not None else Marked()
-    except OptionError as error:
-        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {error}") from None
-    metafunc.parametrize(
-        "mlperf_case",
-        [
-            pytest.param(
-                case,
-                id=case.id if len(marked.mode) == 1 else f"{case.id}-{mode}",
-                marks=[getattr(pytest.mark, name) for name in _marks(case)],
-            )
-            for mode in marked.mode
-            for case in session.matrix.cases(mode)
-            if marked.keeps(case)
-        ],
-        indirect=True,
-        scope="session",
-    )
+def _marks_of(obj: object) -> list[Any]:
+    """Return the marks of a function or a class; of anything else a module may have, no attribute is read."""
+    if not issubclass(type(obj), FunctionType | type):
+        return []
+    marks = vars(obj).get("pytestmark", [])
+    return marks if isinstance(marks, list) else [marks]
 
 
-def _marks(case: Case) -> list[str]:
-    return [case.decided.benchmark.edition, case.mode] if isinstance(case.decided, Plan) else [case.mode]
+# The fixtures ask for each other by names that begin with ``mlperf``: a project may have a ``model`` of its own.
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the other modes and record the selected cases."""
-    session = config.stash[SESSION]
-    cases = {item: case for item in items if (case := _case(item))}
-    if not cases:
-        return
-    modes = session.settings.selection.mode
-    unwanted = [item for item, case in cases.items() if modes and case.mode not in modes]
-    if unwanted:
-        config.hook.pytest_deselected(items=unwanted)
-        items[:] = [item for item in items if item not in unwanted]
-    wanted = {case for item, case in cases.items() if item not in unwanted}
-    session.wanted = frozenset(wanted)
-    try:
-        session.check_cases()
-    except MLPerfError as error:
-        if not _worker_input(config):
-            raise pytest.UsageError(str(error)) from None
-        session.refused = error
+@pytest.fixture(scope="session")
+def mlperf_session(request: pytest.FixtureRequest) -> Iterator[MLPerfSession]:
+    """The session's settings, cases, cache and results."""
+    session = load(request.config)
+    yield session
+    session.provider.close()
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_runtestloop(session: pytest.Session) -> bool | None:
-    """With --mlperf-plan, print what the cases would need instead of running them."""
-    if not session.config.getoption("mlperf_plan") or _worker_input(session.config):
-        return None
-    from pytest_mlperf.plugin.plan import lines
-    from pytest_mlperf.report.progress import Terminal
-
-    terminal = Terminal(session.config)
-    for line in lines(session.config.stash[SESSION], [case for item in session.items if (case := _case(item))]):
-        terminal.write_line(line)
-    return True
+@pytest.fixture(scope="session")
+def mlperf_case(request: pytest.FixtureRequest, mlperf_session: MLPerfSession) -> Case:
+    """The case of the item. A test that uses it, or a fixture below, is run for every selected case."""
+    case: Case = request.param
+    mlperf_session.provider.require(case)
+    return case
 
 
-def _case(item: pytest.Item) -> Case | None:
-    callspec = getattr(item, "callspec", None)
-    case = callspec.params.get("mlperf_case") if callspec else None
-    return case if isinstance(case, Case) else None
+@pytest.fixture(scope="session")
+def mlperf_python(mlperf_session: MLPerfSession, mlperf_case: Case) -> Python:
+    """The Python interpreter with the packages that the case's backend needs."""
+    return mlperf_session.provider.python(mlperf_case)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
-    """Show an MLPerfError without a traceback."""
-    refused = item.config.stash[SESSION].refused
-    if refused is not None and _case(item):
-        raise pytest.fail.Exception(str(refused), pytrace=False)
-    return (yield from _without_traceback())
+@pytest.fixture(scope="session")
+def mlperf_loadgen(mlperf_python: Python) -> LoadGen:
+    """The LoadGen of that interpreter."""
+    from pytest_mlperf.environments.installed import find_loadgen
+
+    return mlperf_python.loadgen or find_loadgen()
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call() -> Generator[None, object, object]:
-    """Show an MLPerfError without a traceback."""
-    return (yield from _without_traceback())
+@pytest.fixture(scope="session")
+def mlperf_program(request: pytest.FixtureRequest, mlperf_session: MLPerfSession, mlperf_case: Case) -> Program:
+    """What runs the case; for the implementation ``python``, the worker in the interpreter of `mlperf_python`."""
+    from pytest_mlperf.plugin.fixtures import make_program
+
+    return make_program(request, mlperf_session, mlperf_case)
 
 
-def _without_traceback() -> Generator[None, object, object]:
-    try:
-        return (yield)
-    except MLPerfError as error:
-        raise pytest.fail.Exception(str(error), pytrace=False) from None
+@pytest.fixture(scope="session")
+def mlperf_model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
+    """The case's model."""
+    from pytest_mlperf.plugin.fixtures import find_model
+
+    return find_model(mlperf_session, mlperf_case)
 
 
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(
-    item: pytest.Item, call: pytest.CallInfo[None]
-) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Give the report the run's result, which pytest-xdist carries to the controller."""
-    report = yield
-    if call.when == "call" and RESULT in item.stash:
-        setattr(report, REPORT_ATTRIBUTE, item.stash[RESULT])
-    return report
+@pytest.fixture(scope="session")
+def mlperf_dataset(mlperf_session: MLPerfSession, mlperf_case: Case) -> Path:
+    """The directory of the case's data set."""
+    return mlperf_session.provider.dataset(mlperf_case)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the table of results."""
-    session = config.stash[SESSION]
-    if session.results:
-        from pytest_mlperf.report.terminal import write_summary
+@pytest.fixture
+def mlperf(
+    request: pytest.FixtureRequest,
+    mlperf_session: MLPerfSession,
+    mlperf_case: Case,
+    mlperf_program: Program,
+    mlperf_model: Model,
+    mlperf_dataset: Path,
+) -> MLPerf:
+    """Run the item's case: ``mlperf.require(mlperf.run())``."""
+    from pytest_mlperf.plugin.fixtures import make_mlperf
 
-        write_summary(terminalreporter, session.results, session.directory)
-    if session.submitted is not None:
-        from pytest_mlperf.report.submitted import write_submitted
-
-        write_submitted(terminalreporter, session.submitted)
-    if session.unreported is not None:
-        terminalreporter.section("MLPerf report")
-        terminalreporter.write_line(str(session.unreported), red=True)
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the results to --mlperf-json, even if there are none, so that no older file is left there.
-
-    With --mlperf-submit, check and pack the results first; each failed check is reported as a failed item.
-    """
-    config, mlperf_session = session.config, session.config.stash[SESSION]
-    if not any_given(config) or _worker_input(config) or config.getoption("collectonly"):
-        return
-    ended = exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
-    if mlperf_session.settings.submit and ended and not mlperf_session.settings.plan:
-        _submit(session, mlperf_session)
-    target = mlperf_session.settings.json
-    if target is not None:
-        from pytest_mlperf.report.json_file import write_results
-
-        try:
-            write_results(target, mlperf_session.results)
-        except MLPerfError as error:  # the disk may be full by now; the summary must still appear
-            mlperf_session.unreported = error
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return make_mlperf(request, mlperf_session, mlperf_case, mlperf_program, mlperf_model, mlperf_dataset)
 
 
-def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
-    from pytest_mlperf.report.progress import Terminal
-    from pytest_mlperf.submission.submit import Request, submit
-
-    config, settings = session.config, mlperf_session.settings
-    Terminal(config).write_line("\n  checking the submission")
-    submitted = submit(
-        Request(
-            division=settings.division,
-            submitter=settings.submitter or "",
-            system_type=settings.system_type,
-            hw_name=settings.hw_name,
-            system=settings.system,
-            submission_dir=settings.submission_dir,
-            clean=settings.clean,
-            pack_anyway=settings.pack_anyway,
-            run_official_checker=settings.checker == "official",
-            official_length=settings.run_length == "official",
-            results=mlperf_session.results,
-            command=("pytest", *map(str, config.invocation_params.args)),
-            code=[*sorted(mlperf_session.test_files), *_third_party_code(mlperf_session)],
-            directory=config.invocation_params.dir,
-            keep=mlperf_session.directory / "submission",
-            healthy=not session.testsfailed,
-            checker_source=mlperf_session.provider.checker,
-        )
-    )
-    mlperf_session.submitted = submitted
-    session.testscollected += len(submitted.outcomes)
-    for outcome in submitted.outcomes:
-        _report(config, outcome)
-        if outcome.fault:
-            session.testsfailed += 1
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+@pytest.fixture(scope="session")
+def python(mlperf_python: Python) -> Python:
+    """The same as `mlperf_python`."""
+    return mlperf_python
 
 
-def _third_party_code(session: MLPerfSession) -> list[Path]:
-    """Return the source directories of third-party benchmarks and backends that were run."""
-    from pytest_mlperf.environments.sources import place
-
-    registry = session.registry
-    used = {registry.benchmarks[result["benchmark"]].value for result in session.results}
-    used |= {registry.backends[result["backend"]].value for result in session.results}
-    names = {reference.partition(":")[0].partition(".")[0] for reference in used}
-    return [place(name) for name in sorted(names - {"pytest_mlperf"})]
+@pytest.fixture(scope="session")
+def loadgen(mlperf_loadgen: LoadGen) -> LoadGen:
+    """The same as `mlperf_loadgen`."""
+    return mlperf_loadgen
 
 
-def _report(config: pytest.Config, outcome: Outcome) -> None:
-    """Report an outcome of the submission as a test item, to the terminal, JUnit and other plugins."""
-    nodeid, location = f"mlperf-submission::{outcome.place}", ("mlperf-submission", None, f"checks of {outcome.place}")
-    config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-    report = pytest.TestReport(
-        nodeid=nodeid,
-        location=location,
-        keywords={},
-        outcome="failed" if outcome.fault else "passed",
-        longrepr=outcome.fault or None,
-        when="call",
-    )
-    config.hook.pytest_runtest_logreport(report=report)
-    config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+@pytest.fixture(scope="session")
+def model(mlperf_model: Model) -> Model:
+    """The same as `mlperf_model`."""
+    return mlperf_model
 
 
-def header(settings: Settings) -> list[str]:
-    """Return the lines of pytest's report header."""
-    defaults = [f"run length {settings.run_length}", f"device {', '.join(settings.selection.device)}"]
-    lines = [f"mlperf: {__version__}, {', '.join(defaults)}"]
-    lines += [f"mlperf: {flag} {given.text} ({given.origin})" for flag, given in settings.given.items()]
-    return lines
+@pytest.fixture(scope="session")
+def dataset(mlperf_dataset: Path) -> Path:
+    """The same as `mlperf_dataset`."""
+    return mlperf_dataset

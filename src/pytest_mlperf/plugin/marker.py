@@ -14,12 +14,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.registry import Registry
     from pytest_mlperf.run.case import Case
 
-ARGUMENTS = ("model", "scenario", "backend", "mode", "device")
-#: What ``pytest --markers`` says.
-HELP = (
-    "mlperf(model, *, scenario, backend, mode, device): run the test for every selected MLPerf case that has these "
-    "values, each one value or a list; the mode is accuracy if none is given"
-)
+ARGUMENTS = ("model", "scenario", "backend", "implementation", "mode", "device")
 
 
 @dataclass(frozen=True)
@@ -29,6 +24,7 @@ class Marked:
     model: tuple[str, ...] = ()
     scenario: tuple[str, ...] = ()
     backend: tuple[str, ...] = ()
+    implementation: tuple[str, ...] = ()
     mode: tuple[str, ...] = (MODES[0],)
     device: tuple[str, ...] = ()
 
@@ -38,6 +34,7 @@ class Marked:
             (self.model, case.benchmark),
             (self.scenario, case.scenario),
             (self.backend, case.backend),
+            (self.implementation, case.implementation),
             (self.device, case.device),
         )
         return all(not values or not value or value in values for values, value in chosen)
@@ -50,9 +47,11 @@ def read_mark(args: Sequence[Any], kwargs: Mapping[str, Any], registry: Registry
     ------
     OptionError
         An argument that the mark does not have, or a value that does not exist.
+    EntryPointError
+        A backend ``module:function`` that cannot be imported.
     """
     from pytest_mlperf.benchmarks.base import SCENARIOS
-    from pytest_mlperf.plugin.selection import DEVICE_ALIASES, check_name
+    from pytest_mlperf.plugin.selection import check_device, check_name
 
     unknown = [name for name in kwargs if name not in ARGUMENTS]
     if unknown or len(args) > 1 or (args and "model" in kwargs):
@@ -68,14 +67,33 @@ def read_mark(args: Sequence[Any], kwargs: Mapping[str, Any], registry: Registry
         "model": installed.benchmarks,
         "scenario": SCENARIOS,
         "backend": installed.backends,
+        "implementation": installed.implementations,
         "mode": MODES,
         "device": dict.fromkeys(device for backend in known for device in backend.devices),
     }
     given = dict(kwargs) | ({"model": args[0]} if args else {})
     chosen = {}
     for name, value in given.items():
-        texts = [value] if isinstance(value, str) else list(value)
-        if name == "device":
-            texts = [DEVICE_ALIASES.get(text.lower(), text) for text in texts]
-        chosen[name] = tuple(check_name(f"mlperf({name}=…)", text, list(valid[name])) for text in texts)
+        check = check_device if name == "device" else check_name
+        texts = _texts(name, value)
+        if name == "backend":
+            texts = [registry.add_backend(text) if ":" in text else text for text in texts]
+            valid[name] = registry.backends
+        found = [check(f"mlperf({name}=…)", text, list(valid[name])) for text in texts]
+        chosen[name] = tuple(dict.fromkeys(found))
     return Marked(**chosen)
+
+
+def _texts(name: str, value: object) -> list[str]:
+    """Return the values of an argument, which has one or several."""
+    if isinstance(value, str):
+        return [value]
+    texts = list(value) if isinstance(value, list | tuple) else []
+    if not texts or not all(isinstance(text, str) for text in texts):
+        raise OptionError(
+            f"mlperf({name}=…) cannot be {value!r}",
+            expected="a name or a list of names",
+            found=repr(value),
+            fix="name at least one, or remove the argument",
+        )
+    return texts

@@ -1,14 +1,17 @@
-"""Every option once: its flag, its ini key, its meaning."""
+"""What every option means; `hooks` has their names again, by shape, for sessions that use none of them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.plugin import ini_key, long_form
 from pytest_mlperf.plugin.option_values import (
     benchmark_path,
     duration,
+    endpoint,
     file_name,
     mirror,
     name_and_value,
@@ -32,6 +35,9 @@ SHORT_TIMEOUT = 600.0
 class Option:
     """One option. ``parse`` converts a text to its value.
 
+    `flag` is its name in the docs: ``--model``, which stands for ``--mlperf-model`` where nobody else defines it, or a
+    name that begins with ``--mlperf-`` and has no short form.
+
     `many` options take several values, separated by commas or repeated; `repeated` options may only be repeated. A
     `switch` has no value on the command line, and yes or no in the ini file.
     """
@@ -45,33 +51,49 @@ class Option:
     choices: tuple[str, ...] = ()
     switch: bool = False
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The attribute of `Settings`, and the ini key without ``mlperf_``."""
-        return self.flag.removeprefix("--").removeprefix("mlperf-").replace("-", "_")
+        return self.ini.removeprefix("mlperf_")
 
-    @property
+    @cached_property
+    def long(self) -> str:
+        """The flag that nobody else has: ``--mlperf-`` and the name."""
+        return long_form(self.flag)
+
+    @cached_property
     def ini(self) -> str:
         """The key in pytest.ini or pyproject.toml."""
-        return f"mlperf_{self.name}"
+        return ini_key(self.flag)
 
 
 OPTIONS = (
     Option("--model", "NAME", "benchmarks to run", many=True),
-    Option("--implementation", "NAME", "implementations of the benchmark, which answer LoadGen's queries", many=True),
+    Option(
+        "--implementation",
+        "NAME",
+        "implementations of the benchmark, which answer LoadGen's queries; default: python",
+        many=True,
+    ),
     Option(
         "--backend",
         "NAME",
-        "runtimes to run them on; one that is not installed gets its own environment",
+        "runtimes to run them on, or all, or a function of your own as module:function; one that is not installed gets "
+        "its own environment; default: onnxruntime",
         many=True,
     ),
-    Option("--device", "NAME", "devices: cpu, cuda (or gpu); default: cpu", many=True),
+    Option(
+        "--device",
+        "NAME",
+        "devices: cpu, cuda (or gpu), cuda:1, remote; default: cpu, or that of --endpoint",
+        many=True,
+    ),
     Option("--scenario", "NAME", "Offline, Server, SingleStream, MultiStream", many=True),
-    Option("--precision", "NAME", "the model file's precision: fp32 (default), bf16, fp16, int8", precision),
+    Option("--precision", "NAME", "the precision to run in: fp32 (default), bf16, fp16, int8", precision),
     Option(
         "--mlperf-variant",
         "NAME",
-        "the model file's variant, for a benchmark with several: whole, heads, batched-heads",
+        "the model file's variant, for a benchmark with several: whole, heads, batched-heads, lengths",
         file_name,
     ),
     Option(
@@ -81,7 +103,12 @@ OPTIONS = (
         name_and_value,
         repeated=True,
     ),
-    Option("--mode", "NAME", "accuracy, performance, compliance (the tests of a closed submission)", many=True),
+    Option(
+        "--mode",
+        "NAME",
+        "accuracy, performance, compliance (the tests of a closed submission), conformance (checks of a backend)",
+        many=True,
+    ),
     Option(
         "--run-length",
         "LENGTH",
@@ -128,6 +155,13 @@ OPTIONS = (
         repeated=True,
     ),
     Option(
+        "--endpoint",
+        "[BENCHMARK=]URL",
+        "the address of the server that runs the model, for --backend kserve and openai; the device is then remote",
+        endpoint,
+        repeated=True,
+    ),
+    Option(
         "--dataset-path",
         "[BENCHMARK=]DIR",
         "the data set directory to use; the benchmark's name as for --model-path",
@@ -145,6 +179,12 @@ OPTIONS = (
     Option("--loadgen-compiler", "NAME", "build LoadGen from source with this compiler: gcc, clang, a path"),
     Option("--loadgen-src", "DIR", "build LoadGen from this checkout of mlcommons/inference", Path),
     Option(
+        "--onnxruntime-dir",
+        "DIR",
+        "the implementation cpp uses the library of ONNX Runtime in this directory; default: the installed package's",
+        Path,
+    ),
+    Option(
         "--mlperf-scorer",
         "NAME",
         "library that computes mAP: hotcoco (default, if installed) or pycocotools, as in MLPerf's reference",
@@ -155,6 +195,13 @@ OPTIONS = (
         "SECONDS",
         f"end a run that takes longer; 0: never; default: {SHORT_TIMEOUT:g} for short runs, never for official",
         duration,
+    ),
+    Option(
+        "--mlperf-require-quiet",
+        "",
+        "fail a performance run during which other programs kept the machine busy",
+        yes,
+        switch=True,
     ),
     Option("--mlperf-output", "DIR", "directory for results; default: mlperf-results", Path),
     Option(

@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 MOST_THREADS_A_CORE = 16
 #: LoadGen counts in signed 64-bit numbers and silently replaces a larger number by the largest.
 LARGEST_COUNT = 2**63 - 1
-#: For rates per second and latencies in ms, which LoadGen converts to 64-bit whole nanoseconds.
-LARGEST_NUMBER = 1e9
+#: For rates per second and latencies in ms, which LoadGen converts to 64-bit whole nanoseconds: one at least.
+SMALLEST_NUMBER, LARGEST_NUMBER = 1e-6, 1e9
 LONGEST_SECONDS = 366 * 24 * 3600.0
 
 
@@ -38,8 +38,8 @@ def threads(text: str) -> int:
 def positive_number(text: str) -> float:
     """Parse a number above 0 that LoadGen can compute with."""
     value = _number(text)
-    if not 1 / LARGEST_NUMBER <= value <= LARGEST_NUMBER:
-        raise ValueError(f"a number above 0, from {1 / LARGEST_NUMBER:g} to {LARGEST_NUMBER:g}")
+    if not SMALLEST_NUMBER <= value <= LARGEST_NUMBER:
+        raise ValueError(f"a number above 0, from {SMALLEST_NUMBER:g} to {LARGEST_NUMBER:g}")
     return value
 
 
@@ -79,6 +79,14 @@ def benchmark_path(text: str) -> BenchmarkPath:
     if not place:
         raise ValueError("PATH or BENCHMARK=PATH")
     return BenchmarkPath(name if named else "", place if "://" in place else Path(place))
+
+
+def endpoint(text: str) -> BenchmarkPath:
+    """Parse ``benchmark=address`` or an address."""
+    given = benchmark_path(text)
+    if not isinstance(given.place, str) or not given.place.startswith(("http://", "https://")):
+        raise ValueError("an address like http://host:8000/v2/models/NAME, or BENCHMARK=ADDRESS")
+    return given
 
 
 def name_and_value(text: str) -> tuple[str, str]:

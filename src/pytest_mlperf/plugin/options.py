@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pytest_mlperf.errors import OptionError
+from pytest_mlperf.backends.base import REMOTE
+from pytest_mlperf.errors import EntryPointError, OptionError
+from pytest_mlperf.loadgen.user_conf import read_user_conf
 from pytest_mlperf.plugin.option_table import CACHE_VARIABLE, OPTIONS, SHORT_TIMEOUT, Option
 from pytest_mlperf.plugin.option_values import BenchmarkPath
 from pytest_mlperf.plugin.selection import Selection, check_name, select
+from pytest_mlperf.printable import encodable, one_line
 from pytest_mlperf.run.case import COMPLIANCE
-from pytest_mlperf.worker.user_conf import read_user_conf
+from pytest_mlperf.secrecy import arguments_without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,8 +28,6 @@ if TYPE_CHECKING:
 
 #: Accelerators are used only on request.
 DEFAULT_DEVICE = ("cpu",)
-#: Added to the help of options that take several values.
-_SEVERAL = {(True, False): " (several: separate with commas or repeat)", (False, True): " (may be repeated)"}
 _ENVIRONMENT = f"${CACHE_VARIABLE}"
 
 
@@ -34,6 +36,10 @@ class Given(NamedTuple):
 
     text: str
     origin: str
+
+    def shown(self, flag: str) -> str:
+        """Return the text for the report's header, without secrets."""
+        return one_line(arguments_without_secrets([f"{flag}={self.text}"])[0].partition("=")[2])
 
 
 @dataclass(frozen=True)
@@ -58,14 +64,17 @@ class Settings:
     variant: str | None
     backend_option: tuple[tuple[str, str], ...]
     model_path: tuple[BenchmarkPath, ...]
+    endpoint: tuple[BenchmarkPath, ...]
     dataset_path: tuple[BenchmarkPath, ...]
     python_version: tuple[int, ...] | None
     python_version_min: tuple[int, ...] | None
     venv: str | None
     loadgen_compiler: str | None
     loadgen_src: Path | None
+    onnxruntime_dir: Path | None
     scorer: str | None
     timeout: float | None
+    require_quiet: bool
     output: Path
     cache: Path | None
     fetch: bool
@@ -112,36 +121,9 @@ class Settings:
             num_threads=self.num_threads,
             max_batchsize=self.max_batchsize,
             timeout=self.timeout,
+            require_quiet=self.require_quiet,
             backend_options=dict(self.backend_option),
         )
-
-
-def add_options(parser: pytest.Parser) -> None:
-    """Register every flag and ini key."""
-    group = parser.getgroup("mlperf", "MLPerf Inference benchmarks")
-    for option in OPTIONS:
-        if option.switch:
-            group.addoption(option.flag, action="store_const", const="yes", dest=option.ini, help=option.help)
-        else:
-            group.addoption(
-                option.flag,
-                action="append" if option.many or option.repeated else "store",
-                metavar=option.metavar,
-                dest=option.ini,
-                help=option.help + _SEVERAL.get((option.many, option.repeated), ""),
-            )
-        several = option.many or option.repeated
-        kind: Literal["linelist", "string"] = "linelist" if several else "string"
-        parser.addini(option.ini, f"default for {option.flag}", kind, default=[] if several else None)
-    group.addoption("--short", action="store_const", const="short", dest="mlperf_run_length", help="--run-length short")
-
-
-def any_given(config: pytest.Config) -> bool:
-    """Return whether the command line or the ini file sets any of the options.
-
-    The environment does not count: it is the same for sessions that run no benchmark.
-    """
-    return any(found[1] != _ENVIRONMENT for option in OPTIONS if (found := _find(option, config)))
 
 
 def read_settings(config: pytest.Config, registry: Registry) -> Settings:
@@ -149,7 +131,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
 
     Raises
     ------
-    OptionError, UserConfError
+    OptionError, UserConfError, EntryPointError
         A value does not exist or cannot be used.
     """
     values: dict[str, Any] = {}
@@ -160,10 +142,11 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
             texts, origin, base = found
             given[option.flag] = Given(",".join(texts) if option.many or option.repeated else texts[-1], origin)
             values[option.name] = _parse(option, texts, base)
+    values["backend"] = [_backend(text, registry, config) for text in values.get("backend", ())]
     selection = select(registry, **{o.name: values.pop(o.name, ()) for o in OPTIONS if o.many})
     if not selection.device:
-        selection = replace(selection, device=DEFAULT_DEVICE)
-    for name in ("model_path", "dataset_path"):
+        selection = replace(selection, device=_devices(selection, registry, endpoint="endpoint" in values))
+    for name in ("model_path", "endpoint", "dataset_path"):
         values[name] = _of_benchmarks(values.get(name, ()), f"--{name.replace('_', '-')}", registry)
     if (conf := values.get("user_conf")) is not None:
         read_user_conf(conf)
@@ -175,6 +158,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         "precision": "fp32",
         "backend_option": (),
         "model_path": (),
+        "endpoint": (),
         "dataset_path": (),
     }
     values = defaults | values
@@ -183,6 +167,26 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         timeout = SHORT_TIMEOUT
     values["timeout"] = timeout or None
     return Settings(selection=selection, given=given, **values)
+
+
+def _backend(text: str, registry: Registry, config: pytest.Config) -> str:
+    """Return a backend's name; ``module:function`` becomes one, with the modules of the current directory as well."""
+    if ":" not in text:
+        return text
+    here = str(config.invocation_params.dir)
+    if here not in sys.path:
+        sys.path.append(here)
+    return registry.add_backend(text)
+
+
+def _devices(selection: Selection, registry: Registry, *, endpoint: bool) -> tuple[str, ...]:
+    """Return the devices of a session without --device: an endpoint's is used if it, or its backend, is named."""
+    named = [registry.installed.backends[name] for name in selection.backend]
+    if len(named) == len(registry.installed.backends):  # --backend all means no endpoint's, unless there is one
+        return (*DEFAULT_DEVICE, REMOTE) if endpoint else DEFAULT_DEVICE
+    if any(REMOTE in each.devices for each in named if not isinstance(each, EntryPointError)):
+        return (*DEFAULT_DEVICE, REMOTE)
+    return (REMOTE,) if endpoint else DEFAULT_DEVICE
 
 
 def _of_benchmarks(given: tuple[BenchmarkPath, ...], flag: str, registry: Registry) -> tuple[BenchmarkPath, ...]:
@@ -219,6 +223,8 @@ def _parse(option: Option, texts: list[str], base: Path) -> Any:
 def _parse_one(option: Option, text: str, base: Path) -> Any:
     if option.choices and text not in option.choices:
         raise _bad_value(option, text, f"one of {', '.join(option.choices)}")
+    if text != encodable(text):
+        raise _bad_value(option, text, "a text in UTF-8, which logs, reports and submissions can have")
     try:
         value = option.parse(text)
     except ValueError as error:

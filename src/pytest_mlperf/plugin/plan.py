@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.errors import CacheError, RequirementError
 from pytest_mlperf.origin import MissingFile, Remote, Url
 from pytest_mlperf.run.case import Plan
 from pytest_mlperf.run.durations import estimate, key, read_durations
+from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,6 +51,7 @@ def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
         yield f"{case.id} {case.mode}: {'no earlier run' if seconds is None else _minutes(seconds)}"
     yield "needs:"
     yield from (f"  {need.what}: {need.state}" for need in needed)
+    yield from session.matrix.not_collected()
     total = sum(need.to_fetch for need in needed)
     yield f"to fetch: {total / 1e6:,.0f} MB" if total else "to fetch: nothing"
     yield f"free in the cache {session.store.root}: {_free(session.store.root) / 1e9:,.0f} GB"
@@ -62,11 +64,11 @@ def _environment(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
     needs = session.provider.python_needs(case)
     try:
         recipe = environment(needs)
-    except RequirementError as error:
+        artifact = session.store.find(recipe) if recipe is not None else None
+    except (RequirementError, CacheError) as error:
         return (Need(f"Python for {case.backend}", f"missing, {error.what}"),)
     if recipe is None:
         return ()
-    artifact = session.store.find(recipe)
     if artifact is not None:
         state = f"in the cache, {artifact.manifest.size / 1e6:,.1f} MB"
     elif needs.may_install:
@@ -78,13 +80,17 @@ def _environment(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
 
 def _need(session: MLPerfSession, kind: str, found: Path | Recipe | Remote | MissingFile | Url) -> Need:
     if isinstance(found, Url):
-        return Need(f"{kind} {found.address}", "an endpoint")
+        what = "an endpoint" if "://" in found.address else "a function"
+        return Need(f"{kind} {without_secrets(found.address)}", what)
     if isinstance(found, Path):
         return Need(f"{kind} {found}", "here" if found.exists() else "not found: check the path")
     if isinstance(found, MissingFile):
         return Need(f"{kind} {found.what}", f"missing, {found.size}; give it with {found.option}")
     recipe = found.recipe if isinstance(found, Remote) else found
-    artifact = session.store.find(recipe)
+    try:
+        artifact = session.store.find(recipe)
+    except CacheError as error:
+        return Need(f"{kind} {recipe.name}", f"missing, {error.what}")
     if artifact is not None:
         return Need(f"{kind} {recipe.name}", f"in the cache, {artifact.manifest.size / 1e6:,.1f} MB")
     if isinstance(found, Remote):

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.backends.base import REMOTE
 from pytest_mlperf.errors import EntryPointError, OptionError
 from pytest_mlperf.run.case import MODES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pytest_mlperf.registry import Registry
     from pytest_mlperf.run.case import Case
 
 DEVICE_ALIASES = {"gpu": "cuda"}
+#: The value of --backend and --implementation that selects all, not only those that are selected without the option.
+ALL = "all"
+NO_ALIASES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -61,19 +66,19 @@ def select(
 
     installed = registry.installed
     known = [backend for backend in installed.backends.values() if not isinstance(backend, EntryPointError)]
-    devices = list(dict.fromkeys(device for backend in known for device in backend.devices))
+    devices = sorted(dict.fromkeys(device for backend in known for device in backend.devices), key=REMOTE.__eq__)
     return Selection(
         model=_valid("--model", model, list(installed.benchmarks)),
-        implementation=_valid("--implementation", implementation, list(installed.implementations)),
-        backend=_valid("--backend", backend, list(installed.backends)),
-        device=_valid("--device", (DEVICE_ALIASES.get(d.lower(), d) for d in device), devices),
+        implementation=_valid_or_all("--implementation", implementation, list(installed.implementations)),
+        backend=_valid_or_all("--backend", backend, list(installed.backends)),
+        device=tuple(dict.fromkeys(check_device("--device", each, devices) for each in device)),
         scenario=_valid("--scenario", scenario, SCENARIOS),
         mode=_valid("--mode", mode, MODES),
     )
 
 
-def check_name(option: str, value: str, valid: Sequence[str]) -> str:
-    """Return the valid value that equals `value`, ignoring case.
+def check_name(option: str, value: str, valid: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES) -> str:
+    """Return the valid value that equals `value`, or that it is another name of, ignoring case.
 
     Raises
     ------
@@ -81,14 +86,38 @@ def check_name(option: str, value: str, valid: Sequence[str]) -> str:
         There is no such value.
     """
     by_lower = {name.lower(): name for name in valid}
-    return by_lower.get(value.lower()) or _unknown(option, value, by_lower)
+    known = {alias: name for alias, name in aliases.items() if name in valid}
+    lower = value.lower()
+    return by_lower.get(lower) or known.get(lower) or _unknown(option, value, by_lower | {name: name for name in known})
 
 
-def _valid(option: str, values: Iterable[str], valid: Sequence[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(check_name(option, value, valid) for value in values))
+def check_device(option: str, value: str, valid: Sequence[str]) -> str:
+    """Return a valid device; one of several may have a number: ``cuda:1``.
+
+    Raises
+    ------
+    OptionError
+        There is no such device.
+    """
+    kind, colon, number = value.partition(":")
+    if colon and number.isdecimal() and kind.lower() != "cpu":
+        return f"{check_name(option, kind, valid, DEVICE_ALIASES)}:{int(number)}"
+    return check_name(option, value, valid, DEVICE_ALIASES)
 
 
-def _unknown(option: str, value: str, by_lower: dict[str, str]) -> str:
+def _valid_or_all(option: str, values: Iterable[str], valid: Sequence[str]) -> tuple[str, ...]:
+    found = _valid(option, values, [*valid, ALL])
+    return tuple(valid) if ALL in found else found
+
+
+def _valid(
+    option: str, values: Iterable[str], valid: Sequence[str], aliases: Mapping[str, str] = NO_ALIASES
+) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(check_name(option, value, valid, aliases) for value in values))
+
+
+def _unknown(option: str, value: str, by_lower: Mapping[str, str]) -> str:
+    """Raise the error; what is suggested may also be another name of a value."""
     close = difflib.get_close_matches(value.lower(), by_lower, n=1, cutoff=0.4)
     raise OptionError(
         f"{option}: there is no {value!r}",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,10 +20,10 @@ from pytest_mlperf.run.directories import require_directory, require_file, sessi
 
 if TYPE_CHECKING:
     from datetime import datetime
-    from pathlib import Path
 
     from pytest_mlperf.artifacts.store import Store
     from pytest_mlperf.errors import MLPerfError
+    from pytest_mlperf.plugin.attempts import ResultCollector
     from pytest_mlperf.plugin.matrix import Matrix
     from pytest_mlperf.plugin.provision import Provider
     from pytest_mlperf.run.case import Case
@@ -41,29 +43,35 @@ class MLPerfSession:
         pytest's.
     started
         When the session started; with pytest-xdist, when the controller started.
+    key
+        Names the session, and all processes that belong to it, with a text that no other session has.
     results
         The result of every run, as JSON-like dictionaries; on an xdist controller also those of the workers.
     wanted
         The cases that were selected.
     unreported
-        Why --mlperf-json could not be written; None if it was.
+        Why --mlperf-json or --junitxml could not be written.
     test_files
         The test files with results.
     submitted
         The submission, with --mlperf-submit.
+    named
+        The backends that tests name: their environments may be made, as with an option.
     refused
         An error found by an xdist worker at collection; each item fails with it.
     """
 
     config: pytest.Config
     started: datetime
+    key: str
     results: list[dict[str, Any]] = field(default_factory=list)
     wanted: frozenset[Case] = frozenset()
-    unreported: MLPerfError | None = None
+    unreported: list[MLPerfError] = field(default_factory=list)
     test_files: set[Path] = field(default_factory=set)
     submitted: Submitted | None = None
     refused: MLPerfError | None = None
     registry: Registry = field(default_factory=Registry)
+    named: set[str] = field(default_factory=set)
     _interrupted: float = float("-inf")
 
     @cached_property
@@ -83,20 +91,24 @@ class MLPerfSession:
         """Provides what the selected cases need."""
         from pytest_mlperf.plugin.provision import Provider
 
-        return Provider(self.config, self.settings, self.store, self.wanted)
+        return Provider(self.config, self.settings, self.store, self.wanted, self.named)
+
+    @cached_property
+    def collector(self) -> ResultCollector:
+        """Takes the results from test reports."""
+        from pytest_mlperf.plugin.attempts import ResultCollector
+
+        return ResultCollector(self.results, self.test_files, self.config.rootpath)
 
     @cached_property
     def directory(self) -> Path:
-        """The directory for the logs of this session's runs; made by the first run."""
-        return session_directory(self.settings.output, self.started)
+        """The directory for the logs of this session's runs, made when it is first asked for."""
+        return session_directory(self.settings.output, self.started, self.key)
 
     @cached_property
     def references(self) -> Path:
-        """The directory that records the reference runs of compliance tests.
-
-        Sessions that start in the same second share `directory`, but not this one.
-        """
-        return self.directory / f".references-{self.started:%f}"
+        """The directory that records the reference runs of compliance tests."""
+        return self.directory / ".references"
 
     @cached_property
     def store(self) -> Store:
@@ -124,10 +136,11 @@ class MLPerfSession:
         selection = self.settings.selection
         variant = f"variant {self.settings.variant}" if self.settings.variant else ""
         if not any(self.matrix.cases(mode) for mode in selection.mode or MODES):
+            given = ", ".join(filter(None, (str(selection), f"precision {self.settings.precision}", variant)))
             raise OptionError(
                 "the options select no case",
                 expected="a benchmark, backend, device, scenario, precision and variant that go together",
-                found=", ".join(filter(None, (str(selection), f"precision {self.settings.precision}", variant))),
+                found="; ".join((given, *self.matrix.not_collected())),
                 fix="leave one of the options out; list the cases with pytest --collect-only -q",
             )
 
@@ -159,6 +172,7 @@ class MLPerfSession:
                 found=f"--mode {','.join(modes)}",
                 fix="leave --mode out",
             )
+        from pytest_mlperf.submission.change import logs_directory
         from pytest_mlperf.submission.system import read_overrides
         from pytest_mlperf.submission.tree import check_is_submission
 
@@ -167,6 +181,7 @@ class MLPerfSession:
         if settings.submission_dir is not None:
             check_is_submission(settings.submission_dir)
             require_directory(settings.submission_dir.parent, "--submission-dir")
+            require_directory(logs_directory(settings.submission_dir), "--submission-dir")
 
     def check_cases(self) -> None:
         """Raise before the runs if the selected cases conflict with the options or with each other.
@@ -177,9 +192,12 @@ class MLPerfSession:
             A path without a benchmark's name is given for several, or a submission's cases have no common round.
         SubmissionError
             A tiny edition is selected for a division other than open.
+        UserConfError
+            A user.conf would be ignored, or would bend a run of official length.
         """
         benchmarks = sorted({case.benchmark for case in self.wanted if case.benchmark})
-        for flag, given in (("--model-path", self.settings.model_path), ("--dataset-path", self.settings.dataset_path)):
+        for flag in ("--model-path", "--endpoint", "--dataset-path"):
+            given = getattr(self.settings, flag[2:].replace("-", "_"))
             unnamed = [each.place for each in given if not each.benchmark]
             if unnamed and len(benchmarks) > 1:
                 raise OptionError(
@@ -188,6 +206,9 @@ class MLPerfSession:
                     found=", ".join(benchmarks),
                     fix=f"write {flag} {benchmarks[-1]}={unnamed[-1]}, or select one with --model",
                 )
+        from pytest_mlperf.plugin.fixed_settings import check_fixed_settings
+
+        check_fixed_settings(self.wanted, self.settings, self.registry)
         if self.settings.submit:
             self._check_for_submission()
 
@@ -219,13 +240,17 @@ class MLPerfSession:
         Raises
         ------
         OutputError
-            The results or the report could not be written.
+            The results or a report could not be written.
         """
         if self.config.getoption("collectonly"):
             return
         require_directory(self.settings.output, "--mlperf-output")
         if self.settings.json is not None:
             require_file(self.settings.json, "--mlperf-json")
+        if xml := self.config.getoption("xmlpath", None):
+            require_file(Path(os.path.expandvars(xml)).expanduser(), "--junitxml", replaced=False)
+        if self.settings.submit:
+            require_directory(Path(self.config.invocation_params.dir), option="")
 
     def interrupted_again(self) -> bool:
         """Record a Ctrl-C; return whether it is the second within `DOUBLE_INTERRUPT_SECONDS`."""
@@ -236,4 +261,3 @@ class MLPerfSession:
 
 
 SESSION = pytest.StashKey[MLPerfSession]()
-RESULT = pytest.StashKey[dict[str, Any]]()

@@ -1,0 +1,331 @@
+"""The hooks of a session that has options or cases of ours; `hooks` registers them then."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf import __version__
+from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
+from pytest_mlperf.plugin import (
+    ATTEMPT_ATTRIBUTE,
+    REPORT_ATTRIBUTE,
+    SHORT_FORMS,
+    STARTED,
+    TAKEN,
+    any_given,
+    worker_input,
+)
+from pytest_mlperf.plugin.attempts import ATTEMPT, RESULT, begin_attempt
+from pytest_mlperf.plugin.flags import spelled
+from pytest_mlperf.plugin.marker import Marked, read_mark
+from pytest_mlperf.plugin.session import SESSION, MLPerfSession
+from pytest_mlperf.run.case import Case, Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+    from pytest_mlperf.report.progress import Terminal
+    from pytest_mlperf.submission.submit import Outcome
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Create the session's state; if options are given, check them before collection."""
+    started, key = config.stash[STARTED]
+    session = MLPerfSession(config, datetime.fromtimestamp(started), key)
+    config.stash[SESSION] = session
+    config.pluginmanager.register(_LostReport(session), "mlperf-lost-report")
+    if not any_given(config):
+        return
+    if config.getoption("mlperf_plan") and config.getoption("numprocesses", None):
+        raise pytest.UsageError("--mlperf-plan collects in one process: leave out -n")
+    try:
+        session.check_selection()
+        session.check_submission()
+        session.check_places()
+    except MLPerfError as error:
+        raise pytest.UsageError(spelled(error, config)) from None
+
+
+def state(config: pytest.Config) -> MLPerfSession:
+    """Return the session's state."""
+    return config.stash[SESSION]
+
+
+class _LostReport:
+    """Lets a report of pytest that cannot be written cost neither the results nor the summary."""
+
+    def __init__(self, session: MLPerfSession) -> None:
+        self._session = session
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, None, None]:
+        """Write the results elsewhere if pytest's own report fails."""
+        try:
+            yield
+        except OSError as error:
+            if not self._session.results or worker_input(session.config):
+                raise
+            from pytest_mlperf.report.junit import write_elsewhere
+
+            self._session.unreported.append(write_elsewhere(session.config, self._session.results, error))
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_report_header(config: pytest.Config) -> list[str] | None:
+    """Return the settings, if options were given."""
+    return header(config) if any_given(config) else None
+
+
+def pytest_report_collectionfinish(config: pytest.Config, items: list[pytest.Item]) -> list[str] | None:
+    """Return the default settings, if no options were given and there are cases."""
+    if any_given(config) or not any(_case(item) for item in items):
+        return None
+    return header(config)
+
+
+def generate(metafunc: pytest.Metafunc) -> None:
+    """Make an item for each selected case; a mark is checked even if its test asks for no case."""
+    session = metafunc.config.stash[SESSION]
+    mark = metafunc.definition.get_closest_marker("mlperf")
+    try:
+        marked = read_mark(mark.args, mark.kwargs, session.registry) if mark is not None else Marked()
+    except (OptionError, EntryPointError) as error:
+        raise pytest.UsageError(f"{metafunc.definition.nodeid}: {spelled(error, metafunc.config)}") from None
+    if "mlperf_case" not in metafunc.fixturenames:
+        return
+    session.named.update(marked.backend)
+    metafunc.parametrize(
+        "mlperf_case",
+        [
+            pytest.param(
+                case,
+                id=case.id if len(marked.mode) == 1 else f"{case.id}-{mode}",
+                marks=[getattr(pytest.mark, name) for name in _marks(case)],
+            )
+            for mode in marked.mode
+            for case in session.matrix.cases(mode, marked)
+            if marked.keeps(case)
+        ],
+        indirect=True,
+        scope="session",
+    )
+
+
+def _marks(case: Case) -> list[str]:
+    return [case.decided.benchmark.edition, case.mode] if isinstance(case.decided, Plan) else [case.mode]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the other modes and record the selected cases."""
+    session = config.stash[SESSION]
+    cases = {item: case for item in items if (case := _case(item))}
+    if not cases:
+        return
+    modes = session.settings.selection.mode
+    unwanted = [item for item, case in cases.items() if modes and case.mode not in modes]
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
+    wanted = {case for item, case in cases.items() if item not in unwanted}
+    session.wanted = frozenset(wanted)
+    try:
+        session.check_cases()
+    except MLPerfError as error:
+        if not worker_input(config):
+            raise pytest.UsageError(spelled(error, config)) from None
+        session.refused = error
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtestloop(session: pytest.Session) -> bool | None:
+    """With --mlperf-plan, print what the cases would need instead of running them."""
+    if not session.config.getoption("mlperf_plan") or worker_input(session.config):
+        return None
+    from pytest_mlperf.plugin.plan import lines
+
+    terminal = _terminal(session.config)
+    for line in lines(session.config.stash[SESSION], [case for item in session.items if (case := _case(item))]):
+        terminal.write_line(line)
+    return True
+
+
+def _case(item: pytest.Item) -> Case | None:
+    callspec = getattr(item, "callspec", None)
+    case = callspec.params.get("mlperf_case") if callspec else None
+    return case if isinstance(case, Case) else None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """Show an MLPerfError without a traceback."""
+    refused = item.config.stash[SESSION].refused
+    if _case(item):
+        begin_attempt(item)
+        if refused is not None:
+            raise pytest.fail.Exception(spelled(refused, item.config), pytrace=False)
+    return (yield from _without_traceback(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """Show an MLPerfError without a traceback."""
+    return (yield from _without_traceback(item))
+
+
+def _without_traceback(item: pytest.Item) -> Generator[None, object, object]:
+    try:
+        return (yield)
+    except MLPerfError as error:
+        raise pytest.fail.Exception(spelled(error, item.config), pytrace=False) from None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Give the report the run's result, which pytest-xdist carries to the controller."""
+    report = yield
+    if call.when == "call" and RESULT in item.stash:
+        setattr(report, REPORT_ATTRIBUTE, item.stash[RESULT])
+    if item.stash.get(ATTEMPT, 1) > 1 if call.when == "setup" else RESULT in item.stash:
+        setattr(report, ATTEMPT_ATTRIBUTE, True)
+    return report
+
+
+def pytest_terminal_summary(config: pytest.Config) -> None:
+    """Print the table of results."""
+    session, terminal = config.stash[SESSION], _terminal(config)
+    if session.results:
+        from pytest_mlperf.report.terminal import write_summary
+
+        write_summary(terminal, session.results, Path(session.results[0]["output"]).parent)
+    if session.submitted is not None:
+        from pytest_mlperf.report.submitted import write_submitted
+
+        write_submitted(terminal, session.submitted)
+    if set(config.getoption("reportchars")) & set("saA") and "matrix" in vars(session):
+        for line in session.matrix.not_collected():
+            terminal.write_line(line)
+    if session.unreported:
+        terminal.write_title("MLPerf report")
+        for error in session.unreported:
+            for line in str(error).splitlines():
+                terminal.write_line(line, red=True)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Write the results to --mlperf-json, even if there are none, so that no older file is left there.
+
+    With --mlperf-submit, then check and pack them; each failed check is reported as a failed item.
+    """
+    config, mlperf_session = session.config, session.config.stash[SESSION]
+    if not any_given(config) or worker_input(config) or config.getoption("collectonly"):
+        return
+    target = mlperf_session.settings.json
+    if target is not None:
+        from pytest_mlperf.report.json_file import write_results
+
+        try:
+            write_results(target, mlperf_session.results)
+        except MLPerfError as error:  # the disk may be full by now; the summary must still appear
+            mlperf_session.unreported.append(error)
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if mlperf_session.settings.submit and not mlperf_session.settings.plan:
+        from pytest_mlperf.submission.submit import abandon
+
+        if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
+            _submit(session, mlperf_session)
+        else:
+            abandoned = abandon(mlperf_session.settings.division, config.invocation_params.dir)
+            mlperf_session.submitted = abandoned if abandoned.notes else None
+
+
+def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
+    from pytest_mlperf.submission.submit import Request, submit
+
+    config, settings = session.config, mlperf_session.settings
+    _terminal(config).write_line("")
+    _terminal(config).write_line("  checking the submission")
+    submitted = submit(
+        Request(
+            division=settings.division,
+            submitter=settings.submitter or "",
+            system_type=settings.system_type,
+            hw_name=settings.hw_name,
+            system=settings.system,
+            submission_dir=settings.submission_dir,
+            clean=settings.clean,
+            pack_anyway=settings.pack_anyway,
+            run_official_checker=settings.checker == "official",
+            official_length=settings.run_length == "official",
+            results=mlperf_session.results,
+            command=("pytest", *map(str, config.invocation_params.args)),
+            code=[*sorted(mlperf_session.test_files), *_third_party_code(mlperf_session)],
+            directory=config.invocation_params.dir,
+            session=lambda: mlperf_session.directory,
+            on_wait=mlperf_session.provider.tell("waiting for the submission"),
+            healthy=not session.testsfailed,
+            checker_source=mlperf_session.provider.checker,
+            taken=config.stash.get(TAKEN, SHORT_FORMS.keys()),
+        )
+    )
+    mlperf_session.submitted = submitted
+    session.testscollected += len(submitted.outcomes)
+    for outcome in submitted.outcomes:
+        _report(config, outcome)
+        if outcome.fault:
+            session.testsfailed += 1
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def _third_party_code(session: MLPerfSession) -> list[Path]:
+    """Return the source directories of third-party benchmarks and backends that were run."""
+    from pytest_mlperf.environments.sources import place
+
+    registry = session.registry
+    used = {registry.benchmarks[result["benchmark"]].value for result in session.results}
+    # With pytest-xdist, what only a test names is known to the workers alone; its results are not submitted.
+    backends = {result["backend"] for result in session.results if not result.get("label")}
+    used |= {registry.backends[name].value for name in backends if name in registry.backends}
+    names = {reference.partition(":")[0].partition(".")[0] for reference in used}
+    return [place(name) for name in sorted(names - {"pytest_mlperf"})]
+
+
+def _report(config: pytest.Config, outcome: Outcome) -> None:
+    """Report an outcome of the submission as a test item, to the terminal, JUnit and other plugins."""
+    nodeid, location = f"mlperf-submission::{outcome.place}", ("mlperf-submission", None, f"checks of {outcome.place}")
+    config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
+    report = pytest.TestReport(
+        nodeid=nodeid,
+        location=location,
+        keywords={},
+        outcome="failed" if outcome.fault else "passed",
+        longrepr=outcome.fault or None,
+        when="call",
+    )
+    config.hook.pytest_runtest_logreport(report=report)
+    config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
+
+
+def header(config: pytest.Config) -> list[str]:
+    """Return the lines of pytest's report header."""
+    settings = config.stash[SESSION].settings
+    defaults = [f"run length {settings.run_length}", f"device {', '.join(settings.selection.device)}"]
+    lines = [f"mlperf: {__version__}, {', '.join(defaults)}"]
+    for flag, given in settings.given.items():
+        lines.append(f"mlperf: {spelled(flag, config)} {given.shown(flag)} ({given.origin})")
+    return lines
+
+
+def _terminal(config: pytest.Config) -> Terminal:
+    """Return pytest's terminal; what is written there names the flags that work in the session."""
+    from pytest_mlperf.report.progress import Terminal
+
+    return Terminal(config, partial(spelled, config=config))
