@@ -27,7 +27,7 @@ from plugin_run import ONNXRUNTIME, run
 from pytest_mlperf.backends.onnxruntime import OnnxRuntime
 from pytest_mlperf.benchmarks.retinanet import OFFICIAL
 from pytest_mlperf.datasets.layout import ANNOTATIONS, IMAGES
-from pytest_mlperf.worker.tuning import available_cores
+from pytest_mlperf.machine.cores import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

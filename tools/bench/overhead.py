@@ -49,6 +49,7 @@ def null_rate(samples: int) -> float:
         benchmark="mlperf_test_runtimes:NULL",
         backend="mlperf_test_runtimes:Null",
         model_format="none",
+        model_precision="fp32",
         scenario="Offline",
         model="",
         dataset="",

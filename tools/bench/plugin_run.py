@@ -20,13 +20,13 @@ PROGRAM = Program((sys.executable, "-m", "pytest_mlperf.worker"))
 ONNXRUNTIME = "pytest_mlperf.backends.onnxruntime:OnnxRuntime"
 
 
-def run(**settings: Any) -> tuple[DetailLog, ExecutionLayout]:
-    """Run one performance case; return LoadGen's detail log and the layout that the warm-up chose."""
+def run(program: Program = PROGRAM, **settings: Any) -> tuple[DetailLog, ExecutionLayout]:
+    """Run one performance case with a program; return LoadGen's detail log and the layout that the warm-up chose."""
     os.environ["PYTHONPATH"] = os.pathsep.join(map(str, RUNTIMES))
     with tempfile.TemporaryDirectory() as output:
         defaults: dict[str, Any] = {"device": "cpu", "mode": "performance", "run_length": "short", "output": output}
-        defaults |= {"model_format": "onnx", "precision": "fp32", "variant": ""}
-        finished = execute(RunSpec(**defaults | settings), PYTHON, PROGRAM, lambda _: None)
+        defaults |= {"model_format": "onnx", "model_precision": "fp32", "precision": "fp32", "variant": ""}
+        finished = execute(RunSpec(**defaults | settings), PYTHON, program, lambda _: None)
         layout = finished.result.layout
         if layout is None:
             raise RuntimeError("the run has no layout")

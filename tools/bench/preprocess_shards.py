@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from pytest_mlperf.datasets.preprocessed import write_shards
+from pytest_mlperf.datasets.preprocessed import AnnotatedImage, write_shards
 
 SIZE = 800
 
@@ -50,7 +50,7 @@ def reference(images: list[Path], directory: Path) -> float:
 def shards(images: list[Path], directory: Path) -> float:
     """Return the seconds of `write_shards`, the start of its processes included."""
     start = time.perf_counter()
-    write_shards(images, directory, SIZE, None, lambda _done, _total: None)
+    write_shards([AnnotatedImage(path) for path in images], directory, SIZE, None, lambda _done, _total: None)
     return time.perf_counter() - start
 
 

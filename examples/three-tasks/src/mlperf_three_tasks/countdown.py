@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pytest_mlperf.backends.base import Inputs, Model
-from pytest_mlperf.benchmarks.base import Benchmark, FirstToken, Graph, ModelFile, Records, Short, Tensor
+from pytest_mlperf.benchmarks.base import Benchmark, FirstToken, Graph, Limit, ModelFile, Records, Short, Tensor
 from pytest_mlperf.metrics.accuracy_log import Record
-from pytest_mlperf.rules.accuracy import Limit
 
 from mlperf_three_tasks.files import MODELS, NO_FILES
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from pytest_mlperf.backends.base import Inputs
-from pytest_mlperf.benchmarks.base import Benchmark, Graph, ModelFile, Short, Tensor
+from pytest_mlperf.benchmarks.base import Benchmark, Graph, Limit, ModelFile, Short, Tensor
 from pytest_mlperf.metrics.accuracy_log import Record
-from pytest_mlperf.rules.accuracy import Limit
 
 from mlperf_three_tasks.files import MODELS, NO_FILES
 

@@ -1,0 +1,1 @@
+"""A backend, a data set and a metric of one's own."""
