@@ -4,16 +4,20 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: bench test test-slow test-all lint types clean
+.PHONY: bench test test-slow test-backends test-all lint types clean
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks -k "retinanet and tiny" --scenario Offline
 
 test: lint types
-	$(BIN)/python -m pytest tests -m "not slow" -n 2
+	$(BIN)/python -m pytest tests -m "not slow and not backends" -n 2
 
 test-slow: $(READY)
-	$(BIN)/python -m pytest tests -m slow -n 2
+	$(BIN)/python -m pytest tests -m "slow and not thorough and not backends" -n 2
+
+# Makes the environment of every backend on the way.
+test-backends: $(READY)
+	$(BIN)/python -m pytest tests -m "backends and not thorough" -n 2
 
 test-all: lint types
 	$(BIN)/python -m pytest tests -n 2
