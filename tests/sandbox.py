@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from pytest_mlperf.artifacts.locks import lease
-from tests.conftest import REPOSITORY, support_path
+from tests.conftest import PLAIN, REPOSITORY, support_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,7 +56,7 @@ class Sandbox:
     def command(self, *arguments: str) -> list[str]:
         """Return the command line of a session."""
         ours = (f"--mlperf-{key}={self.root / value}" for key, value in (("output", "out"), ("json", "results.json")))
-        options = ("-p", "no:cacheprovider", f"--mlperf-cache={self.root / 'cache'}", f"--junitxml={self.root / 'xml'}")
+        options = (*PLAIN, f"--mlperf-cache={self.root / 'cache'}", f"--junitxml={self.root / 'xml'}")
         return [sys.executable, "-m", "pytest", *options, *ours, *arguments]
 
     def environment(self, **variables: str) -> dict[str, str]:

@@ -43,6 +43,7 @@ def run(sandbox: Sandbox, *backends: str) -> tuple[Mapping[str, str | None], Map
     return {name: failures[f"test_conformance[bert-99-tiny-{name}-lengths-cpu]"] for name in backends}, results, output
 
 
+@pytest.mark.slow
 def test_the_suite_is_collected_where_it_is_asked_for(benchmarks: RunSession) -> None:
     for options, count in (
         ((), 0),

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 TINY = ("--model=retinanet-tiny", "--backend=onnxruntime", "--scenario=Offline", "--mode=accuracy", "--dataset-size=4")
 
 
+@pytest.mark.slow
 def test_a_plan_says_what_is_here_and_what_is_made_and_the_time(benchmarks: RunSession, shared_cache: Path) -> None:
     cache = f"--mlperf-cache={shared_cache / 'plan'}"
     before = benchmarks(*TINY, cache, "--mlperf-plan")

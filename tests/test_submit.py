@@ -73,6 +73,7 @@ def test_the_code_of_another_packages_benchmark_and_backend_is_packed(benchmarks
     assert {"mlperf_test_runtimes.py", "test_mlperf.py"} <= code
 
 
+@pytest.mark.slow
 def test_benchmarks_of_several_rounds_are_refused_with_the_round_that_has_them_all(benchmarks: RunSession) -> None:
     selected = ("-k", "retinanet-tiny-onnxruntime or classifier-tiny-honest", "--scenario=Offline", *SUBMIT)
     session = benchmarks(*selected)

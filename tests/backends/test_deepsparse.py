@@ -29,6 +29,7 @@ def test_a_cpu_without_avx2_is_told(tmp_path: Path) -> None:
     assert CPU_INFO.is_file()
 
 
+@pytest.mark.slow
 def test_a_python_that_it_does_not_have_is_told(benchmarks: RunSession, shared_cache: Path) -> None:
     session = benchmarks(
         "--backend=deepsparse",

@@ -236,6 +236,7 @@ def unusual(scenes: Path, tmp_path: Path) -> tuple[Path, Path]:
     return scenes, plain
 
 
+@pytest.mark.slow
 def test_a_run_over_unusual_images_finds_what_it_finds_in_their_pixels(tiny: Tiny, unusual: tuple[Path, Path]) -> None:
     found = []
     for dataset in unusual:

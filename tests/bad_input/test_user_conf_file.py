@@ -90,6 +90,7 @@ def test_what_would_bend_a_run_of_official_length_is_refused(
     assert not tiny.output.exists()
 
 
+@pytest.mark.slow
 def test_a_short_run_that_is_another_test_is_told_beside_its_figure(tiny: Tiny, tmp_path: Path) -> None:
     path = tmp_path / "user.conf"
     path.write_text("retinanet.SingleStream.target_latency_percentile = 50\n")

@@ -55,6 +55,7 @@ def loaded(cache: Path, variant: str) -> Model:
     return OnnxRuntime().load(path, row, "cpu", 1, {})
 
 
+@pytest.mark.slow
 def test_heads_give_the_whole_graphs_detections_in_all_scenes(shared_cache: Path, scenes: Samples) -> None:
     whole, heads = loaded(shared_cache, ""), loaded(shared_cache, HEADS)
     worst_box = worst_score = 0.0

@@ -34,6 +34,7 @@ def one_busy_cpu() -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("one_busy_cpu")
+@pytest.mark.slow
 def test_a_busy_machine_is_said_everywhere_and_fails_where_a_quiet_one_is_required(sandbox: Sandbox) -> None:
     code, output = sandbox.run(*RUN)
     assert code == 0, output
