@@ -21,11 +21,11 @@ import numpy as np
 from pytest_mlperf import conversion
 from pytest_mlperf.artifacts.layout import default_cache_dir
 from pytest_mlperf.artifacts.store import Store
-from pytest_mlperf.benchmarks.resnet50 import TINY_SIZE
+from pytest_mlperf.benchmarks.first_samples import first_inputs
+from pytest_mlperf.benchmarks.resnet50 import TINY as RESNET50
 from pytest_mlperf.benchmarks.retinanet import TINY as RETINANET
 from pytest_mlperf.benchmarks.retinanet_decoder import decoder_for
 from pytest_mlperf.benchmarks.retinanet_heads import cut_at_heads
-from pytest_mlperf.conversion.inputs import pictures, scenes
 from pytest_mlperf.conversion.recipe import TFLITE
 from pytest_mlperf.environments.provide import tool_environment
 from pytest_mlperf.environments.venv import executable
@@ -67,7 +67,7 @@ def main() -> None:
 
 
 def jobs(place: Path, heads: Path) -> tuple[Job, ...]:
-    resnet50, retinanet = pictures(TINY_SIZE, "input_tensor:0"), scenes(RETINANET.size)
+    resnet50, retinanet = first_inputs(RESNET50), first_inputs(RETINANET)
     exact, small = DATA / "resnet50-tiny.tflite", DATA / "resnet50-tiny-int8.tflite"
     small_heads = DATA / "retinanet-tiny-heads-int8.tflite"
     classifier = Job(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.artifacts.remote import FileRecipe
@@ -19,9 +18,9 @@ from pytest_mlperf.benchmarks.base import (
     Tensor,
 )
 from pytest_mlperf.benchmarks.bert_lengths import LengthsRecipe
+from pytest_mlperf.benchmarks.first_samples import first_inputs
 from pytest_mlperf.benchmarks.pytorch_files import pytorch_file
 from pytest_mlperf.benchmarks.tiny import TinyReference
-from pytest_mlperf.conversion.inputs import COUNT
 from pytest_mlperf.conversion.recipe import SAVED_MODEL, TFLITE, converted
 from pytest_mlperf.datasets import squad_lengths
 from pytest_mlperf.datasets.squad import ShippedQuestions, Squad
@@ -30,6 +29,7 @@ from pytest_mlperf.shipped import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from pytest_mlperf.backends.base import Inputs, Outputs
     from pytest_mlperf.datasets.squad_features import Feature
@@ -207,10 +207,7 @@ _TINY_FILES = tuple(
 
 def _tiny_inputs() -> Inputs:
     """Return questions, padded to what the model reads at once."""
-    directory = TINY_99.dataset.source(COUNT)
-    assert isinstance(directory, Path)  # noqa: S101 - they ship
-    samples = TINY_99.dataset.open(directory, COUNT, "")
-    return TINY_99.collate([samples[index] for index in range(COUNT)])
+    return first_inputs(replace(TINY_99, variant=""))
 
 
 TINY_99: Bert = Bert(

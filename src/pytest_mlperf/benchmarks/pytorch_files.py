@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.backends.model_file import ModelFile
+from pytest_mlperf.benchmarks.first_samples import first_samples
 from pytest_mlperf.errors import ModelError
 from pytest_mlperf.origin import Derived, Tool, Url
 
@@ -118,7 +119,7 @@ class PyTorchRecipe:
     def _job(self, directory: Path, place: Path) -> Path:
         """Write what is to be made, with the recorded batches, and return its file."""
         recorder = Recorder(self.model, self.file)
-        _answer(replace(self.benchmark(), variant=self.file.variant), recorder, place)
+        _answer(replace(self.benchmark(), variant=self.file.variant), recorder)
         graphs = []
         for number, graph in enumerate(self.file.graphs):
             records = place / f"{number}.npz"
@@ -230,20 +231,14 @@ class Recorder:
         return dict(enumerate(batches[::step]))
 
 
-def _answer(benchmark: Benchmark, recorder: Recorder, place: Path) -> None:
+def _answer(benchmark: Benchmark, recorder: Recorder) -> None:
     """Answer the benchmark's first samples in batches."""
-    count = sum(BATCHES)
-    source: Any = benchmark.dataset.source(count)
-    directory = source if isinstance(source, Path) else place / "samples"
-    if not isinstance(source, Path):
-        directory.mkdir()
-        replace(source, count=count).generate(directory)
-    samples = benchmark.dataset.open(directory, count, benchmark.variant)
     start = 0
-    for size in BATCHES:
-        indices = range(start, start + size)
-        benchmark.answer(recorder, [samples[index] for index in indices], indices, _nothing)
-        start += size
+    with first_samples(benchmark, sum(BATCHES)) as samples:
+        for size in BATCHES:
+            indices = range(start, start + size)
+            benchmark.answer(recorder, [samples[index] for index in indices], indices, _nothing)
+            start += size
 
 
 def _nothing(place: int, token: Sequence[Any] | NDArray[Any]) -> None:

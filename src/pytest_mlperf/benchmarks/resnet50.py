@@ -17,9 +17,9 @@ from pytest_mlperf.benchmarks.base import (
     Short,
     Tensor,
 )
+from pytest_mlperf.benchmarks.first_samples import first_inputs
 from pytest_mlperf.benchmarks.pytorch_files import pytorch_file
 from pytest_mlperf.benchmarks.tiny import TinyReference
-from pytest_mlperf.conversion.inputs import pictures
 from pytest_mlperf.conversion.recipe import SAVED_MODEL, TFLITE, converted
 from pytest_mlperf.datasets.classification import IMAGE, DigitPictures, ImageNet
 from pytest_mlperf.metrics.top_1 import Top1
@@ -28,9 +28,7 @@ from pytest_mlperf.shipped import shipped
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from pytest_mlperf.backends.base import Outputs
+    from pytest_mlperf.backends.base import Inputs, Outputs
 
 
 @dataclass(frozen=True)
@@ -172,8 +170,8 @@ _TINY_FILES = tuple(
 )
 
 
-def _tiny_inputs() -> Mapping[str, NDArray[Any]]:
-    return pictures(TINY_SIZE, "input_tensor:0")
+def _tiny_inputs() -> Inputs:
+    return first_inputs(TINY)
 
 
 TINY: ResNet50 = ResNet50(

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 from pytest_mlperf.artifacts.remote import FileRecipe
 from pytest_mlperf.artifacts.sources import RemoteFile
 from pytest_mlperf.benchmarks.base import Benchmark, Derived, Graph, ModelFile, Records, Remote, Tensor, Url
+from pytest_mlperf.benchmarks.first_samples import first_inputs
 from pytest_mlperf.benchmarks.pytorch_files import pytorch_file
 from pytest_mlperf.benchmarks.retinanet_heads import HeadsRecipe
 from pytest_mlperf.benchmarks.tiny import TinyReference
-from pytest_mlperf.conversion.inputs import scenes
 from pytest_mlperf.conversion.recipe import SAVED_MODEL, TFLITE, converted
 from pytest_mlperf.datasets.detection import DigitScenes, OpenImages
 from pytest_mlperf.metrics.mean_average_precision import MeanAveragePrecision
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pytest_mlperf.backends.base import Outputs
+    from pytest_mlperf.backends.base import Inputs, Outputs
 
 #: PostProcessOpenImagesRetinanet in vision/classification_and_detection/python/openimages.py.
 SCORE_THRESHOLD = 0.05
@@ -176,8 +176,8 @@ _TINY_WHOLE, _TINY_HEADS, _TINY_BATCHED = with_heads(
 )
 
 
-def _tiny_inputs() -> Mapping[str, NDArray[Any]]:
-    return scenes(192)
+def _tiny_inputs() -> Inputs:
+    return first_inputs(TINY)
 
 
 TINY: RetinaNet = RetinaNet(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,38 +10,19 @@ import pytest
 from pytest_mlperf.errors import raised_elsewhere
 from pytest_mlperf.plugin.attempts import ATTEMPT, RESULT
 from pytest_mlperf.plugin.flags import spelled
+from pytest_mlperf.plugin.models import find_model
 from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS, MLPerfSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.environments.installed import Python
     from pytest_mlperf.implementations.base import Program
     from pytest_mlperf.implementations.protocol import RunOptions
+    from pytest_mlperf.plugin.models import Model
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.run.runner import Provided, Surroundings
-
-
-@dataclass(frozen=True)
-class Model:
-    """A model's file, directory or address, and its SHA-256, which is empty for an address.
-
-    ``file`` is its entry in the benchmark's ``models``, ``reference`` the ONNX file with the same graphs, if any.
-    """
-
-    path: Path | str
-    sha256: str
-    file: ModelFile
-    notes: tuple[str, ...] = ()
-    reference: Path | None = None
-
-
-def find_model(session: MLPerfSession, case: Case) -> Model:
-    """Return the case's model."""
-    path, file, notes, reference = session.provider.model(case)
-    return Model(path, session.provider.model_sha256(path, file), file, notes, reference)
 
 
 def make_program(request: pytest.FixtureRequest, session: MLPerfSession, case: Case) -> Program:
@@ -164,7 +144,7 @@ def make_mlperf(
         from pytest_mlperf.run.runner import Provided
 
         own = chosen == case
-        found = model if own else find_model(session, chosen)
+        found = model if own else find_model(session.provider, chosen)
         prepared = prepare(
             session, chosen, found.path, found.sha256, found.file, lambda: _python(request, session, chosen).executable
         )
@@ -177,7 +157,7 @@ def make_mlperf(
             model_sha256=found.sha256,
             model_file=found.file,
             dataset=dataset,
-            data=lambda count: session.provider.data(case, dataset, count),
+            data=lambda count: session.provider.contents.data(case.plan.benchmark.dataset, dataset, count),
             prepared=str(prepared) if prepared is not None else "",
             reference=str(found.reference.absolute()) if found.reference is not None else "",
             notes=found.notes + notes,

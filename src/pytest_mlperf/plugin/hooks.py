@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.environments.installed import LoadGen, Python
     from pytest_mlperf.implementations.base import Program
-    from pytest_mlperf.plugin.fixtures import MLPerf, Model
+    from pytest_mlperf.plugin.fixtures import MLPerf
+    from pytest_mlperf.plugin.models import Model
     from pytest_mlperf.plugin.session import MLPerfSession
     from pytest_mlperf.run.case import Case
 
@@ -271,9 +272,9 @@ def mlperf_program(request: pytest.FixtureRequest, mlperf_session: MLPerfSession
 @pytest.fixture(scope="session")
 def mlperf_model(mlperf_session: MLPerfSession, mlperf_case: Case) -> Model:
     """The case's model."""
-    from pytest_mlperf.plugin.fixtures import find_model
+    from pytest_mlperf.plugin.models import find_model
 
-    return find_model(mlperf_session, mlperf_case)
+    return find_model(mlperf_session.provider, mlperf_case)
 
 
 @pytest.fixture(scope="session")
