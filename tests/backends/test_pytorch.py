@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.artifacts.store import Store
-from pytest_mlperf.benchmarks.pytorch_files import TOOL
+from pytest_mlperf.conversion.steps import PYTORCH
 from pytest_mlperf.environments.commands import clean_environment
 from pytest_mlperf.environments.provide import tool_environment
 from pytest_mlperf.environments.sources import link_sources
@@ -27,7 +27,7 @@ Results = dict[str, Any]
 @pytest.fixture(scope="module")
 def results(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Results:
     """What happened in each case, in the environment that sessions use."""
-    python = executable(Store(shared_cache).get(tool_environment(TOOL.requirements, TOOL.python)).path)
+    python = executable(Store(shared_cache).get(tool_environment(PYTORCH.requirements, PYTORCH.python)).path)
     sources = link_sources((), tmp_path_factory.mktemp("sources"))
     done = subprocess.run(
         [python, Path(__file__).with_name("pytorch_cases.py"), tmp_path_factory.mktemp("cases")],

@@ -12,7 +12,7 @@ from pytest_mlperf.backends.model_file import ModelFile
 from pytest_mlperf.backends.pytorch import PyTorch
 from pytest_mlperf.backends.pytorch_options import PyTorchOptions
 from pytest_mlperf.benchmarks import bert, resnet50, retinanet, rnnt, unet3d, yolo
-from pytest_mlperf.benchmarks.pytorch_files import TOOL
+from pytest_mlperf.conversion.steps import PYTORCH
 from pytest_mlperf.environments.requirements import environment_requirements, pinned
 from pytest_mlperf.errors import OptionError, RequirementError
 from pytest_mlperf.origin import Derived
@@ -37,7 +37,7 @@ FILE = ModelFile("pytorch", "fp32", retinanet.TINY.models[0].source)
 def test_each_tiny_edition_has_a_file_made_from_its_onnx_file(benchmark: Benchmark) -> None:
     (file,) = (row for row in benchmark.models if row.format == "pytorch")
     assert isinstance(file.source, Derived)
-    assert (file.precision, file.source.source_format, file.source.tool) == ("fp32", "onnx", TOOL)
+    assert (file.precision, file.source.source_format, file.source.tool) == ("fp32", "onnx", PYTORCH)
     assert file.graphs == benchmark.model_file("onnx", "fp32", file.variant).graphs
 
 
@@ -45,8 +45,8 @@ def test_each_tiny_edition_has_a_file_made_from_its_onnx_file(benchmark: Benchma
 def test_one_environment_serves_every_benchmark_and_makes_its_file(benchmark: Benchmark) -> None:
     also = (*PyTorch.also_requires, *benchmark.dataset.requirements)
     assert environment_requirements(PyTorch.requirements, "cpu", also) == pinned("torch")
-    assert {line.partition(">")[0].partition("=")[0] for line in TOOL.requirements} == {"torch", "onnx"}
-    assert TOOL.requirements[0] in pinned("torch")
+    assert {line.partition(">")[0].partition("=")[0] for line in PYTORCH.requirements} == {"torch", "onnx"}
+    assert PYTORCH.requirements[0] in pinned("torch")
     assert any(line.startswith("onnx==") for line in pinned("torch"))
 
 

@@ -1,24 +1,34 @@
-"""The official checkpoint becomes graphs; what is no checkpoint is a clear error."""
+"""The official checkpoint becomes graphs, in an environment with PyTorch; what is no checkpoint is a clear error."""
 
 from __future__ import annotations
 
-import sys
+import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
+from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.backends.model_content import model_content
 from pytest_mlperf.backends.onnxruntime import OnnxRuntime
 from pytest_mlperf.benchmarks.rnnt import OFFICIAL, OFFICIAL_SIZES, TINY
 from pytest_mlperf.benchmarks.rnnt_checkpoint import CheckpointRecipe
 from pytest_mlperf.benchmarks.rnnt_graphs import AFTER, BEFORE, EMBED, JOINT, PREDICTION
-from pytest_mlperf.environments import installed
-from pytest_mlperf.errors import ModelError, RequirementError
+from pytest_mlperf.conversion.steps import PYTORCH
+from pytest_mlperf.environments.commands import clean_environment
+from pytest_mlperf.environments.provide import tool_environment
+from pytest_mlperf.environments.venv import executable
+from pytest_mlperf.errors import ModelError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+    Save = Callable[..., Path]
+
+pytestmark = pytest.mark.backends
 
 GOLDEN = Path(__file__).parent / "golden" / "rnnt"
 
@@ -44,73 +54,83 @@ def official_shapes() -> dict[str, NDArray[np.float32]]:
     return {name: np.zeros(shape, np.float32) for name, shape in shapes.items()}
 
 
-def save(path: Path, weights: dict[str, NDArray[np.float32]], *, old: bool = False) -> Path:
-    """Write a checkpoint as the published one is laid out."""
-    torch = pytest.importorskip("torch")
-    state = {name.replace("joint.net", "joint_net"): torch.from_numpy(value) for name, value in weights.items()}
-    state["audio_preprocessor.featurizer.fb"] = torch.zeros(1, 80, 257)
-    state["audio_preprocessor.featurizer.window"] = torch.zeros(320)
-    content = {"epoch": 100, "state_dict": state, "optimizer": {"state": {}, "param_groups": []}}
-    torch.save(content, path, _use_new_zipfile_serialization=not old)
-    return path
+@pytest.fixture(scope="module")
+def python(shared_cache: Path) -> str:
+    """The interpreter that a session converts with."""
+    return str(executable(Store(shared_cache).get(tool_environment(PYTORCH.requirements, PYTORCH.python)).path))
 
 
-def build(checkpoint: Path, directory: Path) -> Path:
-    directory.mkdir()
-    CheckpointRecipe(checkpoint, model_content(checkpoint, "onnx").sha256).build(directory)
-    return directory
+@pytest.fixture
+def save(python: str, tmp_path: Path) -> Save:
+    """Write a checkpoint of some kind with PyTorch."""
+
+    def write(kind: str, weights: dict[str, NDArray[np.float32]] | None = None) -> Path:
+        arguments: list[str | Path] = [python, Path(__file__).with_name("write_checkpoint.py"), kind, tmp_path / "model.pt"]
+        if weights is not None:
+            np.savez(tmp_path / "weights.npz", allow_pickle=False, **weights)
+            arguments.append(tmp_path / "weights.npz")
+        subprocess.run(arguments, check=True, env=clean_environment())
+        return tmp_path / "model.pt"
+
+    return write
 
 
-@pytest.mark.parametrize("old", [False, True])
-def test_both_formats_of_pytorch_become_the_graphs(tmp_path: Path, old: bool) -> None:
-    made = build(save(tmp_path / "model.pt", golden(), old=old), tmp_path / "made")
+@pytest.fixture
+def build(python: str, tmp_path: Path) -> Callable[[Path], Path]:
+    """Convert a checkpoint."""
+
+    def make(checkpoint: Path) -> Path:
+        made = tmp_path / "made"
+        made.mkdir()
+        CheckpointRecipe(checkpoint, model_content(checkpoint, "onnx").sha256, python).build(made)
+        return made
+
+    return make
+
+
+@pytest.mark.parametrize("kind", ["new", "old"])
+def test_both_formats_of_pytorch_become_the_graphs(save: Save, build: Callable[[Path], Path], kind: str) -> None:
+    made = build(save(kind, golden()))
     assert sorted(path.name for path in made.iterdir()) == ["encoder.onnx", "joint.onnx", "prediction.onnx"]
+    with pytest.raises(ModelError, match="not a model of this benchmark"):  # it is smaller
+        OnnxRuntime().load(made, OFFICIAL.models[0], "cpu", 1, {})
+    assert TINY.sizes != OFFICIAL_SIZES
 
 
-@pytest.mark.slow
-def test_a_checkpoint_of_the_official_size_has_the_official_graphs(tmp_path: Path) -> None:
-    made = build(save(tmp_path / "model.pt", official_shapes()), tmp_path / "made")
+def test_a_checkpoint_of_the_official_size_has_the_official_graphs(save: Save, build: Callable[[Path], Path]) -> None:
+    made = build(save("new", official_shapes()))
     model = OnnxRuntime().load(made, OFFICIAL.models[0], "cpu", 1, {})
     waveform = np.zeros(16_000, np.float32)
     assert OFFICIAL.answer(model, [waveform], [0], lambda *_: None).data.size == 17 * 30 * 8  # all logits are equal
 
 
-def test_a_model_of_another_size_is_refused_when_it_is_loaded(tmp_path: Path) -> None:
-    made = build(save(tmp_path / "model.pt", golden()), tmp_path / "made")
-    with pytest.raises(ModelError, match="not a model of this benchmark"):
-        OnnxRuntime().load(made, OFFICIAL.models[0], "cpu", 1, {})
-    assert TINY.sizes != OFFICIAL_SIZES
-
-
 @pytest.mark.parametrize("content", [b"", b"no checkpoint", b"PK\x03\x04 cut off"])
-def test_a_file_that_is_no_checkpoint_is_an_error(tmp_path: Path, content: bytes) -> None:
-    pytest.importorskip("torch")
-    (tmp_path / "model.pt").write_bytes(content)
-    with pytest.raises(ModelError, match="cannot read"):
-        build(tmp_path / "model.pt", tmp_path / "made")
-
-
-def test_a_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    torch = pytest.importorskip("torch")
-    torch.save({"state_dict": Path("x")}, tmp_path / "model.pt")
-    with pytest.raises(ModelError, match="cannot read"):
-        build(tmp_path / "model.pt", tmp_path / "made")
-
-
-@pytest.mark.parametrize("content", [{"model": {}}, {"state_dict": {"a": 1}}, [1]])
-def test_a_checkpoint_without_weights_is_an_error(tmp_path: Path, content: Any) -> None:
-    torch = pytest.importorskip("torch")
-    torch.save(content, tmp_path / "model.pt")
-    with pytest.raises(ModelError, match="has no weights"):
-        build(tmp_path / "model.pt", tmp_path / "made")
-
-
-@pytest.mark.parametrize("package", ["torch", "onnx"])
-def test_without_the_packages_it_says_what_to_install(
-    tmp_path: Path, package: str, monkeypatch: pytest.MonkeyPatch
+def test_a_file_that_is_no_checkpoint_is_an_error(
+    tmp_path: Path, build: Callable[[Path], Path], content: bytes
 ) -> None:
-    version = installed._version
-    monkeypatch.setattr(installed, "_version", lambda name: None if name == package else version(name) or "9")
-    (tmp_path / "model.pt").write_bytes(b"x")
-    with pytest.raises(RequirementError, match=f"{sys.executable} -m pip install '{package}"):
-        build(tmp_path / "model.pt", tmp_path / "made")
+    (tmp_path / "model.pt").write_bytes(content)
+    with pytest.raises(ModelError, match="cannot be converted to ONNX") as error:
+        build(tmp_path / "model.pt")
+    assert "Traceback" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "found"),
+    [
+        ("code", "Unsupported global|Weights only"),
+        ("a dictionary with model", "no state_dict of tensors, but a dictionary with model"),
+        ("numbers", "no state_dict of tensors, but a dictionary with state_dict"),
+        ("a list", "no state_dict of tensors, but a list"),
+    ],
+)
+def test_a_checkpoint_without_weights_is_an_error(
+    save: Save, build: Callable[[Path], Path], kind: str, found: str
+) -> None:
+    with pytest.raises(ModelError, match=found):
+        build(save(kind))
+
+
+def test_a_layer_that_is_missing_is_named(save: Save, build: Callable[[Path], Path]) -> None:
+    weights = {name: value for name, value in golden().items() if not name.startswith(EMBED)}
+    with pytest.raises(ModelError, match=EMBED):
+        build(save("new", weights))

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.backends.model_file import ModelFile
 from pytest_mlperf.benchmarks.first_samples import first_samples
+from pytest_mlperf.conversion.steps import PYTORCH, TORCH, reason, require_unchanged, run_module
 from pytest_mlperf.errors import ModelError
-from pytest_mlperf.origin import Derived, Tool, Url
+from pytest_mlperf.origin import Derived, Url
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +26,6 @@ if TYPE_CHECKING:
 
 #: Increase this when the files are made differently.
 VERSION = 1
-#: torch writes exported programs that older ones do not read.
-TORCH = "torch==2.13.0"
-TOOL = Tool((TORCH, "onnx>=1.17"))
 #: The samples on which a file is compared, in batches of these sizes: one, and some.
 BATCHES = (1, 3, 4)
 #: The most batches of a graph that are compared: a task with a loop has hundreds.
@@ -54,7 +52,7 @@ def pytorch_file(file: ModelFile, benchmark: Callable[[], Benchmark], state: str
         return PyTorchRecipe(model, sha256, interpreter, file, benchmark, state)
 
     graph_files = tuple(graph.file for graph in file.graphs) if file.directory else ()
-    made = Derived(source, recipe, TOOL, source_format=file.format, source_files=graph_files)
+    made = Derived(source, recipe, PYTORCH, source_format=file.format, source_files=graph_files)
     return ModelFile("pytorch", file.precision, made, file.graphs, file.variant)
 
 
@@ -102,19 +100,9 @@ class PyTorchRecipe:
         ModelError
             It cannot be converted, or PyTorch's outputs are others than ONNX Runtime's on the first samples.
         """
-        from pytest_mlperf.backends.model_content import model_content
-
         with _workplace(directory) as place:
-            job = self._job(directory, place)
-            self._convert(job, place)
-        files = [graph.file for graph in self.file.graphs]
-        if (found := model_content(self.model, "onnx", files).sha256) != self.sha256:
-            raise ModelError(
-                f"{self.model} was changed while it was converted",
-                expected=f"SHA-256 {self.sha256}",
-                found=f"SHA-256 {found}",
-                fix="leave the model alone while a session runs, and run it again",
-            )
+            self._convert(self._job(directory, place))
+        require_unchanged(self.model, self.sha256, [graph.file for graph in self.file.graphs])
 
     def _job(self, directory: Path, place: Path) -> Path:
         """Write what is to be made, with the recorded batches, and return its file."""
@@ -140,20 +128,13 @@ class PyTorchRecipe:
         job.write_text(json.dumps(content), "utf-8")
         return job
 
-    def _convert(self, job: Path, place: Path) -> None:
-        from pytest_mlperf.environments.commands import run_command
-        from pytest_mlperf.environments.sources import link_sources
-
-        sources = place / "sources"
-        sources.mkdir()
-        link_sources((), sources)
-        command = [self.interpreter, "-m", "pytest_mlperf.backends.pytorch_conversion", str(job)]
-        done = run_command(command, {"PYTHONPATH": str(sources), "PYTHONDONTWRITEBYTECODE": "1"})
+    def _convert(self, job: Path) -> None:
+        done = run_module(self.interpreter, "pytest_mlperf.conversion.to_pytorch", job)
         if done.code:
             raise ModelError(
                 f"{self.model.name} cannot be converted to PyTorch",
                 expected="a program with ONNX Runtime's outputs on the first samples",
-                found=done.last_lines(1) if done.code == 3 else done.last_lines(),
+                found=reason(done),
                 fix=FIX,
             )
 

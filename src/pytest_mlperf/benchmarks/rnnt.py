@@ -21,6 +21,7 @@ from pytest_mlperf.benchmarks.base import (
 from pytest_mlperf.benchmarks.pytorch_files import pytorch_file
 from pytest_mlperf.benchmarks.rnnt_checkpoint import CheckpointRecipe
 from pytest_mlperf.benchmarks.tiny import TinyReference
+from pytest_mlperf.conversion.steps import PYTORCH
 from pytest_mlperf.datasets.speech import LibriSpeech, SpokenNumbers
 from pytest_mlperf.metrics.word_error_rate import WordErrorRate
 from pytest_mlperf.shipped import shipped
@@ -137,7 +138,7 @@ def official_models(checkpoint: RemoteFile) -> tuple[ModelFile, ...]:
         CHECKPOINT_BYTES,
         "--model-path FILE, or a directory with encoder.onnx, prediction.onnx and joint.onnx",
     )
-    made = Derived(published, lambda model, sha256, _: CheckpointRecipe(model, sha256))
+    made = Derived(published, CheckpointRecipe, PYTORCH)
     return (
         ModelFile("onnx", "fp32", made, graphs(OFFICIAL_SIZES), directory=True),
         ModelFile("pytorch", "fp32", published, graphs(OFFICIAL_SIZES)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.conversion.steps import require_unchanged
 from pytest_mlperf.errors import ModelError
 from pytest_mlperf.origin import Derived, Tool
 
@@ -103,7 +104,6 @@ class ConversionRecipe:
         ModelError
             It cannot be converted, or its outputs are others; or the ONNX file is not that with the digest.
         """
-        from pytest_mlperf.backends.model_content import model_content
         from pytest_mlperf.environments.commands import run_command
 
         target = directory / f"{self.model.stem}{self.form.suffix}" if self.form.suffix else directory
@@ -120,13 +120,7 @@ class ConversionRecipe:
                 found=done.last_lines(6),
                 fix="run it with the backend onnxruntime, or give a converted model with --model-path",
             )
-        if (found := model_content(self.model, "onnx").sha256) != self.sha256:
-            raise ModelError(
-                f"{self.model} was changed while it was converted",
-                expected=f"SHA-256 {self.sha256}",
-                found=f"SHA-256 {found}",
-                fix="leave the model alone while a session runs, and run it again",
-            )
+        require_unchanged(self.model, self.sha256)
 
 
 def converted(row: ModelFile, form: Form, to: str, inputs: RealInputs, *, ready: Path | None = None) -> ModelFile:

@@ -1,6 +1,6 @@
 """Makes PyTorch files from ONNX files, in an interpreter with torch and onnx.
 
-    python -m pytest_mlperf.backends.pytorch_conversion job.json
+    python -m pytest_mlperf.conversion.to_pytorch job.json
 
 A graph becomes an exported program. RNN-T's three become one state dict, with the names of the published checkpoint. A
 file is kept only if it gives the recorded outputs for the recorded inputs.
@@ -21,6 +21,7 @@ from onnx import numpy_helper
 from pytest_mlperf.backends.onnx_to_pytorch import ConversionError, convert
 from pytest_mlperf.backends.pytorch_files import read_state
 from pytest_mlperf.backends.pytorch_networks.known import network_for
+from pytest_mlperf.conversion.steps import REFUSED
 from pytest_mlperf.errors import ModelError
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 #: A difference that the order of sums can make, relative to the largest value.
 TOLERANCE = 1e-4
-#: The exit code of a refusal; the reason is the last line of the output.
-REFUSED = 3
 
 
 def main(job_file: str) -> int:
