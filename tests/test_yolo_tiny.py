@@ -81,12 +81,12 @@ def swapped(raw: NDArray[np.float32]) -> NDArray[np.float32]:
 
 RIGHT = Pipeline(0)
 BROKEN = {
-    "BGR for RGB": Pipeline(40.0, square=lambda image: letterbox(image[..., ::-1], SIZE)),
-    "stretched instead of letterboxed": Pipeline(30.0, square=stretched),
-    "antialiased resize": Pipeline(15.0, square=antialiased),
-    "confidence 0.25 instead of 0.001": Pipeline(1.0, change=confident),
-    "classes as categories": Pipeline(35.0, benchmark=replace(TINY_99, category_ids=tuple(range(20)))),
-    "x and y swapped": Pipeline(40.0, change=swapped),
+    "BGR for RGB": Pipeline(50.0, square=lambda image: letterbox(image[..., ::-1], SIZE)),
+    "stretched instead of letterboxed": Pipeline(40.0, square=stretched),
+    "antialiased resize": Pipeline(20.0, square=antialiased),
+    "confidence 0.25 instead of 0.001": Pipeline(0.7, change=confident),
+    "classes as categories": Pipeline(45.0, benchmark=replace(TINY_99, category_ids=tuple(range(20)))),
+    "x and y swapped": Pipeline(50.0, change=swapped),
 }
 
 

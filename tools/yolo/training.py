@@ -36,7 +36,7 @@ class TrainingScene:
 class Schedule:
     """How long and how fast to descend."""
 
-    epochs: int = 5
+    epochs: int = 6
     batch: int = 16
     peak_rate: float = 3e-3
     weight_decay: float = 1e-3
