@@ -65,7 +65,12 @@ def save(python: str, tmp_path: Path) -> Save:
     """Write a checkpoint of some kind with PyTorch."""
 
     def write(kind: str, weights: dict[str, NDArray[np.float32]] | None = None) -> Path:
-        arguments: list[str | Path] = [python, Path(__file__).with_name("write_checkpoint.py"), kind, tmp_path / "model.pt"]
+        arguments: list[str | Path] = [
+            python,
+            Path(__file__).with_name("write_checkpoint.py"),
+            kind,
+            tmp_path / "model.pt",
+        ]
         if weights is not None:
             np.savez(tmp_path / "weights.npz", allow_pickle=False, **weights)
             arguments.append(tmp_path / "weights.npz")
