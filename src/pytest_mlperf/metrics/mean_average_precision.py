@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.datasets.coco import Annotations
     from pytest_mlperf.metrics.accuracy_log import Record
     from pytest_mlperf.metrics.coco_evaluation import Edges
+    from pytest_mlperf.metrics.outcomes import Matches
 
 Scorer = Literal["hotcoco", "pycocotools"]
 #: COCO's twelve figures, in the order of COCOeval.stats.
@@ -108,6 +109,15 @@ class MeanAveragePrecision:
             )
         named = dict(zip(COCO_STATS, stats, strict=True))
         return {self.name: 100 * stats[0], **named, "detections": len(detections)}
+
+    def outcomes(self, answers: Iterable[Record], dataset: Path) -> Matches:
+        """Return the detections with the objects that they match; see `score`."""
+        from pytest_mlperf.metrics.average_precision import match
+        from pytest_mlperf.metrics.coco_evaluation import read_detections
+
+        truth = self.truth(dataset)
+        image_ids, detections = read_detections(answers, truth, self.edges)
+        return match(truth, image_ids, detections)
 
     def text(self, values: Mapping[str, float]) -> str:
         """Return the line that the reference's scripts print."""

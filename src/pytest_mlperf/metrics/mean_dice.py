@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.datasets.volumes import CtVolumes
     from pytest_mlperf.metrics.accuracy_log import Record
+    from pytest_mlperf.metrics.outcomes import Scores
 
 #: Added above and below the line, so that a class that is nowhere, and found nowhere, counts as found.
 SMOOTH = 1e-6
@@ -73,6 +74,22 @@ class MeanDice:
         """
         import numpy as np
 
+        cases = self._cases(answers, dataset)
+        kidney, tumor, composite = np.array([cases[index] for index in sorted(cases)]).mean(0).tolist()
+        return {self.name: composite, "kidney": kidney, "tumor": tumor}
+
+    def outcomes(self, answers: Iterable[Record], dataset: Path) -> Scores:
+        """Return each volume's mean of both coefficients; see `score`."""
+        import numpy as np
+
+        from pytest_mlperf.metrics.outcomes import Scores
+
+        cases = self._cases(answers, dataset)
+        ids = sorted(cases)
+        return Scores(np.array(ids, np.int64), np.array([cases[index].composite for index in ids]))
+
+    def _cases(self, answers: Iterable[Record], dataset: Path) -> dict[int, CaseDice]:
+        """Return the coefficients of each volume."""
         cases: dict[int, CaseDice] = {}
         for index, data in answers:
             if index in cases:
@@ -90,8 +107,7 @@ class MeanDice:
                 found="none",
                 fix="run the benchmark in accuracy mode again",
             )
-        kidney, tumor, composite = np.array([cases[index] for index in sorted(cases)]).mean(0).tolist()
-        return {self.name: composite, "kidney": kidney, "tumor": tumor}
+        return cases
 
     def text(self, values: Mapping[str, float]) -> str:
         """Return the line that ``accuracy_kits.py`` prints."""

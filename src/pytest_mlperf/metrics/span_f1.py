@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.datasets.squad_file import Question
     from pytest_mlperf.datasets.squad_lengths import Lengths
     from pytest_mlperf.metrics.accuracy_log import Record
+    from pytest_mlperf.metrics.outcomes import Outcomes
 
 #: The answer where no pieces can be one, such as to a question about a text without words.
 NO_ANSWER = "empty"
@@ -94,6 +95,18 @@ class SpanF1:
             exact += scores.exact
             total += 1
         return {self.name: 100.0 * f1 / total, "exact_match": 100.0 * exact / total, "questions": total}
+
+    def outcomes(self, answers: Iterable[Record], dataset: Path) -> Outcomes:
+        """Return the F1 of each question in percent, by the question's id; see `score`."""
+        import numpy as np
+
+        from pytest_mlperf.metrics import outcomes
+
+        found = [
+            (each.question, scores_of(text, each.question)) for each, text in self._answered(dict(answers), dataset)
+        ]
+        ids = outcomes.text_ids([question.id for question, _ in found])
+        return outcomes.Scores(ids, np.array([100.0 * scores.f1 for _, scores in found]))
 
     def text(self, values: Mapping[str, float]) -> str:
         """Return the line that ``evaluate_v1.1.py`` prints."""

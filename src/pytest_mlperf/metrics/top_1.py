@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Literal
 from pytest_mlperf.errors import AccuracyLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from pytest_mlperf.metrics.accuracy_log import Record
+    from pytest_mlperf.metrics.outcomes import Right
 
 LabelType = Literal["float32", "int32", "int64"]
 _LAYOUTS: Mapping[str, struct.Struct] = {
@@ -67,6 +68,18 @@ class Top1:
 
         return score_labels(answers, read_labels(dataset), self.label_type)
 
+    def outcomes(self, answers: Iterable[Record], dataset: Path) -> Right:
+        """Return which images are classified correctly; see `score`."""
+        import numpy as np
+
+        from pytest_mlperf.datasets.imagenet import read_labels
+        from pytest_mlperf.metrics.outcomes import Right
+
+        found = list(_judged(answers, read_labels(dataset), self.label_type))
+        return Right(
+            np.array([index for index, _ in found], np.int64), np.array([right for _, right in found], np.bool_)
+        )
+
     def text(self, values: Mapping[str, float]) -> str:
         """Return the line that ``tools/accuracy-imagenet.py`` prints."""
         return f"accuracy={values[self.name]:.3f}%, good={values['good']:.0f}, total={values['total']:.0f}\n"
@@ -76,17 +89,9 @@ def score_labels(
     answers: Iterable[Record], labels: list[int], label_type: LabelType = "float32"
 ) -> Mapping[str, float]:
     """Score answers against labels by sample index; see `Top1.score`."""
-    layout = _LAYOUTS[label_type]
     good = total = 0
-    for qsl_idx, data in answers:
-        if qsl_idx >= len(labels):
-            raise AccuracyLogError(
-                f"sample {qsl_idx} is answered, which the data set does not have",
-                expected=f"an index below {len(labels):,}",
-                found=f"{qsl_idx:,}",
-                fix="give the data set of the run, with --dataset-path or as its val_map.txt was",
-            )
-        good += _class(qsl_idx, data, layout) == labels[qsl_idx]
+    for _, right in _judged(answers, labels, label_type):
+        good += right
         total += 1
     if not total:
         raise AccuracyLogError(
@@ -96,6 +101,20 @@ def score_labels(
             fix="run the benchmark in accuracy mode again",
         )
     return {"acc": 100.0 * good / total, "good": good, "total": total}
+
+
+def _judged(answers: Iterable[Record], labels: list[int], label_type: LabelType) -> Iterator[tuple[int, bool]]:
+    """Yield each answered image, and whether its class is its label."""
+    layout = _LAYOUTS[label_type]
+    for qsl_idx, data in answers:
+        if qsl_idx >= len(labels):
+            raise AccuracyLogError(
+                f"sample {qsl_idx} is answered, which the data set does not have",
+                expected=f"an index below {len(labels):,}",
+                found=f"{qsl_idx:,}",
+                fix="give the data set of the run, with --dataset-path or as its val_map.txt was",
+            )
+        yield qsl_idx, _class(qsl_idx, data, layout) == labels[qsl_idx]
 
 
 def _class(qsl_idx: int, data: bytes, layout: struct.Struct) -> int:

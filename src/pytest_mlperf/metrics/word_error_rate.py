@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from pytest_mlperf.errors import AccuracyLogError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from pytest_mlperf.metrics.accuracy_log import Record
+    from pytest_mlperf.metrics.outcomes import Errors
 
 ALPHABET = " abcdefghijklmnopqrstuvwxyz'"
 """The characters of the labels 0 to 27."""
@@ -64,9 +65,29 @@ class WordErrorRate:
 
     def score_against(self, answers: Iterable[Record], references: Sequence[str]) -> Mapping[str, float]:
         """Score answers against transcripts in sample order; see `score`."""
+        errors = words = 0
+        for _, wrong, there in self._counted(answers, references):
+            errors += wrong
+            words += there
+        rate = 1.0 * errors / words if words else float("inf")
+        return {self.name: (1 - rate) * 100, "word_error_rate": rate * 100, "errors": errors, "words": words}
+
+    def outcomes(self, answers: Iterable[Record], dataset: Path) -> Errors:
+        """Return the wrong words and the words of each utterance; see `score`."""
+        import numpy as np
+
+        from pytest_mlperf.datasets.utterances import transcripts
+        from pytest_mlperf.metrics.outcomes import Errors
+
+        records = list(answers)
+        count = 1 + max((record.qsl_idx for record in records), default=-1)
+        found = np.array(list(self._counted(records, transcripts(dataset, count))), np.int64).reshape(-1, 3)
+        return Errors(found[:, 0], found[:, 1], found[:, 2])
+
+    def _counted(self, answers: Iterable[Record], references: Sequence[str]) -> Iterator[tuple[int, int, int]]:
+        """Yield each answered utterance, its wrong words and its words."""
         from rapidfuzz.distance import Levenshtein
 
-        errors = words = 0
         for qsl_idx, data in answers:
             if qsl_idx >= len(references):
                 raise AccuracyLogError(
@@ -76,10 +97,7 @@ class WordErrorRate:
                     fix="score the log with the data set of its run",
                 )
             reference = references[qsl_idx].split()
-            words += len(reference)
-            errors += Levenshtein.distance(self._text(qsl_idx, data).split(), reference)
-        rate = 1.0 * errors / words if words else float("inf")
-        return {self.name: (1 - rate) * 100, "word_error_rate": rate * 100, "errors": errors, "words": words}
+            yield qsl_idx, Levenshtein.distance(self._text(qsl_idx, data).split(), reference), len(reference)
 
     def _text(self, qsl_idx: int, data: bytes) -> str:
         import numpy as np

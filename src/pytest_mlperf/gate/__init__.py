@@ -1,0 +1,1 @@
+"""Compares results: whether a figure got worse, and how certain that is."""
