@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_mlperf.errors import MLPerfError, OptionError
-from pytest_mlperf.plugin import LISTS, SWITCHES, VALUES
+from pytest_mlperf.plugin import LISTS, OPTIONAL, SWITCHES, VALUES
 from pytest_mlperf.plugin.marker import ARGUMENTS
 from pytest_mlperf.plugin.option_table import OPTIONS, Option
 from pytest_mlperf.plugin.option_values import (
@@ -16,12 +16,14 @@ from pytest_mlperf.plugin.option_values import (
     file_name,
     mirror,
     name_and_value,
+    new_name,
     positive,
     positive_number,
     precision,
     python_version,
     threads,
     yes,
+    zero_or_more,
 )
 from pytest_mlperf.plugin.options import Settings, read_settings
 from pytest_mlperf.registry import Registry
@@ -101,7 +103,7 @@ def test_every_option_is_registered_by_the_shape_of_its_value() -> None:
     switches = [option.flag for option in OPTIONS if option.switch]
     assert sorted(LISTS) == sorted(several)
     assert sorted(SWITCHES) == sorted(switches)
-    assert sorted(VALUES) == sorted({option.flag for option in OPTIONS} - {*several, *switches})
+    assert sorted((*VALUES, *OPTIONAL)) == sorted({option.flag for option in OPTIONS} - {*several, *switches})
 
 
 def test_every_mark_is_registered(pytester: pytest.Pytester) -> None:
@@ -125,6 +127,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         "--mode": "accuracy",
         "--user-conf": str(conf),
         "--mlperf-venv": "lab",
+        "--mlperf-compare": "main",
         "--round": "v4.0",
         "--loadgen-compiler": "clang",
     }
@@ -133,6 +136,8 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         threads: "3",
         positive_number: "2.5",
         duration: "1.5",
+        zero_or_more: "0.5",
+        new_name: "main",
         Path: "some/where",
         yes: "yes",
         mirror: "http://mirror.example/mlperf",

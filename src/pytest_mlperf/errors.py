@@ -101,6 +101,10 @@ class SubmissionError(MLPerfError):
     """Something that cannot be submitted, or a submission that cannot be read or written."""
 
 
+class BaselineError(MLPerfError):
+    """A baseline that is not there, cut off, damaged, or from a newer version."""
+
+
 class EntryPointError(RequirementError):
     """A benchmark, backend or implementation from another package that cannot be loaded."""
 

@@ -75,3 +75,29 @@ def _beside(model: Path) -> list[str]:
                 fix="copy that file, too, or give another model with --model-path",
             )
     return names
+
+
+def require_unchanged(path: Path, model_format: str, graphs: Sequence[str], sha256: str, *, during: str) -> None:
+    """Raise if a model is no longer the one that has a digest.
+
+    Parameters
+    ----------
+    path, model_format, graphs
+        See `model_content`.
+    sha256
+        The digest that it had.
+    during
+        What was done meanwhile: ``it was converted``.
+
+    Raises
+    ------
+    ModelError
+        It was changed.
+    """
+    if (found := model_content(path, model_format, graphs).sha256) != sha256:
+        raise ModelError(
+            f"{path} was changed while {during}",
+            expected=f"SHA-256 {sha256}",
+            found=f"SHA-256 {found}",
+            fix="leave the model alone while a session runs, and run it again",
+        )

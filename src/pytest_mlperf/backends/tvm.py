@@ -121,6 +121,13 @@ class TvmPyTorch(Tvm):
     formats: tuple[str, ...] = ("pytorch",)
     also_requires: tuple[str, ...] = ("torch==2.13.0", "onnxruntime>=1.19")
 
+    @staticmethod
+    def refuses(model: ModelFile) -> str:
+        """Return what of a model it does not read; empty for nothing that is known."""
+        if any(len(tensor.shape) > 4 for graph in model.graphs for tensor in graph.inputs):
+            return "TVM reads no transposed convolution in three dimensions from PyTorch"
+        return varying(model)
+
 
 def _target(options: Mapping[str, str]) -> str:
     """Return the target of the options.

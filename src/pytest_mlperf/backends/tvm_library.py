@@ -84,25 +84,20 @@ class LibraryRecipe:
             The compiler ended without a word about the model.
         """
         from pytest_mlperf.backends import tvm_compiler
-        from pytest_mlperf.backends.model_content import model_content
+        from pytest_mlperf.backends.model_content import require_unchanged
         from pytest_mlperf.environments.commands import run_command
 
         job = job_for(self.model, directory, self.format, self.graph, self.target)
         done = run_command([self.interpreter, "-I", tvm_compiler.__file__, json.dumps(job.__dict__)])
         try:
-            found = Found(**json.loads(done.output.strip().rpartition("\n")[2]))
-        except (ValueError, TypeError) as error:
+            # What TVM and PyTorch warn of stands around it.
+            found = Found(**json.loads(next(line for line in done.output.splitlines() if line.startswith("{"))))
+        except (ValueError, TypeError, StopIteration) as error:
             raise RequirementError(
                 f"TVM's compiler ended with exit code {done.code}", found=done.last_lines(), fix="see what it says"
             ) from error
         require_compiled(self.model, self.graph, self.target, found)
-        if (now := model_content(self.model, self.format).sha256) != self.sha256:
-            raise ModelError(
-                f"{self.model} was changed while it was compiled",
-                expected=f"SHA-256 {self.sha256}",
-                found=f"SHA-256 {now}",
-                fix="leave the model alone while a session runs, and run it again",
-            )
+        require_unchanged(self.model, self.format, (), self.sha256, during="it was compiled")
 
 
 def job_for(model: Path, directory: Path, form: str, graph: Graph, target: str) -> Job:

@@ -32,6 +32,8 @@ def first_samples(benchmark: Benchmark, count: int) -> Iterator[Samples]:
 
 
 def first_inputs(benchmark: Benchmark) -> Inputs:
-    """Return the inputs of the first samples; the first dimension is the sample."""
+    """Return the inputs of the first samples, by their names in the ONNX file; the first dimension is the sample."""
+    graph = benchmark.rows("onnx")[0].graph
     with first_samples(benchmark, COUNT) as samples:
-        return benchmark.collate([samples[index] for index in range(COUNT)])
+        inputs = benchmark.collate([samples[index] for index in range(COUNT)])
+    return {tensor.in_file: inputs[tensor.name] for tensor in graph.inputs}

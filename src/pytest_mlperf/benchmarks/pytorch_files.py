@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.backends.model_content import require_unchanged
 from pytest_mlperf.backends.model_file import ModelFile
 from pytest_mlperf.benchmarks.first_samples import first_samples
-from pytest_mlperf.conversion.steps import PYTORCH, TORCH, reason, require_unchanged, run_module
+from pytest_mlperf.conversion.steps import PYTORCH, TORCH, reason, run_module
 from pytest_mlperf.errors import ModelError
 from pytest_mlperf.origin import Derived, Url
 
@@ -102,7 +103,8 @@ class PyTorchRecipe:
         """
         with _workplace(directory) as place:
             self._convert(self._job(directory, place))
-        require_unchanged(self.model, self.sha256, [graph.file for graph in self.file.graphs])
+        files = [graph.file for graph in self.file.graphs]
+        require_unchanged(self.model, "onnx", files, self.sha256, during="it was converted")
 
     def _job(self, directory: Path, place: Path) -> Path:
         """Write what is to be made, with the recorded batches, and return its file."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.conversion.steps import reason, require_unchanged, run_module
+from pytest_mlperf.backends.model_content import require_unchanged
+from pytest_mlperf.conversion.steps import reason, run_module
 from pytest_mlperf.errors import ModelError
 
 if TYPE_CHECKING:
@@ -59,4 +60,4 @@ class CheckpointRecipe:
                 fix="give the checkpoint that mlcommons/inference names for rnnt with --model-path,"
                 " or the graphs' directory",
             )
-        require_unchanged(self.model, self.sha256)
+        require_unchanged(self.model, "onnx", (), self.sha256, during="it was converted")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.conversion.steps import require_unchanged
+from pytest_mlperf.backends.model_content import require_unchanged
 from pytest_mlperf.errors import ModelError
 from pytest_mlperf.origin import Derived, Tool
 
@@ -120,7 +120,7 @@ class ConversionRecipe:
                 found=done.last_lines(6),
                 fix="run it with the backend onnxruntime, or give a converted model with --model-path",
             )
-        require_unchanged(self.model, self.sha256)
+        require_unchanged(self.model, "onnx", (), self.sha256, during="it was converted")
 
 
 def converted(row: ModelFile, form: Form, to: str, inputs: RealInputs, *, ready: Path | None = None) -> ModelFile:

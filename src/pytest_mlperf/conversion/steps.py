@@ -1,4 +1,4 @@
-"""A step of a conversion: a module of ours in a tool's Python, and the check that the original stayed as it was."""
+"""A step of a conversion: a module of ours in a tool's Python, and why it failed."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.errors import ModelError
 from pytest_mlperf.origin import Tool
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from pytest_mlperf.environments.commands import Done
 
 #: torch writes exported programs that older ones do not read.
@@ -35,29 +32,3 @@ def run_module(interpreter: str, module: str, *arguments: Path) -> Done:
 def reason(done: Done) -> str:
     """Return why a module failed: the line in which it says so, or the end of its output."""
     return done.last_lines(1) if done.code == REFUSED else done.last_lines()
-
-
-def require_unchanged(model: Path, sha256: str, graphs: Sequence[str] = ()) -> None:
-    """Raise if a model is no longer the one that has a digest.
-
-    Parameters
-    ----------
-    model, sha256
-        The ONNX file, or the directory of several, and its digest; see `pytest_mlperf.backends.model_content`.
-    graphs
-        The names of the files in a directory.
-
-    Raises
-    ------
-    ModelError
-        It was changed.
-    """
-    from pytest_mlperf.backends.model_content import model_content
-
-    if (found := model_content(model, "onnx", graphs).sha256) != sha256:
-        raise ModelError(
-            f"{model} was changed while it was converted",
-            expected=f"SHA-256 {sha256}",
-            found=f"SHA-256 {found}",
-            fix="leave the model alone while a session runs, and run it again",
-        )

@@ -6,6 +6,7 @@ import re
 from binascii import Error as HexError
 from binascii import unhexlify
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -74,6 +75,15 @@ class Answers:
         for record in records:
             self.count += 1
             yield record
+
+
+def answers_sha256(answers: Iterable[Record]) -> str:
+    """Return a digest of answers that does not depend on their order: the sum of the records' SHA-256."""
+    total = 0
+    for index, data in answers:
+        digest = sha256(index.to_bytes(8, "little") + data).digest()
+        total = (total + int.from_bytes(digest, "little")) % (1 << 256)
+    return total.to_bytes(32, "little").hex()
 
 
 def read_records(path: Path) -> Iterator[Record]:

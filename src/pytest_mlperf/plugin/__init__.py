@@ -24,10 +24,12 @@ _VALUES = """
 --loadgen-compiler --loadgen-src --onnxruntime-dir
 --mlperf-scorer --mlperf-timeout --mlperf-output --mlperf-cache --mlperf-mirror
 --mlperf-json --submitter --division --system-type --hw-name --mlperf-system --submission-dir --mlperf-checker
---mlperf-inference-src
+--mlperf-inference-src --mlperf-compare --mlperf-max-accuracy-drop --mlperf-max-slowdown --mlperf-undecided
 """
 #: Every option by the shape of its value; `option_table` says what it means.
 LISTS, SWITCHES, VALUES = tuple(_LISTS.split()), tuple(_SWITCHES.split()), tuple(_VALUES.split())
+#: Options whose value may be left out, with the value that they then have.
+OPTIONAL = {"--mlperf-save": "baseline", "--mlperf-update-baseline": "all"}
 #: It stands for ``--run-length short``.
 SHORT_RUN = "--short"
 
@@ -42,7 +44,7 @@ def ini_key(flag: str) -> str:
     return long_form(flag)[2:].replace("-", "_")
 
 
-INI_KEYS = tuple(ini_key(flag) for flag in (*LISTS, *SWITCHES, *VALUES))
+INI_KEYS = tuple(ini_key(flag) for flag in (*LISTS, *SWITCHES, *VALUES, *OPTIONAL))
 #: The long form of each short one.
 SHORT_FORMS = {flag: long_form(flag) for flag in (*LISTS, *SWITCHES, *VALUES, SHORT_RUN) if flag != long_form(flag)}
 #: The short forms that somebody else defines.

@@ -108,6 +108,8 @@ class MLPerf:
         runner = Runner(self._options(case), self._provide(case), _surroundings(self._session))
         result, error = runner.run(case, shared=not case.label and self._session.is_reference(case))
         result = replace(result, attempts=self._item.stash[ATTEMPT])
+        if error is None:
+            result = self._session.gate.hold(case, result)
         self._item.stash[RESULT] = to_builtins(result)
         self._item.user_properties[:] = [*others(self._item.user_properties), *properties(result)]
         self._item.ihook.pytest_mlperf_result(item=self._item, case=case, result=result)

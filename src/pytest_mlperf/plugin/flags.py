@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.plugin import SHORT_FORMS, SHORT_RUN, TAKEN, long_form
+from pytest_mlperf.plugin import OPTIONAL, SHORT_FORMS, SHORT_RUN, TAKEN, long_form
 from pytest_mlperf.plugin.option_table import OPTIONS
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def add_with_help(parser: pytest.Parser, taken: Container[str]) -> None:
         words = _spelled(option.help + _SEVERAL.get((option.many, option.repeated), ""), taken)
         if option.switch:
             group.addoption(*_forms(option.flag, taken), dest=option.ini, help=words, action="store_true")
+        elif option.flag in OPTIONAL:
+            group.addoption(option.long, dest=option.ini, help=words, metavar=option.metavar, nargs="?")
         else:
             group.addoption(*_forms(option.flag, taken), dest=option.ini, help=words, metavar=option.metavar)
     words = _spelled("--run-length short", taken)

@@ -17,6 +17,7 @@ import pytest
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
     LISTS,
+    OPTIONAL,
     REPORT_ATTRIBUTE,
     SHORT_FORMS,
     SHORT_RUN,
@@ -63,7 +64,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
     """Add the ini keys and the long form of each option; --help waits for what it says about short forms."""
-    for flag in (*SWITCHES, *VALUES):
+    for flag in (*SWITCHES, *VALUES, *OPTIONAL):
         parser.addini(ini_key(flag), f"default for {long_form(flag)}", "string", default=None)
     for flag in LISTS:
         parser.addini(ini_key(flag), f"default for {long_form(flag)}", "linelist", default=[])
@@ -75,6 +76,8 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
         group.addoption(long_form(flag), dest=ini_key(flag))
     for flag in LISTS:
         group.addoption(long_form(flag), dest=ini_key(flag), action="append")
+    for flag, value in OPTIONAL.items():
+        group.addoption(long_form(flag), dest=ini_key(flag), nargs="?", const=value)
     for flag in SWITCHES:
         group.addoption(long_form(flag), dest=ini_key(flag), action="store_const", const="yes")
     group.addoption(long_form(SHORT_RUN), dest=ini_key("--run-length"), action="store_const", const="short")

@@ -15,6 +15,7 @@ from pytest_mlperf.plugin.option_values import (
     file_name,
     mirror,
     name_and_value,
+    new_name,
     positive,
     positive_number,
     precision,
@@ -22,6 +23,7 @@ from pytest_mlperf.plugin.option_values import (
     round_name,
     threads,
     yes,
+    zero_or_more,
 )
 
 if TYPE_CHECKING:
@@ -264,4 +266,29 @@ OPTIONS = (
         choices=("official",),
     ),
     Option("--mlperf-inference-src", "DIR", "a checkout of mlcommons/inference, for its submission checker", Path),
+    Option("--mlperf-save", "NAME", "save the results as a baseline in .mlperf/baselines; default: baseline", new_name),
+    Option(
+        "--mlperf-compare",
+        "NAME|DIR",
+        "compare each result with its own in a baseline: a name, latest, a directory; an item fails if it is worse",
+    ),
+    Option(
+        "--mlperf-max-accuracy-drop",
+        "POINTS",
+        "a drop of the metric that is no failure, in percentage points or hundredths; default: 0.1",
+        zero_or_more,
+    ),
+    Option("--mlperf-max-slowdown", "PERCENT", "a slowdown that is no failure; default: 5", zero_or_more),
+    Option(
+        "--mlperf-undecided",
+        "NAME",
+        "what a comparison does that the samples cannot decide: pass, with a note (default), or fail",
+        choices=("pass", "fail"),
+    ),
+    Option(
+        "--mlperf-update-baseline",
+        "all|new-only",
+        "approve: put the results into the baseline that --mlperf-compare names, all of them or only new cases",
+        choices=("all", "new-only"),
+    ),
 )

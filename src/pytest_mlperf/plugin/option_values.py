@@ -141,6 +141,21 @@ def file_name(text: str) -> str:
     return text
 
 
+def new_name(text: str) -> str:
+    """Parse a name for something that is written; what exists is more likely the path of a test."""
+    if Path(text).exists():
+        raise ValueError("a name that is no file or directory; write --mlperf-save=NAME before the path of tests")
+    return file_name(text)
+
+
+def zero_or_more(text: str) -> float:
+    """Parse a number, 0 or more."""
+    value = _number(text)
+    if not 0 <= value <= LARGEST_NUMBER:
+        raise ValueError(f"a number, 0 or more, at most {LARGEST_NUMBER:g}")
+    return value
+
+
 def _number(text: str) -> float:
     try:
         return float(text)

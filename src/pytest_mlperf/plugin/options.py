@@ -93,6 +93,12 @@ class Settings:
     pack_anyway: bool
     checker: str | None
     inference_src: Path | None
+    save: str | None
+    compare: str | None
+    max_accuracy_drop: float
+    max_slowdown: float
+    undecided: str
+    update_baseline: str | None
     given: Mapping[str, Given]
 
     @property
@@ -156,6 +162,9 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         "division": "open",
         "system_type": "edge",
         "precision": "fp32",
+        "max_accuracy_drop": 0.1,
+        "max_slowdown": 5.0,
+        "undecided": "pass",
         "backend_option": (),
         "model_path": (),
         "endpoint": (),

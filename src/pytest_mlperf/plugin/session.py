@@ -15,7 +15,7 @@ from pytest_mlperf import __version__
 from pytest_mlperf.errors import OptionError, SubmissionError
 from pytest_mlperf.plugin.options import Settings, read_settings
 from pytest_mlperf.registry import Registry
-from pytest_mlperf.run.case import MODES, Plan
+from pytest_mlperf.run.case import ACCURACY, MODES, PERFORMANCE, Plan
 from pytest_mlperf.run.directories import require_directory, require_file, session_directory
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.store import Store
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.plugin.attempts import ResultCollector
+    from pytest_mlperf.plugin.gate import Gate
     from pytest_mlperf.plugin.matrix import Matrix
     from pytest_mlperf.plugin.provision import Provider
     from pytest_mlperf.run.case import Case
@@ -92,6 +93,21 @@ class MLPerfSession:
         from pytest_mlperf.plugin.provision import Provider
 
         return Provider(self.config, self.settings, self.store, self.wanted, self.named)
+
+    @cached_property
+    def home(self) -> Path:
+        """The directory in which baselines are: the current one, or one above it that has some."""
+        from pytest_mlperf.baselines.store import home
+
+        return home(self.config.invocation_params.dir)
+
+    @cached_property
+    def gate(self) -> Gate:
+        """Saves results as a baseline, and compares them with one."""
+        from pytest_mlperf.plugin.gate import Gate
+
+        compared = sum(case.mode in (ACCURACY, PERFORMANCE) for case in self.wanted)
+        return Gate(self.settings, self.home, compared)
 
     @cached_property
     def collector(self) -> ResultCollector:
@@ -182,6 +198,30 @@ class MLPerfSession:
             check_is_submission(settings.submission_dir)
             require_directory(settings.submission_dir.parent, "--submission-dir")
             require_directory(logs_directory(settings.submission_dir), "--submission-dir")
+
+    def check_gate(self) -> None:
+        """Raise before the runs if there is no baseline to compare with, or none can be saved.
+
+        Raises
+        ------
+        OptionError
+            An option has no meaning without --mlperf-compare.
+        BaselineError
+            The baseline is not there.
+        OutputError
+            It cannot be written.
+        """
+        settings = self.settings
+        if settings.save is None and settings.compare is None and settings.update_baseline is None:
+            return
+        from pytest_mlperf.baselines.store import PLACE
+        from pytest_mlperf.plugin.gate import check_options, chosen
+
+        check_options(settings)
+        chosen(settings, self.home)
+        for flag, given in (("--mlperf-save", settings.save), ("--mlperf-update-baseline", settings.update_baseline)):
+            if given is not None:
+                require_directory(self.home / PLACE, flag)
 
     def check_cases(self) -> None:
         """Raise before the runs if the selected cases conflict with the options or with each other.

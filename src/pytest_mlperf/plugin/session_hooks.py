@@ -47,6 +47,7 @@ def pytest_configure(config: pytest.Config) -> None:
         session.check_selection()
         session.check_submission()
         session.check_places()
+        session.check_gate()
     except MLPerfError as error:
         raise pytest.UsageError(spelled(error, config)) from None
 

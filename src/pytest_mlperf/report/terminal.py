@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -20,6 +21,9 @@ MEBIBYTE = 1 << 20
 COLUMNS = ("case", "mode", "result", "target", "verdict", "p50 / p90 / p99 ms", "wall", "memory")
 RIGHT = {"result", "target", "p50 / p90 / p99 ms", "wall", "memory"}
 GAP = "  "
+#: What colours a line: words of verdicts.
+GOOD = ("VALID", "reached", "TEST PASS", "conforms")
+BAD = ("INVALID", "below target", "TEST FAIL", "failed", "does not conform", "worse", "undecided")
 
 
 class Row(NamedTuple):
@@ -106,6 +110,20 @@ def changes(results: Sequence[RunResult]) -> list[str]:
     return _told((result, finding) for result in results for finding in result.changes)
 
 
+def comparisons(results: Sequence[RunResult]) -> list[str]:
+    """Return how many results stand how to each baseline."""
+    found = [result.comparison for result in results if result.comparison is not None]
+    names = {each.baseline: each.commit for each in found}
+    return [
+        f"compared with {name}{f' ({commit[:10]})' if commit else ''}: "
+        + ", ".join(
+            f"{count} {verdict}"
+            for verdict, count in Counter(each.verdict for each in found if each.baseline == name).items()
+        )
+        for name, commit in names.items()
+    ]
+
+
 def _told(findings: Iterable[tuple[RunResult, Finding]]) -> list[str]:
     told: dict[str, str] = {}
     for result, finding in findings:
@@ -126,11 +144,10 @@ def write_summary(terminal: Terminal, results: list[dict[str, Any]], directory: 
     converted = [msgspec.convert(result, RunResult) for result in results]
     converted.sort(key=lambda result: (result.case, result.mode, result.test))
     terminal.write_title(title(converted))
-    good = {"VALID", "reached", "TEST PASS", "conforms"}
     rows = [row(result) for result in converted]
     for line in lines(rows, terminal.width):
-        bad = any(word in line for word in ("INVALID", "below target", "TEST FAIL", "failed", "does not conform"))
-        terminal.write_line(line, red=bad, green=not bad and any(word in line for word in good))
+        bad = any(word in line for word in BAD)
+        terminal.write_line(line, red=bad, green=not bad and any(word in line for word in GOOD))
     needs = lacking(converted)
     if needs:
         terminal.write_line("short runs are not MLPerf results; official length (--run-length official) needs:")
@@ -141,6 +158,8 @@ def write_summary(terminal: Terminal, results: list[dict[str, Any]], directory: 
         terminal.write_line("not comparable with other figures; the scenario and the round fix:")
         for line in changed:
             terminal.write_line(line)
+    for line in comparisons(converted):
+        terminal.write_line(line)
     for note in dict.fromkeys(note for result in converted for note in result.notes):
         terminal.write_line(f"note: {note}")
     for result in converted:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from pytest_mlperf.gate.comparison import Comparison
 from pytest_mlperf.implementations.protocol import Check, ExecutionLayout
 from pytest_mlperf.machine.clock import Clock
 from pytest_mlperf.machine.network import NetworkUse
@@ -95,6 +96,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         What was checked of the loaded model: before the test, or in conformance mode.
     network
         Of a run on an endpoint: how it was reached.
+    comparison
+        How it stands to a baseline, if it was compared with one.
     """
 
     case: str
@@ -134,6 +137,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     machine: MachineUse | None = None
     checks: tuple[Check, ...] = ()
     network: NetworkUse | None = None
+    comparison: Comparison | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:

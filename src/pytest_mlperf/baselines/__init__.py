@@ -1,0 +1,1 @@
+"""Stored results, and how a later run stands to them."""

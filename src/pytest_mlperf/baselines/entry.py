@@ -1,0 +1,101 @@
+"""One case's entry in a baseline: its result, where it was made, and the outcomes of its samples."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_mlperf.artifacts.disk import write_atomic
+from pytest_mlperf.baselines.fingerprint import Fingerprint
+from pytest_mlperf.baselines.outcome_file import read_outcomes, write_outcomes
+from pytest_mlperf.errors import BaselineError
+from pytest_mlperf.run.result import RunResult
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from pytest_mlperf.metrics.outcomes import Outcomes
+
+#: The format of the files; a newer one is refused.
+FORMAT = 1
+#: How many figures of earlier runs on the same machine an entry keeps.
+KEPT = 20
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True):
+    """A case's entry.
+
+    Attributes
+    ----------
+    format
+        `FORMAT` when it was written.
+    saved, commit
+        When, in UTC, and of which commit; empty where there is no repository.
+    machine
+        Where it was run.
+    result
+        The result, as in ``--mlperf-json``.
+    answers_sha256
+        A digest of all answers of an accuracy run, whatever their order; see `answers_sha256` of `accuracy_log`.
+    figures
+        Of a performance run, the figures of the runs that were saved here before on the same machine, and its own.
+    """
+
+    format: int
+    saved: str
+    machine: Fingerprint
+    result: RunResult
+    commit: str = ""
+    answers_sha256: str = ""
+    figures: tuple[float, ...] = ()
+
+
+def file_of(directory: Path, case: str, mode: str) -> Path:
+    """Return the JSON file of a case in a baseline's directory."""
+    return directory / f"{case}.{mode}.json"
+
+
+def write_entry(directory: Path, entry: Entry, outcomes: Outcomes | None) -> None:
+    """Write an entry, the outcomes first: whoever finds the JSON file finds them as well."""
+    path = file_of(directory, entry.result.case, entry.result.mode)
+    if outcomes is not None:
+        write_outcomes(path.with_suffix(".npz"), outcomes)
+    write_atomic(path, msgspec.json.format(msgspec.json.encode(entry), indent=1) + b"\n")
+
+
+def read_entry(path: Path) -> Entry:
+    """Return an entry.
+
+    Raises
+    ------
+    BaselineError
+        It cannot be read, is cut off or damaged, or was written by a newer version.
+    """
+    try:
+        content = path.read_bytes()
+        found = msgspec.json.decode(content, type=_Format).format
+        if found > FORMAT:
+            raise BaselineError(
+                f"a baseline was saved by a newer version of pytest-mlperf: {path}",
+                expected=f"format {FORMAT} or older",
+                found=f"format {found}",
+                fix="upgrade pytest-mlperf here, or save the baseline again with this version",
+            )
+        return msgspec.json.decode(content, type=Entry)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise BaselineError(
+            f"a baseline cannot be read: {path}",
+            expected="the file that --mlperf-save wrote",
+            found=f"{type(error).__name__}: {error}",
+            fix="save the baseline again, or get the file again from where it is kept",
+        ) from error
+
+
+def outcomes_of(path: Path) -> Outcomes:
+    """Return the outcomes beside an entry's JSON file; raises BaselineError if they cannot be read."""
+    return read_outcomes(path.with_suffix(".npz"))
+
+
+class _Format(msgspec.Struct):
+    format: int
