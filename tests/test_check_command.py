@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import subprocess
@@ -103,12 +104,24 @@ def test_a_tarball_and_a_named_round_work(good: Path, tmp_path: Path) -> None:
     assert "[measurements-file]" in other.stdout
 
 
+def test_the_results_are_written_in_the_official_columns(good: Path, tmp_path: Path) -> None:
+    done = run(good, "--csv", tmp_path / "results.csv")
+    assert done.returncode == 0
+    assert done.stderr == ""
+    rows = list(csv.DictReader((tmp_path / "results.csv").open()))
+    assert rows
+    assert all(row["Organization"] and row["Scenario"] and float(row["Result"]) > 0 for row in rows)
+
+
 def test_what_cannot_be_judged_is_wrong_usage(good: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     for arguments in ([tmp_path / "no"], [good, "--round", "v9"], [tmp_path / "empty"], [good, "--level", "lax"], []):
         done = run(*arguments)
         assert done.returncode == 2, arguments
         assert done.stderr
+    assert "no division was found" in run(good / "open").stderr
+    assert "name the directory above: these are submitters" in run(good / "open").stderr
+    assert run(good, "--csv", tmp_path / "no" / "where.csv").returncode == 2
     assert run(tmp_path / "empty", "--round", "v6.1").returncode == 1
     assert run(tmp_path / "empty", "--round", "v6.1", "--level", "official").returncode == 0
 

@@ -179,6 +179,9 @@ def test_the_seeds_tell_the_round(base: str, bases: Mapping[str, Path]) -> None:
 
 
 def test_without_seeds_the_round_must_be_named(tmp_path: Path) -> None:
+    with pytest.raises(OptionError, match="no division was found"):
+        guess_round(read_submission(tmp_path))
+    (tmp_path / "open" / "Somebody").mkdir(parents=True)
     with pytest.raises(OptionError, match="--round"):
         guess_round(read_submission(tmp_path))
 

@@ -8,7 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.errors import OptionError
+from pytest_mlperf.commands.output import passing_line
+from pytest_mlperf.errors import OptionError, OutputError
 
 if TYPE_CHECKING:
     import argparse
@@ -40,16 +41,24 @@ def add(tools: Any) -> None:
     )
     parser.add_argument("--all", action="store_true", help="every place of a finding, not the first ones")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument(
+        "--csv", metavar="FILE", type=Path, help="also write the results in the columns of the official summary.csv"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Print the verdict; return the exit code."""
     from pytest_mlperf.report.submission import lines
+    from pytest_mlperf.run.directories import require_file
 
     try:
+        if options.csv is not None:
+            require_file(options.csv, "--csv")
         report = _report(options)
-    except OptionError as error:
+        if options.csv is not None:
+            _write_csv(options.csv, report)
+    except (OptionError, OutputError) as error:
         sys.stderr.write(f"{error}\n")
         return USAGE
     if options.json:
@@ -70,10 +79,22 @@ def _report(options: argparse.Namespace) -> Report:
     from pytest_mlperf.rules.round import find_round
 
     round_ = find_round(options.round) if options.round is not None else None
-    with opened(options.submission) as root:
-        submission = read_submission(root, round_.layout if round_ is not None else None)
+    with opened(options.submission) as root, passing_line() as tell:
+        submission = read_submission(root, round_.layout if round_ is not None else None, tell)
         if round_ is None:
             round_ = guess_round(submission)
             if any(submitter.layout != round_.layout for submitter in submission.submitters):
-                submission = read_submission(root, round_.layout)
+                submission = read_submission(root, round_.layout, tell)
         return check(submission, round_, options.level)
+
+
+def _write_csv(path: Path, report: Report) -> None:
+    from pytest_mlperf.artifacts.disk import write_atomic
+    from pytest_mlperf.rules.round import find_round
+    from pytest_mlperf.run.directories import unwritable
+    from pytest_mlperf.submission.summary import summary_csv
+
+    try:
+        write_atomic(path, summary_csv(report, find_round(report.round)).encode())
+    except OSError as error:
+        raise unwritable(path, "--csv", error) from error

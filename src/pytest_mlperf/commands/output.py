@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING, Any, TextIO, cast
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TextIO, cast
 from pytest_mlperf.printable import printable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 
 class Printable:
@@ -37,3 +38,26 @@ def printable_output() -> Iterator[None]:
 def control_stream(stream: TextIO) -> TextIO:
     """Return the stream beneath, for control characters of our own."""
     return stream.beneath if isinstance(stream, Printable) else stream
+
+
+@contextmanager
+def passing_line() -> Iterator[Callable[[str], None]]:
+    """Give the block a function that shows what it is at, on one line of the terminal that is gone at its end.
+
+    It goes to standard error; where that is no terminal, nothing is shown.
+    """
+    stream = control_stream(sys.stderr)
+    if not stream.isatty():
+        yield lambda _: None
+        return
+
+    def tell(what: str) -> None:
+        width = shutil.get_terminal_size().columns - 1
+        stream.write(f"\r\x1b[K{printable(f'reading {what}')[:width]}")
+        stream.flush()
+
+    try:
+        yield tell
+    finally:
+        stream.write("\r\x1b[K")
+        stream.flush()

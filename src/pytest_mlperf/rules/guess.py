@@ -6,6 +6,8 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.rules.checks.case import SubmissionCase
+from pytest_mlperf.rules.checks.scenarios import results
 from pytest_mlperf.rules.round import rounds
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ def guess_round(submission: Submission) -> Round:
     Raises
     ------
     OptionError
-        No log has a round's seed.
+        It has no division, or no log has a round's seed.
     """
     by_seed = {each.seeds.qsl_rng_seed: each for each in rounds().values()}
     seeds = [
@@ -28,6 +30,8 @@ def guess_round(submission: Submission) -> Round:
         for system in submitter.systems
         for result in system.results
     ]
+    if not submission.submitters:
+        raise _nothing(submission)
     found = Counter(by_seed[seed].name for seed in seeds if isinstance(seed, int) and seed in by_seed)
     if not found:
         raise OptionError(
@@ -38,3 +42,10 @@ def guess_round(submission: Submission) -> Round:
         )
     most = max(found.values())
     return rounds()[max((name for name in found if found[name] == most), key=lambda name: rounds()[name].number)]
+
+
+def _nothing(submission: Submission) -> OptionError:
+    """Return what the check of any round says of a submission without a submitter."""
+    newest = list(rounds().values())[-1]
+    said = next(results(SubmissionCase(newest, submission)))
+    return OptionError(said.what, expected=said.expected, found=said.found, fix=said.fix)

@@ -23,6 +23,7 @@ from pytest_mlperf.rules.reading.submission import (
 from pytest_mlperf.rules.reading.tree import Directory, read_tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
@@ -33,7 +34,9 @@ _TEXTS = ("user.conf", "README.md", "mlperf.conf")
 _OLD_DIRECTORIES = {"measurements", "compliance", "code"}
 
 
-def read_submission(root: Path, layout: Layout | None = None) -> Submission:
+def read_submission(
+    root: Path, layout: Layout | None = None, tell: Callable[[str], None] = lambda _: None
+) -> Submission:
     """Parse the submission below `root`.
 
     Parameters
@@ -43,14 +46,16 @@ def read_submission(root: Path, layout: Layout | None = None) -> Submission:
         raises: a file that is missing, cut, binary or huge has its fault in the result.
     layout
         Where a result's files are; None tells it by each submitter's directories.
+    tell
+        Is called with each submitter's directory before it is read.
     """
     tree = read_tree(root)
-    submitters = [
-        _Reader(root, division, directory, layout or _layout(directory)).submitter(name)
-        for division in DIVISIONS
-        if division in tree.directories
-        for name, directory in tree.directories[division].directories.items()
-    ]
+    submitters = []
+    for division in DIVISIONS:
+        there = tree.directories[division].directories if division in tree.directories else {}
+        for name, directory in there.items():
+            tell(f"{division}/{name}")
+            submitters.append(_Reader(root, division, directory, layout or _layout(directory)).submitter(name))
     return Submission(tree, tuple(submitters))
 
 
