@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.rules.severity import Level
 
-_LINE = re.compile(r"(?:INFO|ERROR)\S*\s+(Results|NoResults) ((?:closed|open|network)\S*|root)(.*)")
+#: The modular checker writes the tree's path before the division.
+_LINE = re.compile(r"(?:INFO|ERROR)\S*\s+(Results|NoResults) (?:/\S*/)?((?:closed|open|network)\S*|root)(.*)")
 #: What is refused of a benchmark's directory, and not of its results, in the single-file checkers.
 _OF_BENCHMARK = {"required-scenarios"}
 #: The part of mlcommons/inference that has the checkers.

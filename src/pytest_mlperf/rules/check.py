@@ -194,6 +194,11 @@ def _of_system(case: SystemCase) -> Iterator[Finding]:
 
 
 def _of_result(case: ResultCase) -> Iterator[Finding]:
+    if case.result.endpoints is not None and case.round.endpoints:
+        for run in (each for each in _runs(case) if not each.test):
+            yield from _ask(every.ENDPOINTS_RUN_CHECKS[run.mode], run)
+        yield from _ask(every.ENDPOINTS_CHECKS, case)
+        return
     for run in _runs(case):
         for finding in check_run(run):
             what = f"{run.test}: {finding.what}" if run.test else finding.what

@@ -138,6 +138,8 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
         Where the logs have a scenario's figure, if it is not where they have it in the newest rounds.
     official
         What the round's official checker makes of each rule.
+    endpoints
+        Benchmarks that may be measured through endpoints, without LoadGen's logs.
     measured_on
         On how many results of real submissions to the round level ``official`` and its official checker were compared
         (tools/compare_official_checker.py), and agreed.
@@ -156,6 +158,7 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     aliases: dict[str, str] = {}
     figures: dict[str, str] = {}
     test05_seeds: Seeds | None = None
+    endpoints: tuple[str, ...] = ()
     measured_on: int = 0
 
     @property

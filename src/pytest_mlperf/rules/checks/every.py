@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from pytest_mlperf.rules.checks import (
     accuracy,
     compliance,
+    endpoints,
     equal_issue,
     files,
     length,
@@ -125,6 +126,32 @@ RESULT_CHECKS: tuple[Check[ResultCase], ...] = (
     compliance.compliance_performance,
     compliance.compliance_files,
 )
+
+#: Of results that were measured through endpoints, in the place of those and of the checks of LoadGen's logs.
+ENDPOINTS_CHECKS: tuple[Check[ResultCase], ...] = (
+    scenarios.scenario_name,
+    scenarios.scenario_for_system,
+    performance.inferred_scenario,
+    endpoints.endpoints_benchmark,
+    endpoints.endpoints_files,
+    endpoints.seeds,
+    endpoints.figure,
+    endpoints.latency,
+    endpoints.score,
+    endpoints.errors,
+    endpoints.audits,
+    accuracy.accuracy_directories,
+    measurements.measurements_file,
+    measurements.measurements_fields,
+    measurements.measurements_readme,
+    measurements.measurements_keys,
+)
+
+#: Of their two runs, by mode.
+ENDPOINTS_RUN_CHECKS: Mapping[str, tuple[Check[RunCase], ...]] = {
+    "performance": (length.min_duration, tokens.token_bounds, performance.network),
+    "accuracy": (length.accuracy_samples,),
+}
 
 #: Of every run, whether its log can be read or not.
 LOG_CHECKS: tuple[Check[RunCase], ...] = (

@@ -8,7 +8,7 @@ from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pytest_mlperf.rules.checks.case import BenchmarkCase, ResultCase, SubmitterCase
     from pytest_mlperf.rules.reading.files import Document
@@ -55,9 +55,17 @@ def measurements_fields(case: ResultCase) -> Iterator[Finding]:
 
 def measurements_files(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding for each file beside the measurements that is missing or empty."""
-    texts = case.result.measurements_texts
-    for name in (*_FILES, *(("mlperf.conf",) if case.round.wants_mlperf_conf else ())):
-        text = texts[name]
+    yield from _files(case, (*_FILES, *(("mlperf.conf",) if case.round.wants_mlperf_conf else ())))
+
+
+def measurements_readme(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when a result without LoadGen's settings has no README.md, or an empty one."""
+    yield from _files(case, tuple(name for name in _FILES if not name.endswith(".conf")))
+
+
+def _files(case: ResultCase, names: Iterable[str]) -> Iterator[Finding]:
+    for name in names:
+        text = case.result.measurements_texts[name]
         if text.missing or (text.fault is None and not text.content):
             yield Finding(
                 rule="measurements-files",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 from pytest_mlperf.rules.log_files import DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.reading.accuracy_text import read_accuracy_text
+from pytest_mlperf.rules.reading.endpoints import ACCURACY, SUMMARY, read_endpoints
 from pytest_mlperf.rules.reading.files import MISSING, read_accuracy_log, read_document, read_text
 from pytest_mlperf.rules.reading.power import count_samples
 from pytest_mlperf.rules.reading.submission import (
@@ -126,6 +127,14 @@ class _Reader:
             (path, path) if self.layout == "results" else (f"measurements/{place}", f"compliance/{place}")
         )
         tests = self.directory.find(compliance)
+        performance, accuracy = self._run(f"{path}/performance/run_1"), self._run(f"{path}/accuracy")
+        endpoints = None
+        if self.layout == "results" and performance.detail.fault == accuracy.detail.fault == MISSING:
+            endpoints = read_endpoints(self.root, self.directory.find(path), self._path(path), scenario)
+        if endpoints is not None:
+            performance = replace(performance, path=self._path(f"{path}/performance"), name=SUMMARY)
+            performance = replace(performance, detail=endpoints.performance)
+            accuracy = replace(accuracy, detail=endpoints.accuracy, name=ACCURACY)
         return Result(
             self.division,
             submitter,
@@ -133,8 +142,8 @@ class _Reader:
             model,
             scenario,
             self._path(path),
-            self._run(f"{path}/performance/run_1"),
-            self._run(f"{path}/accuracy"),
+            performance,
+            accuracy,
             self._accuracy_text(f"{path}/accuracy", "accuracy.txt"),
             self._accuracy_log(f"{path}/accuracy"),
             self._document(measurements, self._measurements_name(measurements, system, scenario)),
@@ -146,6 +155,7 @@ class _Reader:
             },
             self._path(compliance),
             self._power(path, measurements),
+            endpoints,
         )
 
     def _power(self, path: str, measurements: str) -> Power | None:

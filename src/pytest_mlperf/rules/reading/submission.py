@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.rules.detail_log import DetailLog
     from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
+    from pytest_mlperf.rules.reading.endpoints import Endpoints
     from pytest_mlperf.rules.reading.files import AccuracyLog, Document, Text
     from pytest_mlperf.rules.reading.tree import Directory
     from pytest_mlperf.rules.round import Layout
@@ -36,11 +37,12 @@ class Run:
     directory: Directory | None
     detail: DetailLog
     summary: Text
+    name: str = DETAIL_LOG
 
     @property
     def detail_file(self) -> str:
-        """Where the detail log is or would be."""
-        return f"{self.path}/{DETAIL_LOG}" if self.path else DETAIL_LOG
+        """Where the detail log is or would be; through endpoints it is another file."""
+        return f"{self.path}/{self.name}" if self.path else self.name
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,8 @@ class Result:
         The compliance tests that are there, by name.
     power
         The power measurement, where one lies beside.
+    endpoints
+        What a run through endpoints has left, where there is no log of LoadGen.
     """
 
     division: str
@@ -121,6 +125,7 @@ class Result:
     tests: Mapping[str, ComplianceTest] = field(default_factory=dict)
     tests_path: str = ""
     power: Power | None = None
+    endpoints: Endpoints | None = None
 
     @property
     def has_power(self) -> bool:
@@ -130,6 +135,8 @@ class Result:
     @property
     def scenario(self) -> str | None:
         """The scenario that the directory's name means; None for no scenario's name."""
+        if self.endpoints is not None and self.division == "open" and self.directory_name.lower() == "online":
+            return "Server"
         return SCENARIOS.get(self.directory_name)
 
 
