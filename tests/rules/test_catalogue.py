@@ -81,6 +81,7 @@ def test_every_check_is_listed_by_its_kind_of_case() -> None:
         *every.DESCRIPTION_CHECKS,
         *every.BENCHMARK_CHECKS,
         *every.RESULT_CHECKS,
+        *every.ENDPOINTS_CHECKS,
         *every.LOG_CHECKS,
         *(check for checks in every.RUN_CHECKS.values() for check in checks),
     ]

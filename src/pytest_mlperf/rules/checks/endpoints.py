@@ -169,13 +169,23 @@ def _report(test: str, report: Any) -> Iterator[Finding]:
     from pytest_mlperf.rules.reading.endpoints import names
 
     name = names().audits[test]
-    if report.fault is not None or report.values.get("test") != name or not report.values.get("passed"):
+    fix = f"run the endpoints' audit {name}, and add its report"
+    if report.missing:
         yield Finding(
-            rule="compliance-missing" if report.missing else "compliance-accuracy",
-            what=f"{test} is missing" if report.missing else f"{test} did not pass",
+            rule="compliance-missing",
+            what=f"{test} is missing",
+            expected=f"a report of {name}",
+            found="no such file",
+            fix=fix,
+            file=report.file,
+        )
+    elif report.fault is not None or report.values.get("test") != name or not report.values.get("passed"):
+        yield Finding(
+            rule="compliance-accuracy",
+            what=f"{test} did not pass",
             expected=f"a report of {name} with passed true",
             found=report.fault or f"test {report.text('test')}, passed {report.text('passed')}",
-            fix=f"run the endpoints' audit {name}, and add its report",
+            fix=fix,
             file=report.file,
         )
 
