@@ -82,6 +82,11 @@ class DetailLog:
         """Return a finite number, or None when the log has none under this key."""
         return _finite(self.values.get(key))
 
+    def comparable(self, key: str) -> float | None:
+        """Return what Python compares with numbers, as the official checkers do: NaN and infinities too, and True."""
+        value = self.values.get(key)
+        return value if isinstance(value, (int, float)) else None
+
     def text(self, key: str) -> str:
         """Return what the log says under a key, for people."""
         return str(self.values[key])[:_SHOWN] if key in self.values else "nothing"

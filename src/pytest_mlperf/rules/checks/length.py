@@ -19,7 +19,7 @@ _COUNTS_SAMPLES = 6
 def min_duration(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when the run was allowed to be shorter than is asked."""
     least, key = case.asked.min_duration_ms, "effective_min_duration_ms"
-    found = case.run.detail.number(key)
+    found = case.run.detail.comparable(key)
     if least is not None and (found is None or found < least):
         yield Finding(
             rule="min-duration",
@@ -46,7 +46,7 @@ def min_query_count(case: RunCase) -> Iterator[Finding]:
 
 def samples_per_query(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when Offline's query has too few samples."""
-    if case.ran == "Offline":
+    if case.ran == "Offline" and case.run.detail.comparable("effective_samples_per_query") is not None:
         yield from _at_least(
             case,
             "samples-per-query",
@@ -55,6 +55,20 @@ def samples_per_query(case: RunCase) -> Iterator[Finding]:
             "samples",
             "Offline's query has too few samples",
             "repeat the run without min_query_count in user.conf; LoadGen counts the samples from target_qps",
+        )
+
+
+def samples_per_query_number(case: RunCase) -> Iterator[Finding]:
+    """Yield a finding when the log does not say how many samples Offline's query has."""
+    log, key = case.run.detail, "effective_samples_per_query"
+    if case.ran == "Offline" and case.asked.samples_per_query is not None and log.comparable(key) is None:
+        yield Finding(
+            rule="samples-per-query-number",
+            what="the log does not say how many samples Offline's query has",
+            expected=f"{key}, a number",
+            found=log.text(key),
+            fix="put the log of the run here as LoadGen wrote it",
+            file=case.run.detail_file,
         )
 
 
@@ -108,7 +122,7 @@ def _at_least(
     case: RunCase, rule: str, key: str, least: int | None, unit: str, what: str, fix: str
 ) -> Iterator[Finding]:
     log = case.run.detail
-    found = log.number(key)
+    found = log.comparable(key)
     if least is not None and (found is None or found < least):
         yield Finding(
             rule=rule,

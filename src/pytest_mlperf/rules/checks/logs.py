@@ -125,7 +125,7 @@ def loadgen_errors(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when LoadGen counted errors, or, where it did not count, wrote some."""
     log = case.run.detail
     count = log.values["num_errors"] if "num_errors" in log.values else len(log.errors)
-    if count:
+    if count != 0:  # None, too: what is no number is no count of 0
         yield Finding(
             rule="loadgen-errors",
             what="LoadGen met errors during the run",

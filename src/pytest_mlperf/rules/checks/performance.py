@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.rules.figure_names import name_of
 from pytest_mlperf.rules.figures import INFERRED, figure_of
@@ -16,15 +16,24 @@ if TYPE_CHECKING:
 
 #: LoadGen logs the setting since version 5.0.
 _NOT_LOGGED = ("v4.0", "v4.1")
+#: What is compared with what the round asks, and what is true or false.
+_NUMBERS = (
+    "effective_min_duration_ms",
+    "effective_min_query_count",
+    "effective_samples_per_query",
+    "effective_performance_sample_count",
+    "effective_target_latency_ns",
+)
+_TRUTHS = ("early_stopping_met",)
 _NETWORK_SUT = "Network SUT"
 
 
 def result_metric(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when the run has no figure of its scenario, or 0."""
-    log = case.run.detail
-    if figure_of(case.scenario, log, case.asked.figures).value is None:
-        field = RESULT_FIELDS.get(case.ran)
-        key = case.asked.figures.get(case.ran, field.key if field else "")
+    log, figure = case.run.detail, figure_of(case.scenario, case.run.detail, case.asked.figures)
+    field = RESULT_FIELDS.get(case.ran)
+    key = case.asked.figures.get(case.ran, field.key if field else "")
+    if figure.value is None and (figure.inferred or not _is_figure(log.values.get(key))):
         yield Finding(
             rule="result-metric",
             what=f"the run has no figure: {name_of(case.ran, log).words}"
@@ -37,13 +46,39 @@ def result_metric(case: RunCase) -> Iterator[Finding]:
         )
 
 
+def log_numbers(case: RunCase) -> Iterator[Finding]:
+    """Yield a finding when a value that decides is none that LoadGen writes: negative, infinite, of another type."""
+    log, field = case.run.detail, RESULT_FIELDS.get(case.ran)
+    figure = case.asked.figures.get(case.ran, field.key if field else "")
+    odd = [key for key in (*_NUMBERS, figure) if key in log.values and not (log.number(key) or 0) >= 0]
+    odd += [key for key in (*_NUMBERS, figure) if log.values.get(key) is not None and log.number(key) is None]
+    odd += [key for key in _TRUTHS if log.values.get(key) is not None and not isinstance(log.values[key], bool)]
+    if odd:
+        yield Finding(
+            rule="log-numbers",
+            what=f"{odd[0]} is nothing that LoadGen writes",
+            expected="true or false" if odd[0] in _TRUTHS else "a number, 0 or more",
+            found=log.text(odd[0]),
+            fix="put the log of the run here as LoadGen wrote it",
+            file=case.run.detail_file,
+        )
+
+
+def _is_figure(value: Any) -> bool:
+    """Return whether the official checkers take a value for a figure: whatever Python makes a number of, but for 0."""
+    try:
+        return float(value) != 0
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
 def server_latency(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when Server's latency bound is wider than the benchmark's."""
     bound, key = case.asked.server_latency_ns, "effective_target_latency_ns"
     if case.ran != "Server" or bound is None:
         return
     log = case.run.detail
-    found = log.number(key)
+    found = log.comparable(key)
     if found is None or found > bound:
         yield Finding(
             rule="server-latency",

@@ -1,0 +1,74 @@
+"""Values that LoadGen never writes: at official they count as in the official checker, at strict they are faults.
+
+The verdicts of level official are those of the two official checkers on the same trees.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pytest_mlperf.rules.check import check
+from pytest_mlperf.rules.reading.read import read_submission
+from pytest_mlperf.rules.round import find_round
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from pytest_mlperf.rules.severity import Level
+    from tests.rules.submissions import Submission
+
+MIN_DURATION, PER_QUERY = "effective_min_duration_ms", "effective_samples_per_query"
+#: Base, key, its value (None: no such line), the rules that are broken at official.
+ODD = [
+    ("v5.1_open", MIN_DURATION, "NaN", ""),
+    ("v5.1_open", MIN_DURATION, "1e400", ""),
+    ("v6.1_open", MIN_DURATION, "true", "min-duration"),
+    ("v6.1_open", MIN_DURATION, "1.2.3", "performance-log"),
+    ("v6.1_open", MIN_DURATION, '"600000"', "min-duration"),
+    ("v6.1_open", MIN_DURATION, "-1", "min-duration"),
+    ("v6.1_open", PER_QUERY, "NaN", ""),
+    ("v6.1_open", PER_QUERY, '"abc"', "samples-per-query-number"),
+    ("v6.1_open", PER_QUERY, None, "samples-per-query-number"),
+    ("v5.1_open", "result_samples_per_second", "-1", ""),
+    ("v5.1_open", "result_samples_per_second", '"600000"', ""),
+    ("v5.1_open", "result_samples_per_second", "NaN", ""),
+    ("v5.1_open", "result_samples_per_second", "0", "result-metric"),
+    ("v5.1_open", "result_samples_per_second", '"abc"', "result-metric"),
+    ("v5.1_open", "num_errors", "null", "loadgen-errors"),
+    ("v5.1_open", "num_errors", '""', "loadgen-errors"),
+    ("v6.1_open", "early_stopping_met", '"abc"', ""),
+    ("v6.1_open", "early_stopping_met", '""', "early-stopping"),
+]
+
+
+def put(root: Path, key: str, value: str | None) -> None:
+    """Give a key another value in all performance logs."""
+    line = re.compile(rf'(:::MLLOG \{{.*"key": "{key}", "value": )(.*?)(, "metadata".*\n)')
+    changed = 0
+    for log in root.rglob("performance/run_1/mlperf_log_detail.txt"):
+        text = log.read_text()
+        new = line.sub("" if value is None else lambda found: f"{found[1]}{value}{found[3]}", text)
+        changed += new != text
+        log.write_text(new)
+    assert changed
+
+
+def broken(root: Path, round_: str, level: Level) -> set[str]:
+    report = check(read_submission(root), find_round(round_), level)
+    return {finding.rule for finding in report.all_findings() if finding.severity == "error"}
+
+
+@pytest.mark.parametrize(("base", "key", "value", "rules"), ODD)
+def test_an_odd_value_counts_as_in_the_official_checker_and_is_a_fault_at_strict(
+    copy_of: Callable[[str], Submission], base: str, key: str, value: str | None, rules: str
+) -> None:
+    root, round_ = copy_of(base).root, base.partition("_")[0]
+    put(root, key, value)
+    assert broken(root, round_, "official") == set(rules.split())
+    strict = broken(root, round_, "strict")
+    assert strict
+    assert set(rules.split()) or "log-numbers" in strict
