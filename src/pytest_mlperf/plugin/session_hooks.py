@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
+from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError, OutputError
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
     REPORT_ATTRIBUTE,
@@ -238,6 +239,13 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         except MLPerfError as error:  # the disk may be full by now; the summary must still appear
             mlperf_session.unreported.append(error)
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    if mlperf_session.results and (place := os.environ.get("GITHUB_STEP_SUMMARY")):
+        from pytest_mlperf.report.github import append_summary
+
+        try:
+            append_summary(Path(place), mlperf_session.results)
+        except OutputError as error:  # it says nothing of the results
+            mlperf_session.unreported.append(error)
     if mlperf_session.settings.submit and not mlperf_session.settings.plan:
         from pytest_mlperf.submission.submit import abandon
 
