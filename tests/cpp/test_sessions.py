@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from pytest_mlperf.cpp.runtime import onnxruntime_library
+from pytest_mlperf.cpp.libraries import onnxruntime_library
 from tests.sandbox import command_line, item, wait_until
 
 if TYPE_CHECKING:
