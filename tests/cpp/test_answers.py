@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_mlperf.benchmarks import bert, resnet50, retinanet, rnnt
-from pytest_mlperf.cpp.answers import answers_of
-from pytest_mlperf.implementations.cpp import CPP
+from pytest_mlperf.benchmarks.retinanet_decoder import decoder_for
+from pytest_mlperf.cpp.answers import answers_of, heads_words
+from pytest_mlperf.implementations.cpp import CPP, TFLITE_CPP
 
 if TYPE_CHECKING:
     from pytest_mlperf.backends.base import Outputs
@@ -22,12 +23,13 @@ if TYPE_CHECKING:
     [
         (resnet50.OFFICIAL, "", ("label", "-1")),
         (resnet50.OFFICIAL, "opset-8", ("label", "-1")),
-        (resnet50.OFFICIAL, "torchvision", None),
+        (resnet50.OFFICIAL, "torchvision", ("scores", "0")),
+        (resnet50.OFFICIAL, "NHWC-scores", ("scores", "-1")),
         (resnet50.TINY, "", ("label", "-1")),
         (retinanet.OFFICIAL, "", ("detections", "800")),
         (retinanet.TINY, "", ("detections", "192")),
-        (retinanet.TINY, "heads", None),
-        (retinanet.TINY, "batched-heads", None),
+        (retinanet.TINY, "heads", ("heads", *heads_words(decoder_for(192)))),
+        (retinanet.OFFICIAL, "batched-heads", ("heads", *heads_words(decoder_for(800)))),
         (bert.OFFICIAL_99, "", ("logits",)),
         (bert.TINY_99_9, "lengths", ("logits",)),
         (rnnt.TINY, "", None),
@@ -48,7 +50,10 @@ def test_a_benchmark_that_encodes_in_its_own_way_is_another() -> None:
     assert answers_of(own) is None
 
 
-def test_it_has_one_runtime() -> None:
+def test_each_has_one_runtime() -> None:
+    assert TFLITE_CPP.supports(resnet50.TINY, "tflite", "cpu", "Server")
+    assert not TFLITE_CPP.supports(resnet50.TINY, "onnxruntime", "cpu", "Server")
+    assert not CPP.supports(resnet50.TINY, "tflite", "cpu", "Server")
     assert CPP.supports(resnet50.TINY, "onnxruntime", "cuda", "Server")
     assert CPP.supports(resnet50.TINY, "onnxruntime", "cuda:1", "Server")
     assert not CPP.supports(resnet50.TINY, "null", "cpu", "Server")
@@ -66,7 +71,7 @@ def test_without_its_name_python_alone_is_collected(benchmarks: RunSession) -> N
     named = {f"test_{mode}[retinanet-tiny-cpp-onnxruntime-cpu-Offline]" for mode in ("accuracy", "performance")}
     assert collected(benchmarks, "--implementation", "cpp") == named
     assert collected(benchmarks, "--implementation", "cpp,python") == named | usual
-    assert collected(benchmarks, "--implementation", "cpp", "--mlperf-variant", "heads") == set()
+    assert collected(benchmarks, "--implementation", "tflite-cpp", "--backend", "onnxruntime") == set()
 
 
 def test_the_plan_says_what_it_does_not_run(benchmarks: RunSession) -> None:

@@ -13,7 +13,7 @@ import pytest
 from pytest_mlperf.artifacts.archives import unpack
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.cpp import build
-from pytest_mlperf.cpp.runtime import onnxruntime_library
+from pytest_mlperf.cpp.libraries import onnxruntime_library
 from pytest_mlperf.environments.commands import clean_environment
 from pytest_mlperf.environments.compiler import Compiler, find_compiler
 from pytest_mlperf.environments.loadgen import find_checkout
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 GCC = Compiler("/usr/bin/gcc", "/usr/bin/g++", "g++ 12.2.0")
 LIBRARY = build.LibraryRecipe(GCC, "6.0.17")
+ENGINE = build.SOURCES / "onnxruntime"
 
 
 def test_the_program_is_built_anew_for_other_sources_and_compilers(tmp_path: Path) -> None:
@@ -48,7 +49,7 @@ def test_a_failed_compilation_shows_the_first_lines(tmp_path: Path) -> None:
     lines = "".join(f"echo 'line {n}' >&2\n" for n in range(2, 40))
     compiler.write_text(f"#!/bin/sh\necho 'engine.h:7:1: error: expected unqualified-id' >&2\n{lines}exit 1\n")
     compiler.chmod(0o755)
-    recipe = build.ProgramRecipe(replace(GCC, cxx=str(compiler)), LIBRARY, tmp_path)
+    recipe = build.ProgramRecipe(replace(GCC, cxx=str(compiler)), LIBRARY, tmp_path, ENGINE)
     with pytest.raises(RequirementError) as error:
         Store(tmp_path / "cache").get(recipe)
     assert error.value.what == f"the program of the implementation cpp cannot be built with {compiler}"
@@ -96,7 +97,7 @@ def test_the_installed_package_has_a_library() -> None:
 
 
 def test_an_environment_without_the_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_mlperf.cpp.runtime.find_spec", lambda name: None)
+    monkeypatch.setattr("pytest_mlperf.cpp.libraries.find_spec", lambda name: None)
     with pytest.raises(RequirementError, match="needs ONNX Runtime's shared library"):
         onnxruntime_library(None)
 
@@ -118,7 +119,7 @@ def test_a_checkout_is_built_as_the_source_distribution_is(tmp_path: Path) -> No
     checkout = find_checkout(place)
     library = replace(LIBRARY, compiler=find_compiler("gcc"), release=release, checkout=checkout)
     store = Store(tmp_path / "cache")
-    recipe = build.ProgramRecipe(library.compiler, library, store.get(library).path)
+    recipe = build.ProgramRecipe(library.compiler, library, store.get(library).path, ENGINE)
     assert (store.get(recipe).path / build.PROGRAM).stat().st_mode & 0o111
     assert library.built.startswith(f"checkout {checkout.sha256[:12]}, ")
     assert find_checkout(place) == checkout

@@ -38,7 +38,7 @@ def null_program(cache: Path) -> Program:
     library = build.LibraryRecipe(compiler, find_loadgen().version)
     recipe = build.ProgramRecipe(compiler, library, store.get(library).path, Path(__file__).parent / "null_engine")
     executable = store.get(recipe).path / build.PROGRAM
-    return Program((sys.executable, "-m", "pytest_mlperf.cpp", str(executable), ""))
+    return Program((sys.executable, "-m", "pytest_mlperf.cpp", "cpp", str(executable), ""))
 
 
 def log(program: Program, scenario: str, queries: int, layout: ExecutionLayout) -> DetailLog:

@@ -144,7 +144,7 @@ class OnnxRuntime:
             sessions[graph.name] = _session(path, settings, device, provider)
             check_tensors(path, "input", graph.inputs, _found(sessions[graph.name].get_inputs()))
             check_tensors(path, "output", graph.outputs, _found(sessions[graph.name].get_outputs()))
-            weights.update(dict.fromkeys(_weights(path)))
+            weights.update(dict.fromkeys(known_weights(path)))
         return OnnxRuntimeModel(sessions, model, device, tuple(weights))
 
     def versions(self) -> Mapping[str, str]:
@@ -163,6 +163,20 @@ def _session_options(threads: int, given: Mapping[str, str]) -> onnxruntime.Sess
     # A thread that spins during post-processing takes a core from another stream.
     options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
     options.log_severity_level = 3
+    require_session_options(given)
+    for name, value in given.items():
+        options.add_session_config_entry(name, value)
+    return options
+
+
+def require_session_options(given: Mapping[str, str]) -> None:
+    """Raise unless options are those of a session.
+
+    Raises
+    ------
+    OptionError
+        A name cannot be one.
+    """
     for name, value in given.items():
         if "." not in name:
             raise OptionError(
@@ -171,8 +185,6 @@ def _session_options(threads: int, given: Mapping[str, str]) -> onnxruntime.Sess
                 found=f"{name}={value}",
                 fix="see onnxruntime_session_options_config_keys.h in ONNX Runtime",
             )
-        options.add_session_config_entry(name, value)
-    return options
 
 
 def _session(
@@ -205,7 +217,8 @@ def _found(values: Sequence[Any]) -> list[FoundTensor]:
     return [FoundTensor(value.name, DTYPES.get(value.type, value.type), value.shape) for value in values]
 
 
-def _weights(path: Path) -> tuple[str, ...]:
+def known_weights(path: Path) -> tuple[str, ...]:
+    """Return the types of a file's weights; none where they cannot be read."""
     try:
         return weight_dtypes(path)
     except (OSError, ValueError):  # the runtime can load the model; only the types of its weights are unknown

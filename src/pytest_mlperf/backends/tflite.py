@@ -46,7 +46,7 @@ class TFLiteModel:
         self._fixed = one or not self._takes(self._batch + 1)
         self.max_batch = self._batch if self._fixed else None
         self.weight_types = weights
-        self.precision = INT8 if INT8 in weights else FP32
+        self.precision = precision_of(weights)
 
     def run(self, inputs: Inputs, graph: str = "") -> Outputs:
         """Run one batch; one smaller than the file's fixed batch is filled up."""
@@ -111,7 +111,7 @@ class TFLite:
         """Load a .tflite file; see `pytest_mlperf.backends.base.Backend.load`."""
         del device
         path = Path(file)
-        xnnpack = _xnnpack(options)
+        xnnpack = uses_xnnpack(options)
         require_file(path, "a TensorFlow Lite model")
         require_tflite(path)
         interpreter = _interpreter(path, threads, xnnpack=xnnpack)
@@ -125,7 +125,19 @@ class TFLite:
         return {name: version(name) for name in ("ai-edge-litert", "numpy")}
 
 
-def _xnnpack(options: Mapping[str, str]) -> bool:
+def precision_of(weights: Sequence[str]) -> str:
+    """Return the precision in which a file with weights of these types is run."""
+    return INT8 if INT8 in weights else FP32
+
+
+def uses_xnnpack(options: Mapping[str, str]) -> bool:
+    """Return whether XNNPACK runs what it can.
+
+    Raises
+    ------
+    OptionError
+        There is no such option.
+    """
     for name, value in options.items():
         if name != XNNPACK or value not in ("0", "1"):
             raise OptionError(

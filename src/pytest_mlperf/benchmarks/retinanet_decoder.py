@@ -113,6 +113,17 @@ class Decoder:
         return np.cumsum([0, *(grid * grid * cell for grid in self.grids)])
 
     @cached_property
+    def sides(self) -> tuple[tuple[int, ...], ...]:
+        """Sides of each level's anchors, in pixels."""
+        return tuple(tuple(int(smallest * scale) for scale in self.anchor_scales) for smallest in self.anchor_sizes)
+
+    @cached_property
+    def floor(self) -> np.float32:
+        """Only a logit above it can be a detection's."""
+        exact = math.log(self.score_threshold / (1 - self.score_threshold))
+        return np.float32(exact - _ROUNDING if self.ranked_by == "score" else exact)
+
+    @cached_property
     def anchors(self) -> NDArray[np.float32]:
         """float32 ``[anchors, 4]``: x1, y1, x2, y2 in pixels, by level, row, column, ratio and scale.
 
@@ -123,8 +134,8 @@ class Decoder:
         levels = []
         heights = np.sqrt(np.array(self.anchor_ratios, np.float32))
         widths = np.float32(1) / heights
-        for grid, smallest in zip(self.grids, self.anchor_sizes, strict=True):
-            sides = np.array([int(smallest * scale) for scale in self.anchor_scales], np.float32)
+        for grid, of_level in zip(self.grids, self.sides, strict=True):
+            sides = np.array(of_level, np.float32)
             half_width, half_height = (np.outer(part, sides).reshape(-1) / 2 for part in (widths, heights))
             corners = np.rint(np.stack([-half_width, -half_height, half_width, half_height], axis=1))
             origins = np.arange(grid, dtype=np.float32) * (self.input_size // grid)
@@ -181,8 +192,7 @@ class Decoder:
         """Return position in the flat logits and score of what goes on to the suppression, by image, best first."""
         images, anchors, classes = logits.shape
         flat = logits.reshape(-1)
-        floor = math.log(self.score_threshold / (1 - self.score_threshold))
-        chosen = _above(flat, np.float32(floor - _ROUNDING if self.ranked_by == "score" else floor))
+        chosen = _above(flat, self.floor)
         values = flat[chosen]
         scores = _sigmoid(values)
         if self.ranked_by == "score":
@@ -219,7 +229,8 @@ class Decoder:
         centres, sides = np.ascontiguousarray(self._centred_anchors.take(anchor, axis=0).T).reshape(2, 2, -1)
         with np.errstate(over="ignore", invalid="ignore"):  # an infinite delta ends at an edge
             centres += moves * sides
-            halves = np.exp(np.minimum(growth, np.float32(self.largest_growth)))
+            # In float64 and then rounded, so that every library of mathematics gives the same float32.
+            halves = np.exp(np.minimum(growth, np.float32(self.largest_growth)).astype(np.float64)).astype(np.float32)
             halves *= sides
             halves /= 2
             boxes = np.concatenate([centres - halves, centres + halves])

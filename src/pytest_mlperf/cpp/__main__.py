@@ -1,6 +1,6 @@
 """Runs one case with the C++ program: prepares what the program needs, lets it run LoadGen's test, writes result.json.
 
-``python -m pytest_mlperf.cpp PROGRAM LIBRARY-DIRECTORY run.json``; the directory may be empty.
+``python -m pytest_mlperf.cpp IMPLEMENTATION PROGRAM LIBRARY-DIRECTORY run.json``; the directory may be empty.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.backends.onnx_weights import weight_dtypes
+from pytest_mlperf.backends.model_file import Graph, Tensor
 from pytest_mlperf.benchmarks.base import Benchmark as BaseBenchmark
 from pytest_mlperf.cpp.answers import answers_of
+from pytest_mlperf.cpp.compared import ProgramModel
 from pytest_mlperf.cpp.program import Program, Setup
-from pytest_mlperf.cpp.runtime import onnxruntime_library
+from pytest_mlperf.cpp.runtime import RUNTIMES
 from pytest_mlperf.cpp.sample_file import SampleFile
 from pytest_mlperf.cpp.settings import settings_words
-from pytest_mlperf.errors import OptionError, RequirementError
+from pytest_mlperf.errors import RequirementError
 from pytest_mlperf.implementations.protocol import (
     FINISHING,
     RESULT_FILE,
@@ -36,6 +37,8 @@ from pytest_mlperf.machine.cores import available_cores
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Tuned
 from pytest_mlperf.worker.__main__ import Stopwatch, expected_samples
+from pytest_mlperf.worker.completion import ignore
+from pytest_mlperf.worker.conformance import compare, comparison_notes, is_compared
 from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
 from pytest_mlperf.worker.loadgen import (
     apply_round,
@@ -51,14 +54,17 @@ from pytest_mlperf.worker.progress import Reporter
 from pytest_mlperf.worker.tuning import LARGEST_BATCH, TRIAL_SECONDS, measure, tune, untuned
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from mlperf_loadgen import TestSettings
 
+    from pytest_mlperf.backends.base import Model
     from pytest_mlperf.backends.model_file import ModelFile
-    from pytest_mlperf.benchmarks.base import Benchmark
+    from pytest_mlperf.benchmarks.base import Benchmark, Records
     from pytest_mlperf.cpp.program import Word
-    from pytest_mlperf.implementations.protocol import RunSpec
+    from pytest_mlperf.cpp.runtime import Runtime
+    from pytest_mlperf.datasets.base import Samples
+    from pytest_mlperf.implementations.protocol import Check, RunSpec
     from pytest_mlperf.scenarios.base import Scenario
 
 
@@ -105,10 +111,10 @@ class ProgramTrials:
 
     def keep(self, layout: ExecutionLayout) -> None:
         """Let the program close the models that a layout does not use."""
-        self.program.request("keep", layout.threads)
+        self.program.request("keep", layout.threads, layout.streams)
 
 
-def run(spec: RunSpec, executable: str, library: Path | None) -> WorkerResult:
+def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) -> WorkerResult:
     """Run the case and return its result."""
     watch = Stopwatch()
     benchmark: Benchmark = replace(resolve_name(spec.benchmark), variant=spec.variant)
@@ -117,12 +123,15 @@ def run(spec: RunSpec, executable: str, library: Path | None) -> WorkerResult:
     official = official_length(settings)
     file = benchmark.model_file(spec.model_format, spec.model_precision, spec.variant)
     samples = benchmark.dataset.open(Path(spec.dataset), spec.sample_count, spec.variant)
-    memory = SampleFile(benchmark, file.graph.inputs, samples, available_cores())
+    graph = file.graph if file.graphs else sampled_graph(benchmark, samples)
+    memory = SampleFile(benchmark, graph.inputs, samples, available_cores())
     reporter = CountingReporter(lambda: memory.done)
     reporter.enter("loading")
     files = ModelFiles(spec, file)
-    program = Program(executable, _setup(spec, benchmark, file, onnxruntime_library(library)), memory)
+    program = Program(executable, _setup(spec, runtime, benchmark, graph, runtime.library(library)), memory)
     trials = _trials(spec, benchmark, program, settings, len(samples))
+    weights = tuple(runtime.weight_types(Path(spec.model)))
+    runtime.require_precision(weights, spec.precision)
     files.check()
     watch.lap("load")
     reporter.enter("warming up")
@@ -132,6 +141,12 @@ def run(spec: RunSpec, executable: str, library: Path | None) -> WorkerResult:
     check_memory(settings, spec.scenario, spec.mode, samples[0] if len(samples) else None, len(samples))
     trials.keep(tuned.layout)
     files.check()
+    checks: tuple[Check, ...] = ()
+    if is_compared(spec, file):
+        reporter.enter("comparing with ONNX Runtime")
+        model = ProgramModel(program, memory, graph, spec.device, tuned.layout.threads, weights)
+        checks = (_compared(spec, benchmark, file, samples, model, tuned.layout.batch, trials.machine.threads),)
+        watch.lap("comparison")
     least_seconds = settings.min_duration_ms / 1000 if spec.mode == "performance" else 0
     reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None)
     clock = RunClock()
@@ -141,40 +156,59 @@ def run(spec: RunSpec, executable: str, library: Path | None) -> WorkerResult:
     reporter.enter(FINISHING)
     watch.lap("test")
     files.check()
-    (runtime,) = program.request("version")
+    (told,) = program.request("version")
     program.close()
     return WorkerResult(
         device=spec.device,
         layout=tuned.layout,
         official=official,
-        versions=_versions(spec, runtime),
+        versions=_versions(spec, runtime, told),
         seconds=watch.seconds,
         samples_done=done,
-        weight_types=_weight_types(Path(spec.model)),
+        weight_types=weights,
         model_sha256=files.sha256,
         peak_memory_bytes=peak,
+        notes=comparison_notes(spec, checks),
         clock=clock.result(),
+        checks=checks,
     )
 
 
-def _setup(spec: RunSpec, benchmark: Benchmark, file: ModelFile, library: Path) -> Setup:
+def sampled_graph(benchmark: Benchmark, samples: Samples) -> Graph:
+    """Return the graph of a file of which only a sample says what goes in: its outputs are as the file has them."""
+    inputs = benchmark.collate([samples[0]])
+    return Graph(tuple(Tensor(name, value.dtype.name, (None, *value.shape[1:])) for name, value in inputs.items()), ())
+
+
+def _setup(spec: RunSpec, runtime: Runtime, benchmark: Benchmark, graph: Graph, library: Path) -> Setup:
     answers = answers_of(benchmark)
     if answers is None:
         raise RequirementError(
-            f"the implementation cpp cannot run {spec.benchmark}",
+            f"the implementation {runtime.implementation} cannot run {spec.benchmark}",
             expected="a benchmark whose answers it can encode",
-            found=str(file),
+            found=" ".join(filter(None, (spec.model_format, spec.model_precision, spec.variant))),
             fix="use --implementation python",
         )
-    for name, value in spec.backend_options.items():
-        if "." not in name:
-            raise OptionError(
-                f"--backend-option: onnxruntime has no option {name}",
-                expected="a session option of ONNX Runtime, such as session.set_denormal_as_zero=1",
-                found=f"{name}={value}",
-                fix="see onnxruntime_session_options_config_keys.h in ONNX Runtime",
-            )
-    return Setup(library, Path(spec.model), spec.device, spec.backend_options, file.graph, answers)
+    runtime.check_options(spec.backend_options)
+    runtime.check_file(Path(spec.model))
+    return Setup(library, Path(spec.model), spec.device, spec.backend_options, graph, answers)
+
+
+def _compared(
+    spec: RunSpec,
+    benchmark: Benchmark,
+    file: ModelFile,
+    samples: Samples,
+    model: ProgramModel,
+    batch: int,
+    threads: int,
+) -> Check:
+    """Compare the program's model with ONNX Runtime on some samples."""
+
+    def answer(compared: Model, indices: Sequence[int]) -> Records:
+        return benchmark.answer(compared, [samples[index] for index in indices], indices, ignore)
+
+    return compare(spec, benchmark, file, model, answer, batch, threads)
 
 
 def _trials(
@@ -220,19 +254,13 @@ def _words(layout: ExecutionLayout) -> tuple[int, int, int]:
     return layout.streams, layout.threads, layout.batch
 
 
-def _weight_types(model: Path) -> tuple[str, ...]:
-    try:
-        return weight_dtypes(model)
-    except (OSError, ValueError):  # the runtime can load the model; only the types of its weights are unknown
-        return ()
-
-
-def _versions(spec: RunSpec, runtime: str) -> dict[str, str]:
+def _versions(spec: RunSpec, runtime: Runtime, told: str) -> dict[str, str]:
     built = {"loadgen_built": spec.loadgen_built} if spec.loadgen_built else {}
-    return {"python": platform.python_version(), "loadgen": loadgen_version(), **built, "onnxruntime": runtime}
+    own = {runtime.package: runtime.version(told)}
+    return {"python": platform.python_version(), "loadgen": loadgen_version(), **built, **own}
 
 
-def main(executable: str, library: str, run_file: Path) -> None:
+def main(implementation: str, executable: str, library: str, run_file: Path) -> None:
     """Run the case that `run_file` describes and exit: with 0, or with the error in result.json."""
     spec = read_spec(run_file)
     guard = Guard(Path(spec.output))
@@ -244,7 +272,7 @@ def main(executable: str, library: str, run_file: Path) -> None:
     os.chdir(spec.output)
 
     def run_and_record() -> None:
-        result = run(spec, executable, Path(library) if library else None)
+        result = run(spec, RUNTIMES[implementation], executable, Path(library) if library else None)
         write_json(Path(spec.output) / RESULT_FILE, result)
 
     guard.wrap(run_and_record)()
@@ -252,4 +280,4 @@ def main(executable: str, library: str, run_file: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], Path(sys.argv[3]))
+    main(sys.argv[1], sys.argv[2], sys.argv[3], Path(sys.argv[4]))

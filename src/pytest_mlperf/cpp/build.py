@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.environments.loadgen import Checkout
 
 SOURCES = Path(__file__).parent / "source"
-ONNXRUNTIME = SOURCES / "onnxruntime"
 PROGRAM = "pytest-mlperf-sut"
 #: Increase these when what is built is built differently.
 _LIBRARY_VERSION, _PROGRAM_VERSION = 1, 1
@@ -128,7 +127,7 @@ class LibraryRecipe:
         if self.offline:
             raise OfflineError(
                 f"offline, and {self.name} is not in the cache",
-                expected="LoadGen's library, which the implementation cpp is linked with",
+                expected="LoadGen's library, which a program in C++ is linked with",
                 found="nothing",
                 fix="run once with the network, or name a checkout of mlcommons/inference with --loadgen-src",
             )
@@ -166,19 +165,21 @@ def _generate(sources: Path) -> None:
 class ProgramRecipe:
     """How to build the C++ program: its sources and those of an engine, with LoadGen's library.
 
-    ``engine`` is the directory with the sources of the runtime's side, see ``source/engine.h``.
+    ``engine`` is the directory with the sources of the runtime's side, see ``source/engine.h``; ``implementation`` is
+    the implementation's name, for messages.
     """
 
     compiler: Compiler
     library: LibraryRecipe
     library_place: Path
-    engine: Path = ONNXRUNTIME
+    engine: Path
+    implementation: str = "cpp"
     kind: str = "program"
 
     @property
     def name(self) -> str:
         """The name shown to users."""
-        return f"cpp {self.engine.name} {Path(self.compiler.cxx).name}"
+        return f"{self.implementation} {self.engine.name} {Path(self.compiler.cxx).name}"
 
     @property
     def source(self) -> str:
@@ -197,13 +198,14 @@ class ProgramRecipe:
         RequirementError
             It cannot be compiled or linked.
         """
+        what = f"the program of the implementation {self.implementation}"
         flags = (*_FLAGS, "-I", str(self.library_place), "-I", str(SOURCES), "-I", str(self.engine))
         with tempfile.TemporaryDirectory(prefix="program-") as temporary:
             objects = Path(temporary)
-            _compile_all(self.compiler, "the program of the implementation cpp", self._sources(".cc"), flags, objects)
+            _compile_all(self.compiler, what, self._sources(".cc"), flags, objects)
             made = [*sorted(objects.glob("*.o")), *sorted(self.library_place.glob("*.o"))]
             command = [self.compiler.cxx, "-pthread", *map(str, made), "-ldl", "-o", str(directory / PROGRAM)]
-            _run(self.compiler, "the program of the implementation cpp", command)
+            _run(self.compiler, what, command)
 
     def _sources(self, *suffixes: str) -> list[Path]:
         files = sorted((*SOURCES.iterdir(), *self.engine.iterdir()))

@@ -79,6 +79,19 @@ class SampleFile:
             made = [first, *pool.map(self._rows, indices[1:])]
         return self._load_ragged(indices, made)
 
+    def write(self, arrays: Sequence[NDArray[Any]]) -> tuple[int, int, list[int]]:
+        """Write arrays behind what is there; return the start and the size of the new part, and the place of each."""
+        part = _Part([[each.nbytes] for each in arrays])
+        places = [of_input[0] for of_input in part.places]
+        with self._mapped(part) as (start, memory):
+            for place, each in zip(places, arrays, strict=True):
+                memory.write(place, each)
+        return start, part.size, places
+
+    def read(self, start: int, size: int) -> bytes:
+        """Return bytes that the program wrote."""
+        return os.pread(self.descriptor, size, start)
+
     def forget(self) -> None:
         """Free what is loaded; the program has done so, too."""
         self._end = PAGE

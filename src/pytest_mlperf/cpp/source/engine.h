@@ -45,12 +45,15 @@ class Model {
   virtual std::unique_ptr<Runner> runner() = 0;
   // The largest batch; 0 for any.
   virtual int64_t max_batch() const = 0;
+  // Frees what more than so many runners need.
+  virtual void keep(size_t runners) { static_cast<void>(runners); }
 };
 
 class Engine {
  public:
   virtual ~Engine() = default;
   virtual std::unique_ptr<Model> load(int threads) = 0;
+  // Empty where the runtime does not tell.
   virtual std::string version() const = 0;
 };
 

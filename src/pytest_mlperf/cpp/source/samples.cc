@@ -38,6 +38,15 @@ void SampleFile::forget() {
   maps_.clear();
 }
 
+void SampleFile::write(size_t start, const void* data, size_t size) {
+  for (size_t done = 0; done < size;) {
+    const ssize_t some = ::pwrite(descriptor_, static_cast<const char*>(data) + done, size - done,
+                                  static_cast<off_t>(start + done));
+    if (some < 0) throw Fault("", std::string("outputs cannot be written: ") + std::strerror(errno));
+    done += static_cast<size_t>(some);
+  }
+}
+
 void Samples::watch(const std::atomic<int64_t>* issued) {
   issued_ = issued;
   if (issued != nullptr) loaded_ = unloading_ = 0;

@@ -32,6 +32,8 @@ class SampleFile {
   // Maps a part of the file, read-only, until `forget`.
   const char* map(size_t start, size_t size);
   void forget();
+  // Writes behind the samples, whose end the other process keeps.
+  void write(size_t start, const void* data, size_t size);
   void count(uint64_t samples) { done_->fetch_add(samples, std::memory_order_relaxed); }
   uint64_t done() const { return done_->load(std::memory_order_relaxed); }
 

@@ -6,16 +6,7 @@
 #include "clock.h"
 #include "fault.h"
 #include "loadgen.h"
-
-Type type_named(const std::string& dtype) {
-  if (dtype == "float32") return Type::float32;
-  if (dtype == "float64") return Type::float64;
-  if (dtype == "int64") return Type::int64;
-  if (dtype == "int32") return Type::int32;
-  if (dtype == "uint8") return Type::uint8;
-  if (dtype == "int8") return Type::int8;
-  throw Fault("", "the program has no inputs of type " + dtype);
-}
+#include "tensors.h"
 
 const Records& Stream::infer(const mlperf::QuerySample* batch, size_t count) {
   for (size_t input = 0; input < inputs_.size(); ++input) collate(input, batch, count);

@@ -48,5 +48,3 @@ class Stream : public Answering {
   Records records_;
   std::vector<mlperf::QuerySampleResponse> responses_;
 };
-
-Type type_named(const std::string& dtype);

@@ -9,6 +9,7 @@
 #include "fault.h"
 #include "loadgen.h"
 #include "settings.h"
+#include "tensors.h"
 
 namespace {
 
@@ -118,6 +119,7 @@ Message Worker::serve(const Message& request) {
   if (what == "release") return hold(words, false);
   if (what == "rehearse") return rehearse(words);
   if (what == "keep") return keep(words);
+  if (what == "infer") return infer(words);
   if (what == "test") return test(words);
   throw Fault("", "there is no request " + what);
 }
@@ -131,14 +133,39 @@ Model& Worker::model(int threads) {
 // model THREADS: loads it; returns its largest batch.
 Message Worker::load(Reader& words) { return {std::to_string(model(static_cast<int>(words.number())).max_batch())}; }
 
-// keep THREADS: closes all other models, so that their memory does not count for the run.
+// keep THREADS STREAMS: closes all other models, and what more streams need, so that they take no memory of the run.
 Message Worker::keep(Reader& words) {
   const int threads = static_cast<int>(words.number());
-  model(threads);
+  model(threads).keep(words.number());
   for (auto each = models_.begin(); each != models_.end();) {
     each = each->first == threads ? std::next(each) : models_.erase(each);
   }
   return {};
+}
+
+// infer THREADS START SIZE (PLACE RANK LENGTH...)...: runs one batch of what is in the part of the file, without an
+// encoding, and writes the outputs behind it. Returns for each its type, its bytes, and its lengths with their number.
+Message Worker::infer(Reader& words) {
+  const auto runner = model(static_cast<int>(words.number())).runner();
+  const size_t start = words.number(), size = words.number();
+  const char* part = file_->map(start, size);
+  std::vector<View> inputs(setup_.inputs.size());
+  for (size_t n = 0; n < inputs.size(); ++n) {
+    inputs[n].data = part + words.number();
+    inputs[n].type = type_named(setup_.inputs[n].dtype);
+    inputs[n].shape.resize(words.number());
+    for (auto& length : inputs[n].shape) length = static_cast<int64_t>(words.number());
+  }
+  Message reply;
+  size_t end = start + size;
+  for (const View& view : runner->run(inputs)) {
+    file_->write(end, view.data, bytes_of(view));
+    end += bytes_of(view);
+    reply.insert(reply.end(), {name_of(view.type), std::to_string(bytes_of(view)), std::to_string(view.shape.size())});
+    for (const int64_t length : view.shape) reply.push_back(std::to_string(length));
+  }
+  file_->forget();
+  return reply;
 }
 
 // hold COUNT, release COUNT: keeps the first samples in memory for rehearsals.

@@ -25,6 +25,7 @@ class Worker {
   Message hold(Reader& words, bool loads);
   Message rehearse(Reader& words);
   Message keep(Reader& words);
+  Message infer(Reader& words);
   Message test(Reader& words);
   Model& model(int threads);
 

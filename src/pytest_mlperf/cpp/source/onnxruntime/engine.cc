@@ -1,5 +1,4 @@
 // ONNX Runtime as an engine, set up as pytest_mlperf/backends/onnxruntime.py does: the same answers to the last bit.
-#include <algorithm>
 #include <cstdlib>
 #include <memory>
 
@@ -8,6 +7,7 @@
 #include "engine.h"
 #include "fault.h"
 #include "ort_api.h"
+#include "tensors.h"
 
 namespace {
 
@@ -100,14 +100,6 @@ std::string dtype_of(int element) {
   }
 }
 
-size_t bytes_of(const View& view) {
-  size_t bytes = view.type == Type::float64 || view.type == Type::int64 ? 8
-                 : view.type == Type::float32 || view.type == Type::int32 ? 4
-                                                                           : 1;
-  for (const int64_t length : view.shape) bytes *= static_cast<size_t>(length);
-  return bytes;
-}
-
 class OrtRunner : public Runner {
  public:
   OrtRunner(const Library& library, OrtSession* session, const OrtMemoryInfo* memory, const Setup& setup)
@@ -188,37 +180,6 @@ class OrtModel : public Model {
   const Setup& setup_;
   int64_t max_batch_;
 };
-
-std::string shown(const std::vector<Tensor>& tensors) {
-  std::string text;
-  for (const auto& tensor : tensors) {
-    text += (text.empty() ? "" : ", ") + tensor.name + " " + tensor.dtype + "[";
-    for (size_t n = 0; n < tensor.shape.size(); ++n) {
-      text += (n == 0 ? "" : ",") + (tensor.shape[n] < 0 ? std::string("n") : std::to_string(tensor.shape[n]));
-    }
-    text += "]";
-  }
-  return text;
-}
-
-bool agrees(const Tensor& wanted, const Tensor& found) {
-  if (wanted.dtype != found.dtype || wanted.shape.size() != found.shape.size()) return false;
-  return std::equal(wanted.shape.begin(), wanted.shape.end(), found.shape.begin(),
-                    [](int64_t want, int64_t have) { return want < 0 || have < 0 || want == have; });
-}
-
-// A model may have more outputs than the benchmark reads, but not more inputs.
-void check_tensors(const std::string& model, const std::string& kind, const std::vector<Tensor>& wanted,
-                   const std::vector<Tensor>& found) {
-  const bool all = std::all_of(wanted.begin(), wanted.end(), [&](const Tensor& tensor) {
-    return std::any_of(found.begin(), found.end(),
-                       [&](const Tensor& have) { return have.name == tensor.name && agrees(tensor, have); });
-  });
-  if (wanted.empty() || (all && (kind == "output" || wanted.size() == found.size()))) return;
-  throw Fault("ModelError", model + " is not a model of this benchmark: its " + kind + "s differ",
-              kind + "s: " + shown(wanted), shown(found),
-              "export the model with these " + kind + "s, or give another file with --model-path");
-}
 
 class OrtEngine : public Engine {
  public:
