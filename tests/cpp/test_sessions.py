@@ -105,12 +105,13 @@ def packages(place: Path, real: Path, version: str = "2.3.0") -> str:
     package, described = place / "ai_edge_litert", place / f"ai_edge_litert-{version}.dist-info"
     package.mkdir()
     described.mkdir()
-    for name in ("__init__.py", "schema_py_generated.py"):
-        shutil.copy(real / name, package)
-    shutil.copytree(real.parent / "flatbuffers", place / "flatbuffers")
+    for each in real.iterdir():
+        if each.name != "libLiteRt.so":
+            (package / each.name).symlink_to(each)
+    (place / "flatbuffers").symlink_to(real.parent / "flatbuffers")
     (described / "METADATA").write_text(f"Metadata-Version: 2.1\nName: ai-edge-litert\nVersion: {version}\n")
     command = [*GPLUSPLUS, str(HERE / "faulty_litert.cc"), "-o", str(package / "libLiteRt.so"), "-ldl"]
-    linked = [str(real / "libLiteRt.so"), f"-Wl,-rpath,{real}", "-Wl,--no-as-needed", f"-L{real}"]
+    linked = ["-Wl,--no-as-needed", f"-Wl,-rpath,{real}", str(real / "libLiteRt.so")]
     subprocess.run([*command, *linked], check=True)
     return os.pathsep.join((str(place), *support_path()))
 
@@ -257,7 +258,7 @@ def test_a_library_or_a_file_that_litert_cannot_use(run_cpp: RunCpp, shared_cach
     cut = tmp_path / "cut.tflite"
     cut.write_bytes((data / "resnet50-tiny.tflite").read_bytes()[:9000])
     session = run_cpp(LITE, *ONE, "--model-path", str(cut))
-    assert f"LiteRT cannot load {cut}" in session.output
+    assert f"TensorFlow Lite cannot load {cut}" in session.output
     place = tmp_path / "old"
     place.mkdir()
     session = run_cpp(LITE, *ONE, PYTHONPATH=packages(place, litert(shared_cache), "2.1.6"))
@@ -268,7 +269,7 @@ def test_a_library_or_a_file_that_litert_cannot_use(run_cpp: RunCpp, shared_cach
     metadata.write_text(metadata.read_text().replace("2.1.6", "2.3.0"))
     (place / "ai_edge_litert" / "libLiteRt.so").write_text("no library")
     session = run_cpp(LITE, *ONE, PYTHONPATH=os.pathsep.join((str(place), *support_path())))
-    assert "libLiteRt.so cannot be used" in session.output
+    assert "ai-edge-litert cannot be used" in session.output
 
 
 def programs(sandbox: Sandbox) -> list[psutil.Process]:

@@ -114,7 +114,7 @@ class TFLite:
         xnnpack = uses_xnnpack(options)
         require_file(path, "a TensorFlow Lite model")
         require_tflite(path)
-        interpreter = _interpreter(path, threads, xnnpack=xnnpack)
+        interpreter = load_interpreter(path, threads, xnnpack=xnnpack)
         loaded = _usable(interpreter, model, path, xnnpack=xnnpack)
         if xnnpack:
             _tell(path, interpreter)
@@ -149,7 +149,14 @@ def uses_xnnpack(options: Mapping[str, str]) -> bool:
     return options.get(XNNPACK, "1") == "1"
 
 
-def _interpreter(path: Path, threads: int, *, xnnpack: bool) -> Any:
+def load_interpreter(path: Path, threads: int, *, xnnpack: bool) -> Any:
+    """Return an interpreter for a file, before it has any memory for tensors.
+
+    Raises
+    ------
+    ModelError
+        The interpreter does not take the file.
+    """
     from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
     kinds = OpResolverType

@@ -1,1 +1,1 @@
-"""The implementation cpp: a C++ program that answers LoadGen's queries, and the Python process that prepares them."""
+"""The implementations in C++: a program that answers LoadGen's queries, and the Python process that prepares them."""

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.backends.contract import require_file
 from pytest_mlperf.backends.onnxruntime import known_weights, require_session_options
-from pytest_mlperf.backends.tflite import precision_of, uses_xnnpack
+from pytest_mlperf.backends.tflite import load_interpreter, precision_of, uses_xnnpack
 from pytest_mlperf.backends.tflite_file import require_tflite, weight_types
 from pytest_mlperf.cpp.libraries import LITERT, litert_library, onnxruntime_library
 from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.printable import said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -86,6 +87,16 @@ class Runtime:
 def _check_tflite(model: Path) -> None:
     require_file(model, "a TensorFlow Lite model")
     require_tflite(model)
+    # LiteRT's C API trusts the file, and crashes on one that is cut off; the interpreter of the same package does not.
+    try:
+        load_interpreter(model, threads=1, xnnpack=False)
+    except (ImportError, OSError) as error:
+        raise RequirementError(
+            f"{LITERT} cannot be used",
+            expected="a package that Python can import",
+            found=said(error),
+            fix=f"install another {LITERT}, or choose another --backend",
+        ) from error
 
 
 def _any_file(model: Path) -> None:
