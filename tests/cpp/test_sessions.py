@@ -307,7 +307,7 @@ def test_the_program_leaves_with_its_parents(
 @pytest.mark.thorough
 def test_the_program_is_not_built_twice(run_cpp: RunCpp, shared_cache: Path) -> None:
     assert run_cpp(CPP, *ONE).code == 0
-    made = {path: path.stat().st_mtime for path in shared_cache.glob("program/*/content/*")}
+    made = {path: path.stat().st_mtime for path in shared_cache.glob("program/cpp-*/content/*")}
     assert len(made) == 1
     assert run_cpp(CPP, *ONE).code == 0
-    assert {path: path.stat().st_mtime for path in shared_cache.glob("program/*/content/*")} == made
+    assert {path: path.stat().st_mtime for path in shared_cache.glob("program/cpp-*/content/*")} == made
