@@ -13,7 +13,8 @@ from scipy import optimize
 
 from pytest_mlperf.gate.paired import average_precision, estimate, mean, proportion, rate
 from pytest_mlperf.gate.verdict import Estimate, corrected
-from pytest_mlperf.metrics.outcomes import Errors, Matches, Right, Scores, paired
+from pytest_mlperf.metrics.average_precision import Matches
+from pytest_mlperf.metrics.outcomes import Errors, Right, Scores, paired
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -10,7 +10,8 @@ import numpy as np
 
 from pytest_mlperf.artifacts.disk import replacing
 from pytest_mlperf.errors import BaselineError
-from pytest_mlperf.metrics.outcomes import Errors, Matches, Right, Scores
+from pytest_mlperf.metrics.average_precision import Matches
+from pytest_mlperf.metrics.outcomes import Errors, Right, Scores
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -5,21 +5,18 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pytest_mlperf.artifacts.sources import RemoteFile
 from pytest_mlperf.datasets.coco_val import ANNOTATIONS, IMAGES
-from pytest_mlperf.datasets.image_download import fetch_images, first_names, write_list
+from pytest_mlperf.datasets.first_images import FirstImages
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_mlperf.artifacts.download import Fetched
-    from pytest_mlperf.artifacts.fetching import Downloads, Provenance
-    from pytest_mlperf.artifacts.recipe import KeyValue
+    from pytest_mlperf.artifacts.fetching import Downloads
 
 ANNOTATION_BYTES = 252_907_541
 """The archive of the annotations, which has those of the training images and of other tasks, too."""
@@ -60,56 +57,32 @@ OFFICIAL = CocoFiles(
 
 
 @dataclass(frozen=True)
-class CocoRecipe:
+class CocoRecipe(FirstImages):
     """The first `count` of the images that MLPerf may use, and the annotations of all of these.
 
     The annotations are reduced to MLPerf's images, as ``create_safe_annotations.py`` of mlcommons/inference does, but
     not to the first ones, so that a sample index means the same image in every part of the data set.
     """
 
-    count: int
     files: CocoFiles = OFFICIAL
-    kind: str = "dataset"
+
+    title: ClassVar[str] = "coco val2017"
+    folder: ClassVar[Path] = IMAGES
+    mean_image_bytes: ClassVar[int] = MEAN_IMAGE_BYTES
 
     @property
-    def name(self) -> str:
-        """The name in the cache."""
-        return f"coco val2017 {self.count}"
+    def annotations(self) -> RemoteFile:
+        """The archive with the annotations."""
+        return self.files.annotations
 
     @property
-    def source(self) -> str:
-        """The publisher's address."""
-        return self.files.images[0]
+    def addresses(self) -> tuple[str, ...]:
+        """The addresses below which the images are."""
+        return self.files.images
 
-    def key(self) -> Mapping[str, KeyValue]:
-        """Return what determines the images: the annotation file and their number."""
-        file = self.files.annotations
-        identity = file.sha256 or file.md5 or file.urls[0]
-        return {"annotations": identity, "images": self.source, "count": self.count}
-
-    def served_by(self, key: Mapping[str, KeyValue]) -> bool:
-        """Return whether an artifact has these images, or more of the same data set."""
-        held = key.get("count")
-        return isinstance(held, int) and held >= self.count and {**key, "count": self.count} == self.key()
-
-    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
-        """Fill `directory` as MLCommons' download does, and write the list of its images.
-
-        Raises
-        ------
-        DatasetError
-            The annotation file cannot be trusted, or has fewer than `count` images.
-        FetchError
-            An image cannot be had, or what comes is none.
-        """
-        from pytest_mlperf.artifacts.fetching import Provenance
-
-        archive, names = _fetch_annotations(self.files.annotations, directory, downloads)
-        names = first_names(names, self.count, self.files.annotations.name)
-        urls = {name: tuple(f"{base}/{quote(name)}" for base in self.files.images) for name in names}
-        images = fetch_images(urls, directory / IMAGES, downloads, self.name, MEAN_IMAGE_BYTES)
-        write_list(directory, names)
-        return Provenance(self.source, (archive, *images))
+    def fetch_annotations(self, directory: Path, downloads: Downloads) -> tuple[Fetched, list[str]]:
+        """Write the annotations of the images that MLPerf may use; see `FirstImages`."""
+        return _fetch_annotations(self.annotations, directory, downloads)
 
 
 def _fetch_annotations(file: RemoteFile, directory: Path, downloads: Downloads) -> tuple[Fetched, list[str]]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import quote
 
 from pytest_mlperf.artifacts.sources import RemoteFile
-from pytest_mlperf.datasets.image_download import fetch_images, first_names, write_list
+from pytest_mlperf.datasets.first_images import FirstImages, identity
+from pytest_mlperf.datasets.image_download import fetch_images, write_list
 from pytest_mlperf.datasets.layout import ANNOTATIONS, CALIBRATION_IMAGES, IMAGES
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
     from pathlib import Path
 
     from pytest_mlperf.artifacts.download import Fetched
@@ -76,7 +77,7 @@ class AnnotationsRecipe:
 
     def key(self) -> Mapping[str, KeyValue]:
         """Return the archive's identity."""
-        return {"annotations": _identity(self.files.annotations)}
+        return {"annotations": identity(self.files.annotations)}
 
     def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
         """Put ``annotations/openimages-mlperf.json`` into `directory`, after checking it.
@@ -93,52 +94,28 @@ class AnnotationsRecipe:
 
 
 @dataclass(frozen=True)
-class OpenImagesRecipe:
-    """The first `count` images of the annotation file, in its order, and the whole annotation file.
+class OpenImagesRecipe(FirstImages):
+    """The first `count` images of the annotation file, and the whole annotation file."""
 
-    The annotation file is not cut, so that a sample index means the same image in every part of the data set.
-    """
-
-    count: int
     files: OpenImagesFiles = OFFICIAL
-    kind: str = "dataset"
+
+    title: ClassVar[str] = "openimages validation"
+    folder: ClassVar[Path] = IMAGES
+    mean_image_bytes: ClassVar[int] = MEAN_IMAGE_BYTES
 
     @property
-    def name(self) -> str:
-        """The name in the cache."""
-        return f"openimages validation {self.count}"
+    def annotations(self) -> RemoteFile:
+        """The archive with the annotations."""
+        return self.files.annotations
 
     @property
-    def source(self) -> str:
-        """The publisher's address."""
-        return f"{self.files.images}/validation"
+    def addresses(self) -> tuple[str, ...]:
+        """The address below which the images are."""
+        return (f"{self.files.images}/validation",)
 
-    def key(self) -> Mapping[str, KeyValue]:
-        """Return what determines the images: the annotation file and their number."""
-        return {"annotations": _identity(self.files.annotations), "images": self.source, "count": self.count}
-
-    def served_by(self, key: Mapping[str, KeyValue]) -> bool:
-        """Return whether an artifact has these images, or more of the same data set."""
-        held = key.get("count")
-        return isinstance(held, int) and held >= self.count and {**key, "count": self.count} == self.key()
-
-    def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
-        """Fill `directory` as MLPerf's scripts do, and write the list of its images.
-
-        Raises
-        ------
-        DatasetError
-            The annotation file cannot be trusted, or has fewer than `count` images.
-        FetchError
-            An image cannot be had, or what comes is none.
-        """
-        from pytest_mlperf.artifacts.fetching import Provenance
-
-        archive, names = _fetch_annotations(self.files.annotations, directory, downloads)
-        names = first_names(names, self.count, self.files.annotations.name)
-        images = _fetch_images(names, self.source, directory / IMAGES, downloads, self.name)
-        write_list(directory, names)
-        return Provenance(self.source, (archive, *images))
+    def fetch_annotations(self, directory: Path, downloads: Downloads) -> tuple[Fetched, list[str]]:
+        """Write the checked annotation file; see `FirstImages`."""
+        return _fetch_annotations(self.annotations, directory, downloads)
 
 
 @dataclass(frozen=True)
@@ -156,7 +133,7 @@ class CalibrationRecipe:
 
     def key(self) -> Mapping[str, KeyValue]:
         """Return what determines the images: the list of their names."""
-        return {"list": _identity(self.files.calibration_list), "images": self.source}
+        return {"list": identity(self.files.calibration_list), "images": self.source}
 
     def fetch(self, directory: Path, downloads: Downloads) -> Provenance:
         """Put the images into ``calibration/data``, and the list of their names beside it.
@@ -176,7 +153,8 @@ class CalibrationRecipe:
         except DatasetError:
             downloads.reject(fetched)
             raise
-        images = _fetch_images(names, self.source, directory / CALIBRATION_IMAGES, downloads, self.name)
+        urls = {name: (f"{self.source}/{quote(name)}",) for name in names}
+        images = fetch_images(urls, directory / CALIBRATION_IMAGES, downloads, self.name, MEAN_IMAGE_BYTES)
         write_list(directory, names)
         return Provenance(self.source, (fetched, *images))
 
@@ -202,11 +180,6 @@ def _fetch_annotations(file: RemoteFile, directory: Path, downloads: Downloads) 
         raise
 
 
-def _fetch_images(names: Sequence[str], base: str, folder: Path, downloads: Downloads, title: str) -> list[Fetched]:
-    urls = {name: (f"{base}/{quote(name)}",) for name in names}
-    return fetch_images(urls, folder, downloads, title, MEAN_IMAGE_BYTES)
-
-
 def _names(path: Path) -> list[str]:
     names = path.read_text("utf-8", errors="replace").split()
     plain = [name for name in names if PurePosixPath(name).name == name and name.endswith(".jpg")]
@@ -218,7 +191,3 @@ def _names(path: Path) -> list[str]:
             fix="have the mirror serve the list of mlcommons/inference",
         )
     return names
-
-
-def _identity(file: RemoteFile) -> str:
-    return file.sha256 or file.md5 or file.urls[0]

@@ -9,7 +9,8 @@ import numpy as np
 from scipy import stats
 
 from pytest_mlperf.gate.verdict import Estimate
-from pytest_mlperf.metrics.outcomes import Errors, Matches, Right, Scores
+from pytest_mlperf.metrics.average_precision import Matches
+from pytest_mlperf.metrics.outcomes import Errors, Right, Scores
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

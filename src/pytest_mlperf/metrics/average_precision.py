@@ -1,61 +1,71 @@
-"""COCO's matching of detections with objects, and mAP from the matches, for any part of the images.
+"""mAP from detections that are matched with objects, for any part of the images.
 
-It gives the figures of pycocotools' COCOeval for all areas and 100 detections, `params.areaRng[0]` and `maxDets[2]`.
+It gives the figure of pycocotools' COCOeval for all areas and 100 detections, `params.areaRng[0]` and `maxDets[2]`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from pytest_mlperf.metrics.outcomes import Matches
-
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
-    from pytest_mlperf.datasets.coco import Annotations, Boxes
-    from pytest_mlperf.metrics.coco_evaluation import Detections
-
-#: COCOeval's `iouThrs`, `recThrs` and `maxDets[2]`.
+#: COCOeval's `iouThrs` and `recThrs`; the bit of each threshold.
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
+BITS = (1 << np.arange(len(THRESHOLDS))).astype(np.uint16)
 _RECALLS = np.linspace(0.0, 1.0, 101)
-_MOST = 100
-_BITS = (1 << np.arange(len(THRESHOLDS))).astype(np.uint16)
 
 
-def match(truth: Annotations, image_ids: NDArray[np.int64], found: Detections) -> Matches:
-    """Match the detections in some images with the annotated objects, as COCOeval does.
+@dataclass(frozen=True, eq=False)
+class Matches:
+    """Of mAP: the detections with the objects that they match, and the objects that there are.
 
-    Parameters
+    Attributes
     ----------
-    truth
-        The annotated boxes.
-    image_ids
-        ``int64[n]``, the images.
-    found
-        The detections in them.
+    ids
+        ``[n]``, the images.
+    image, category
+        ``int32[m]``, ``int16[m]``: of each detection, the position in `ids`, and the number of its category.
+    score
+        ``float64[m]``.
+    matched, ignored
+        ``uint16[m]``: bit `t` says whether the detection matches an object at the IoU threshold 0.50 + 0.05 `t`, and
+        whether it counts neither for nor against the model there.
+    objects
+        ``int32[n, c]``: how many objects of each category an image has, without crowds.
     """
-    categories = np.sort(np.array(truth.category_ids, np.int64))
-    objects = np.zeros((len(image_ids), len(categories)), np.int32)
-    parts: list[tuple[int, int, NDArray[np.float64], NDArray[np.uint16], NDArray[np.uint16]]] = []
-    for image, category, boxes, crowd, xywh, scores in _groups(truth.boxes, image_ids, categories, found):
-        objects[image, category] = np.count_nonzero(~crowd)
-        order = np.argsort(-scores, kind="mergesort")[:_MOST]
-        matched, ignored = _assign(_overlaps(xywh[order], boxes, crowd), crowd)
-        parts.append((image, category, scores[order], matched, ignored))
-    counts = [len(scores) for _, _, scores, _, _ in parts]
-    return Matches(
-        image_ids,
-        np.repeat(np.array([part[0] for part in parts], np.int32), counts),
-        np.repeat(np.array([part[1] for part in parts], np.int16), counts),
-        np.concatenate([part[2] for part in parts] or [np.empty(0)]),
-        np.concatenate([part[3] for part in parts] or [np.empty(0, np.uint16)]),
-        np.concatenate([part[4] for part in parts] or [np.empty(0, np.uint16)]),
-        objects,
-    )
+
+    ids: NDArray[Any]
+    image: NDArray[np.int32]
+    category: NDArray[np.int16]
+    score: NDArray[np.float64]
+    matched: NDArray[np.uint16]
+    ignored: NDArray[np.uint16]
+    objects: NDArray[np.int32]
+
+    def value(self) -> float:
+        """Return the metric, in percent."""
+        return 100.0 * mean_average_precision(self)
+
+    def take(self, rows: NDArray[np.int64]) -> Matches:
+        """Return some of the images, with their detections."""
+        place = np.full(len(self.ids), -1, np.int32)
+        place[rows] = np.arange(len(rows), dtype=np.int32)
+        kept = place[self.image] >= 0
+        order = np.flatnonzero(kept)
+        order = order[np.argsort(place[self.image[order]], kind="stable")]
+        return Matches(
+            self.ids[rows],
+            place[self.image[order]],
+            self.category[order],
+            self.score[order],
+            self.matched[order],
+            self.ignored[order],
+            self.objects[rows],
+        )
 
 
 def mean_average_precision(matches: Matches) -> float:
@@ -71,8 +81,8 @@ def mean_average_precision(matches: Matches) -> float:
 
 def _precision(matched: NDArray[np.uint16], ignored: NDArray[np.uint16], objects: int) -> float:
     """Return the precision at 101 recalls, in the mean over them and over the thresholds, of detections best first."""
-    hit = (matched[None] & _BITS[:, None]) > 0
-    counts = (ignored[None] & _BITS[:, None]) == 0
+    hit = (matched[None] & BITS[:, None]) > 0
+    counts = (ignored[None] & BITS[:, None]) == 0
     right = np.cumsum(hit & counts, axis=1, dtype=np.float64)
     wrong = np.cumsum(~hit & counts, axis=1, dtype=np.float64)
     recall = right / objects
@@ -83,64 +93,3 @@ def _precision(matched: NDArray[np.uint16], ignored: NDArray[np.uint16], objects
         places = np.searchsorted(of_threshold, _RECALLS, side="left")
         total += float(best[places[places < len(best)]].sum())
     return total / (len(_RECALLS) * len(THRESHOLDS))
-
-
-def _groups(
-    boxes: Boxes, image_ids: NDArray[np.int64], categories: NDArray[np.int64], found: Detections
-) -> Iterator[tuple[int, int, NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]]:
-    """Yield image, category, the objects' boxes and whether they are crowds, and the detections' boxes and scores."""
-    place = {image: number for number, image in enumerate(image_ids.tolist())}
-    known = {category: number for number, category in enumerate(categories.tolist())}
-
-    def rows(images: NDArray[np.int64], of: NDArray[np.int64]) -> dict[tuple[int, int], list[int]]:
-        grouped: dict[tuple[int, int], list[int]] = {}
-        for row, (image, category) in enumerate(zip(images.tolist(), of.tolist(), strict=True)):
-            if image in place and category in known:
-                grouped.setdefault((place[image], known[category]), []).append(row)
-        return grouped
-
-    objects = rows(boxes.image_ids, boxes.category_ids)
-    detections = rows(found.image_ids, found.category_ids)
-    for image, category in sorted({*objects, *detections}):
-        there, seen = objects.get((image, category), []), detections.get((image, category), [])
-        yield image, category, boxes.xywh[there], boxes.iscrowd[there] > 0, found.xywh[seen], found.scores[seen]
-
-
-def _overlaps(
-    found: NDArray[np.float64], objects: NDArray[np.float64], crowd: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return the IoU of each detection with each object; with a crowd it is the part of the detection that is in it."""
-    low = np.maximum(found[:, None, :2], objects[None, :, :2])
-    high = np.minimum(found[:, None, :2] + found[:, None, 2:], objects[None, :, :2] + objects[None, :, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=2)
-    area, areas = np.prod(found[:, 2:], axis=1)[:, None], np.prod(objects[:, 2:], axis=1)[None]
-    whole = np.where(crowd[None], area, area + areas - shared)
-    found_in: NDArray[np.float64] = np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)
-    return found_in
-
-
-def _assign(overlaps: NDArray[np.float64], crowd: NDArray[np.bool_]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
-    """Give each detection, best first, the object that overlaps most and is free; a crowd takes any number.
-
-    Returns
-    -------
-    matched, ignored
-        ``uint16[d]``, a bit for each threshold.
-    """
-    least = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
-    plain, crowds = np.flatnonzero(~crowd), np.flatnonzero(crowd)
-    free = np.ones((len(THRESHOLDS), len(plain)), np.bool_)
-    matched, ignored = (np.zeros(len(overlaps), np.uint16) for _ in range(2))
-    every = np.arange(len(THRESHOLDS))
-    for number, row in enumerate(overlaps):
-        hit = np.zeros(len(THRESHOLDS), np.bool_)
-        if len(plain):
-            able = np.where(free & (row[plain] >= least), row[plain], -1.0)
-            # Of equal overlaps, the last one.
-            best = len(plain) - 1 - np.argmax(able[:, ::-1], axis=1)
-            hit = able[every, best] >= 0
-            free[every[hit], best[hit]] = False
-        in_crowd = ~hit & (row[crowds] >= least).any(axis=1) if len(crowds) else np.zeros_like(hit)
-        matched[number] = _BITS[hit | in_crowd].sum()
-        ignored[number] = _BITS[in_crowd].sum()
-    return matched, ignored

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from pytest_mlperf.datasets.coco import Annotations
     from pytest_mlperf.metrics.accuracy_log import Record
+    from pytest_mlperf.metrics.average_precision import Matches
     from pytest_mlperf.metrics.coco_evaluation import Edges
-    from pytest_mlperf.metrics.outcomes import Matches
 
 Scorer = Literal["hotcoco", "pycocotools"]
 #: COCO's twelve figures, in the order of COCOeval.stats.
@@ -112,8 +112,8 @@ class MeanAveragePrecision:
 
     def outcomes(self, answers: Iterable[Record], dataset: Path) -> Matches:
         """Return the detections with the objects that they match; see `score`."""
-        from pytest_mlperf.metrics.average_precision import match
         from pytest_mlperf.metrics.coco_evaluation import read_detections
+        from pytest_mlperf.metrics.matching import match
 
         truth = self.truth(dataset)
         image_ids, detections = read_detections(answers, truth, self.edges)

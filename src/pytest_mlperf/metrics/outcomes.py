@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import numpy as np
 
+from pytest_mlperf.metrics.average_precision import Matches
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
@@ -87,57 +89,6 @@ class Errors:
     def take(self, rows: NDArray[np.int64]) -> Errors:
         """Return some of the samples."""
         return Errors(self.ids[rows], self.errors[rows], self.words[rows])
-
-
-@dataclass(frozen=True, eq=False)
-class Matches:
-    """Of mAP: the detections with the objects that they match, and the objects that there are.
-
-    Attributes
-    ----------
-    ids
-        ``[n]``, the images.
-    image, category
-        ``int32[m]``, ``int16[m]``: of each detection, the position in `ids`, and the number of its category.
-    score
-        ``float64[m]``.
-    matched, ignored
-        ``uint16[m]``: bit `t` says whether the detection matches an object at the IoU threshold 0.50 + 0.05 `t`, and
-        whether it counts neither for nor against the model there.
-    objects
-        ``int32[n, c]``: how many objects of each category an image has, without crowds.
-    """
-
-    ids: NDArray[Any]
-    image: NDArray[np.int32]
-    category: NDArray[np.int16]
-    score: NDArray[np.float64]
-    matched: NDArray[np.uint16]
-    ignored: NDArray[np.uint16]
-    objects: NDArray[np.int32]
-
-    def value(self) -> float:
-        """Return the metric, in percent."""
-        from pytest_mlperf.metrics.average_precision import mean_average_precision
-
-        return 100.0 * mean_average_precision(self)
-
-    def take(self, rows: NDArray[np.int64]) -> Matches:
-        """Return some of the images, with their detections."""
-        place = np.full(len(self.ids), -1, np.int32)
-        place[rows] = np.arange(len(rows), dtype=np.int32)
-        kept = place[self.image] >= 0
-        order = np.flatnonzero(kept)
-        order = order[np.argsort(place[self.image[order]], kind="stable")]
-        return Matches(
-            self.ids[rows],
-            place[self.image[order]],
-            self.category[order],
-            self.score[order],
-            self.matched[order],
-            self.ignored[order],
-            self.objects[rows],
-        )
 
 
 Outcomes = Right | Scores | Errors | Matches

@@ -31,6 +31,23 @@ FileTensor read(const lite::Functions& library, lite::Tensor* tensor, size_t ind
   return found;
 }
 
+// The tensors on one side of the file's only signature.
+std::vector<FileTensor> tensors_of(const lite::Functions& library, lite::Model* model,
+                                   lite::Status (*count_of)(lite::Signature*, size_t*),
+                                   lite::Status (*tensor_at)(lite::Signature*, size_t, lite::Tensor**)) {
+  lite::Signature* signature = nullptr;
+  size_t count = 0;
+  lite::check(library.GetModelSignature(model, 0, &signature), "reading the signature");
+  lite::check(count_of(signature, &count), "counting the tensors");
+  std::vector<FileTensor> found;
+  for (size_t n = 0; n < count; ++n) {
+    lite::Tensor* tensor = nullptr;
+    lite::check(tensor_at(signature, n, &tensor), "reading a tensor");
+    found.push_back(read(library, tensor, n));
+  }
+  return found;
+}
+
 template <typename T>
 void quantise(const lite::Quantisation& steps, const float* values, size_t count, void* target) {
   const float zero = static_cast<float>(steps.zero_point);
@@ -85,31 +102,11 @@ std::vector<int> FileTensor::shape(int64_t batch) const {
 }
 
 std::vector<FileTensor> inputs_of(const lite::Functions& library, lite::Model* model) {
-  lite::Signature* signature = nullptr;
-  size_t count = 0;
-  lite::check(library.GetModelSignature(model, 0, &signature), "reading the signature");
-  lite::check(library.GetNumSignatureInputs(signature, &count), "counting the inputs");
-  std::vector<FileTensor> found;
-  for (size_t n = 0; n < count; ++n) {
-    lite::Tensor* tensor = nullptr;
-    lite::check(library.GetSignatureInputTensorByIndex(signature, n, &tensor), "reading an input");
-    found.push_back(read(library, tensor, n));
-  }
-  return found;
+  return tensors_of(library, model, library.GetNumSignatureInputs, library.GetSignatureInputTensorByIndex);
 }
 
 std::vector<FileTensor> outputs_of(const lite::Functions& library, lite::Model* model) {
-  lite::Signature* signature = nullptr;
-  size_t count = 0;
-  lite::check(library.GetModelSignature(model, 0, &signature), "reading the signature");
-  lite::check(library.GetNumSignatureOutputs(signature, &count), "counting the outputs");
-  std::vector<FileTensor> found;
-  for (size_t n = 0; n < count; ++n) {
-    lite::Tensor* tensor = nullptr;
-    lite::check(library.GetSignatureOutputTensorByIndex(signature, n, &tensor), "reading an output");
-    found.push_back(read(library, tensor, n));
-  }
-  return found;
+  return tensors_of(library, model, library.GetNumSignatureOutputs, library.GetSignatureOutputTensorByIndex);
 }
 
 std::vector<FileTensor> match(const std::vector<Tensor>& wanted, std::vector<FileTensor> found) {
