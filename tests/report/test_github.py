@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from msgspec import to_builtins
 
 from pytest_mlperf.errors import OutputError
 from pytest_mlperf.report.github import MOST_BYTES, append_summary
@@ -19,14 +18,13 @@ if TYPE_CHECKING:
     from tests.conftest import RunSession
 
 
-def result(case: str = "bert-99-tiny-onnxruntime-cpu-Offline", **facts: Any) -> dict[str, Any]:
+def result(case: str = "bert-99-tiny-onnxruntime-cpu-Offline", **facts: Any) -> RunResult:
     accuracy = Accuracy(
         metric="F1", unit="%", value=93.5, limits=(), samples=9, dataset_size=9, values={"F1": 93.5}, text=""
     )
     known: dict[str, Any] = {"benchmark": "b", "edition": "tiny", "implementation": "python", "verdict": "reached"}
     known |= {"device": "cpu", "scenario": "Offline", "mode": "accuracy", "run_length": "short", "backend": "x"}
-    found: dict[str, Any] = to_builtins(RunResult(case=case, accuracy=accuracy, **{**known, **facts}))
-    return found
+    return RunResult(case=case, accuracy=accuracy, **{**known, **facts})
 
 
 def test_the_table_is_appended_to_what_other_steps_wrote(tmp_path: Path) -> None:

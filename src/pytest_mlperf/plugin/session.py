@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.plugin.gate import Gate
     from pytest_mlperf.plugin.matrix import Matrix
     from pytest_mlperf.plugin.provision import Provider
+    from pytest_mlperf.report.finished import Finished
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.submission.submit import Submitted
 
@@ -51,7 +52,7 @@ class MLPerfSession:
     wanted
         The cases that were selected.
     unreported
-        Why --mlperf-json or --junitxml could not be written.
+        Why reports could not be written.
     test_files
         The test files with results.
     submitted
@@ -136,6 +137,16 @@ class MLPerfSession:
         settings = self.settings
         network = Network(offline=settings.offline, mirror=settings.mirror)
         return Store(settings.cache or default_cache_dir({}), __version__, network)
+
+    def finished(self) -> Finished:
+        """Return what there is to report."""
+        from pytest_mlperf.report.finished import Finished, ordered
+        from pytest_mlperf.secrecy import arguments_without_secrets
+
+        words = map(str, self.config.invocation_params.args)
+        return Finished(
+            ordered(self.results), ("pytest", *arguments_without_secrets(list(words))), self.started, self.home
+        )
 
     def is_reference(self, case: Case) -> bool:
         """Return whether a compliance test of the session compares with this case's run."""

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError, OutputError
+from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
     REPORT_ATTRIBUTE,
@@ -29,6 +27,7 @@ from pytest_mlperf.run.case import Case, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator
+    from pathlib import Path
 
     from pytest_mlperf.report.progress import Terminal
     from pytest_mlperf.submission.submit import Outcome
@@ -206,7 +205,7 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     if session.results:
         from pytest_mlperf.report.terminal import write_summary
 
-        write_summary(terminal, session.results, Path(session.results[0]["output"]).parent)
+        write_summary(terminal, session.finished())
     if session.submitted is not None:
         from pytest_mlperf.report.submitted import write_submitted
 
@@ -223,29 +222,19 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Write the results to --mlperf-json, even if there are none, so that no older file is left there.
+    """Write the results to the places that options and environment name; with --mlperf-submit, check and pack them.
 
-    With --mlperf-submit, then check and pack them; each failed check is reported as a failed item.
+    Each failed check of the submission is reported as a failed item.
     """
     config, mlperf_session = session.config, session.config.stash[SESSION]
     if not any_given(config) or worker_input(config) or config.getoption("collectonly"):
         return
-    target = mlperf_session.settings.json
-    if target is not None:
-        from pytest_mlperf.report.json_file import write_results
+    from pytest_mlperf.plugin.places import publish
 
-        try:
-            write_results(target, mlperf_session.results)
-        except MLPerfError as error:  # the disk may be full by now; the summary must still appear
-            mlperf_session.unreported.append(error)
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    if mlperf_session.results and (place := os.environ.get("GITHUB_STEP_SUMMARY")):
-        from pytest_mlperf.report.github import append_summary
-
-        try:
-            append_summary(Path(place), mlperf_session.results)
-        except OutputError as error:  # it says nothing of the results
-            mlperf_session.unreported.append(error)
+    errors, failed = publish(mlperf_session.finished(), mlperf_session.settings)
+    mlperf_session.unreported.extend(errors)
+    if failed:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if mlperf_session.settings.submit and not mlperf_session.settings.plan:
         from pytest_mlperf.submission.submit import abandon
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-import msgspec
+from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import OutputError
 from pytest_mlperf.printable import one_line
 from pytest_mlperf.report.terminal import COLUMNS, comparisons, lacking, row, title
-from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
+
+    from pytest_mlperf.run.result import RunResult
 
 VARIABLE = "GITHUB_STEP_SUMMARY"
 #: GitHub shows at most a mebibyte of a step; more is an error there.
@@ -22,7 +21,7 @@ _MARKUP = frozenset("|`*_[]#")
 _SHOWN = tuple(name for name in COLUMNS if name not in ("wall", "memory"))
 
 
-def append_summary(path: Path, results: Sequence[dict[str, Any]]) -> None:
+def append_summary(path: Path, results: Sequence[RunResult]) -> None:
     """Append the results to the step's summary, which other steps may have begun.
 
     Raises
@@ -30,12 +29,9 @@ def append_summary(path: Path, results: Sequence[dict[str, Any]]) -> None:
     OutputError
         The file cannot be written.
     """
-    converted = sorted(
-        (msgspec.convert(result, RunResult) for result in results), key=lambda each: (each.case, each.mode, each.test)
-    )
-    text = "\n".join(markdown(converted)) + "\n\n"
+    text = "\n".join(markdown(results)) + "\n\n"
     if len(text.encode()) > MOST_BYTES:
-        text = f"## {title(converted)}\n\n{len(converted):,} results: more than this page can have.\n\n"
+        text = f"## {title(results)}\n\n{len(results):,} results: more than this page can have.\n\n"
     try:
         with path.open("a", encoding="utf-8") as file:
             file.write(text)

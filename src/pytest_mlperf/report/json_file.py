@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -13,8 +13,11 @@ from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.errors import OutputError
 from pytest_mlperf.run.directories import unwritable
 
+if TYPE_CHECKING:
+    from pytest_mlperf.report.finished import Finished
 
-def write_results(path: Path, results: list[dict[str, Any]]) -> None:
+
+def write_results(path: Path, finished: Finished) -> None:
     """Write the results to `path`; if that fails, to a file beside the results or in the temporary directory.
 
     Raises
@@ -22,13 +25,13 @@ def write_results(path: Path, results: list[dict[str, Any]]) -> None:
     OutputError
         `path` cannot be written; the message says where the results are instead.
     """
-    content = msgspec.json.encode({"pytest_mlperf": __version__, "results": results})
+    content = msgspec.json.encode({"pytest_mlperf": __version__, "results": finished.results})
     text = msgspec.json.format(content, indent=2) + b"\n"
     try:
         _write(path, text)
     except OSError as error:
         failed = unwritable(path.parent, "--mlperf-json", error)
-        there = _write_elsewhere(path.name, text, [Path(result["output"]).parent for result in results[:1]])
+        there = _write_elsewhere(path.name, text, [finished.directory] if finished.directory else [])
         fix = f"{failed.fix}; the results are in {there} instead" if there else failed.fix
         raise OutputError(failed.what, expected=failed.expected, found=failed.found, fix=fix) from error
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import msgspec
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.run.case import CONFORMANCE
-from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
+    from pytest_mlperf.report.finished import Finished
     from pytest_mlperf.report.progress import Terminal
     from pytest_mlperf.rules.finding import Finding
+    from pytest_mlperf.run.result import RunResult
 
 MEBIBYTE = 1 << 20
 COLUMNS = ("case", "mode", "result", "target", "verdict", "p50 / p90 / p99 ms", "wall", "memory")
@@ -139,33 +138,32 @@ def title(results: Sequence[RunResult]) -> str:
     return "MLPerf results: " + ", ".join([*(f"{edition} edition" for edition in editions), *rounds])
 
 
-def write_summary(terminal: Terminal, results: list[dict[str, Any]], directory: Path) -> None:
+def write_summary(terminal: Terminal, finished: Finished) -> None:
     """Write the section with the session's results."""
-    converted = [msgspec.convert(result, RunResult) for result in results]
-    converted.sort(key=lambda result: (result.case, result.mode, result.test))
-    terminal.write_title(title(converted))
-    rows = [row(result) for result in converted]
-    for line in lines(rows, terminal.width):
+    results = finished.results
+    terminal.write_title(title(results))
+    for line in lines([row(result) for result in results], terminal.width):
         bad = any(word in line for word in BAD)
         terminal.write_line(line, red=bad, green=not bad and any(word in line for word in GOOD))
-    needs = lacking(converted)
-    if needs:
-        terminal.write_line("short runs are not MLPerf results; official length (--run-length official) needs:")
-        for need in needs:
-            terminal.write_line(need)
-    changed = changes(converted)
-    if changed:
-        terminal.write_line("not comparable with other figures; the scenario and the round fix:")
-        for line in changed:
-            terminal.write_line(line)
-    for line in comparisons(converted):
+    for line in below(results):
         terminal.write_line(line)
-    for note in dict.fromkeys(note for result in converted for note in result.notes):
-        terminal.write_line(f"note: {note}")
-    for result in converted:
+    if finished.directory is not None:
+        terminal.write_line(f"LoadGen's logs: {shown(finished.directory)}")
+
+
+def below(results: Sequence[RunResult]) -> Iterator[str]:
+    """Yield what is told below the table."""
+    if needs := lacking(results):
+        yield "short runs are not MLPerf results; official length (--run-length official) needs:"
+        yield from needs
+    if changed := changes(results):
+        yield "not comparable with other figures; the scenario and the round fix:"
+        yield from changed
+    yield from comparisons(results)
+    yield from (f"note: {note}" for note in dict.fromkeys(note for result in results for note in result.notes))
+    for result in results:
         if result.attempts > 1:
-            terminal.write_line(f"note: {result.case} {result.mode}: the last of {result.attempts} attempts")
-    terminal.write_line(f"LoadGen's logs: {shown(directory)}")
+            yield f"note: {result.case} {result.mode}: the last of {result.attempts} attempts"
 
 
 def shown(directory: Path) -> str:
