@@ -16,7 +16,7 @@ from pytest_mlperf.shipped import shipped
 if TYPE_CHECKING:
     from tests.conftest import RunSession, Session
 
-CASE = ("-k", "resnet50 and tiny", "--backend=onnxruntime", "--scenario=Offline", "--mode=accuracy")
+CASE = ("-k", "resnet50 and tiny", "--backend=onnxruntime", "--scenario=Offline")
 NAME = "resnet50-tiny-onnxruntime-cpu-Offline.accuracy.json"
 
 
@@ -26,7 +26,8 @@ def run(benchmarks: RunSession, shared_cache: Path, tmp_path: Path) -> Any:
 
     def session(*options: str) -> tuple[Session, dict[str, Any]]:
         file = tmp_path / "results.json"
-        done = benchmarks(*CASE, f"--mlperf-cache={shared_cache}", f"--mlperf-json={file}", *options)
+        mode = () if any(each.startswith("--mode") for each in options) else ("--mode=accuracy",)
+        done = benchmarks(*CASE, *mode, f"--mlperf-cache={shared_cache}", f"--mlperf-json={file}", *options)
         results = json.loads(file.read_text())["results"] if file.exists() else []
         return done, results[0] if results else {}
 
@@ -126,3 +127,35 @@ def test_an_option_that_cannot_be_followed_is_told_before_the_runs(run: Any, opt
     session, _ = run(*options)
     assert session.code == 4
     assert words in session.output
+
+
+def test_two_models_are_compared_in_one_session(run: Any, noisy: Path) -> None:
+    old = shipped("resnet50-tiny.onnx")
+    both = ("--mode=accuracy,performance", "--mlperf-max-slowdown=200", f"--mlperf-compare-model={old}")
+    session, result = run(*both, f"--model-path={noisy}")
+    assert session.code == 1, session.output
+    assert "is worse than the baseline resnet50-tiny.onnx [no-regression]" in session.output
+    assert "compared with resnet50-tiny.onnx: 1 worse, 1 not worse" in session.output
+    assert result["comparison"]["lower"] > 0.1
+
+
+def test_a_model_to_compare_with_that_cannot_be_run_fails_the_item(run: Any, tmp_path: Path) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    session, _ = run(f"--mlperf-compare-model={broken}")
+    assert session.code == 1
+    assert f"the model to compare with, {broken}" in session.output
+    session, _ = run(f"--mlperf-compare-model={tmp_path / 'none.onnx'}")
+    assert session.code == 1
+    assert "none.onnx is not a file" in session.output
+
+
+def test_what_the_project_states_fails_a_result(run: Any, tmp_path: Path) -> None:
+    project = tmp_path / "here" / "pyproject.toml"
+    project.write_text('[tool.pytest-mlperf.reference."resnet50-*"]\naccuracy = [99.9, -0.001, 0, "%"]\n')
+    root = f"--rootdir={project.parent}"
+    session, result = run(root)
+    assert (session.code, result["verdict"]) == (1, "not as stated"), session.output
+    assert "[stated-reference]" in session.output
+    project.write_text('[tool.pytest-mlperf.reference."resnet50-*"]\naccuracy = 99.9\n')
+    assert run(root)[0].code == 4

@@ -10,6 +10,7 @@ from pytest_mlperf.plugin import LISTS, OPTIONAL, SWITCHES, VALUES
 from pytest_mlperf.plugin.marker import ARGUMENTS
 from pytest_mlperf.plugin.option_table import OPTIONS, Option
 from pytest_mlperf.plugin.option_values import (
+    benchmark_file,
     benchmark_path,
     duration,
     endpoint,
@@ -146,6 +147,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         precision: "int8",
         name_and_value: "name=value",
         benchmark_path: "retinanet=some/where",
+        benchmark_file: "retinanet=some/where",
         endpoint: "retinanet=http://some/where",
     }
     text = examples.get(option.flag) or (option.choices[-1] if option.choices else by_parser[option.parse])

@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from msgspec import structs
 
-from pytest_mlperf.baselines.compare import Allowed, compare_accuracy, compare_performance
+from pytest_mlperf.baselines.compare import Allowed, Before, compare_accuracy, compare_performance, compare_turns
 from pytest_mlperf.baselines.entry import FORMAT, Entry, file_of, read_entry
 from pytest_mlperf.baselines.fingerprint import Fingerprint, read_fingerprint
+from pytest_mlperf.baselines.left import Left
 from pytest_mlperf.baselines.store import PLACE, Baseline, commit_of, find, home
 from pytest_mlperf.errors import BaselineError
+from pytest_mlperf.implementations.protocol import Turns
 from pytest_mlperf.metrics.outcomes import Errors, Outcomes, Right, Scores
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.performance import Performance
@@ -61,7 +63,7 @@ def right(lost: int) -> Right:
 
 
 def held(before: Outcomes, now: Outcomes, old: RunResult, new: RunResult) -> Comparison:
-    return compare_accuracy("main", entry(old), new, lambda: (before, now), Allowed(), ALPHA)
+    return compare_accuracy(Before("main", "abc", old, "", lambda: before), new, Left(now, "x"), Allowed(), ALPHA)
 
 
 def test_accuracy_is_compared_on_the_samples() -> None:
@@ -214,3 +216,25 @@ def test_a_machine_differs_from_itself_in_nothing() -> None:
 
 def test_there_is_no_commit_outside_a_repository(tmp_path: Path) -> None:
     assert commit_of(tmp_path) == ""
+
+
+def turns(slower: float) -> RunResult:
+    random = np.random.default_rng(0)
+    old, new = (tuple(0.01 * (1 + 0.01 * random.random(20))) for _ in range(2))
+    return structs.replace(
+        performance(1), turns=Turns(old=old, new=tuple(slower * each for each in new), calls=4, batch=2)
+    )
+
+
+@pytest.mark.parametrize(("slower", "verdict"), [(1.0, "not worse"), (1.1, "worse"), (0.9, "not worse")])
+def test_two_models_that_took_turns_are_compared_by_their_fastest_calls(slower: float, verdict: str) -> None:
+    found = compare_turns("old.onnx", turns(slower), Allowed(), ALPHA)
+    assert found.verdict == verdict
+    assert found.drop == pytest.approx(100 * (slower - 1), abs=1)
+    assert found.figure == "a call of 2 samples in ms"
+
+
+def test_where_models_cannot_take_turns_the_reason_is_told() -> None:
+    found = compare_turns("old.onnx", performance(1), Allowed(), ALPHA)
+    assert found.verdict == "not comparable"
+    assert "implementation python" in found.reason

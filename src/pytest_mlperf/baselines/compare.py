@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.gate.comparison import Comparison, compared
+from pytest_mlperf.gate.comparison import Compared
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_mlperf.baselines.entry import Entry
     from pytest_mlperf.baselines.fingerprint import Fingerprint
+    from pytest_mlperf.baselines.left import Left
+    from pytest_mlperf.gate.comparison import Comparison
     from pytest_mlperf.gate.verdict import Estimate
     from pytest_mlperf.metrics.outcomes import Outcomes
+    from pytest_mlperf.rules.accuracy import Accuracy
     from pytest_mlperf.run.result import RunResult
 
 #: So many figures of one machine tell how much they differ by themselves.
@@ -38,24 +41,38 @@ class Allowed:
     slowdown: float = 5.0
 
 
-def compare_accuracy(
-    name: str,
-    entry: Entry,
-    result: RunResult,
-    outcomes: Callable[[], tuple[Outcomes, Outcomes]],
-    allowed: Allowed,
-    alpha: float,
-) -> Comparison:
-    """Return how the accuracy of a result stands to that of an entry.
+@dataclass(frozen=True)
+class Before:
+    """What the accuracy of a result is compared with.
+
+    Attributes
+    ----------
+    name, commit
+        The name of the baseline, or of the model; and its commit, empty if unknown.
+    result
+        The earlier result.
+    answers_sha256
+        The digest of its answers.
+    outcomes
+        Returns the outcomes of its samples; may raise BaselineError.
+    """
+
+    name: str
+    commit: str
+    result: RunResult
+    answers_sha256: str
+    outcomes: Callable[[], Outcomes | None]
+
+
+def compare_accuracy(before: Before, result: RunResult, now: Left, allowed: Allowed, alpha: float) -> Comparison:
+    """Return how the accuracy of a result stands to that of an earlier one.
 
     Parameters
     ----------
-    name
-        The baseline's.
-    entry, result
+    before, result
         What is compared.
-    outcomes
-        Returns the outcomes of both runs' samples.
+    now
+        What the run of `result` left.
     allowed, alpha
         The drop that is no failure, and the share of false alarms.
 
@@ -65,33 +82,34 @@ def compare_accuracy(
         The outcomes in the baseline cannot be read.
     """
     from pytest_mlperf.gate.paired import estimate
-    from pytest_mlperf.metrics.outcomes import paired
 
-    old, new = entry.result.accuracy, result.accuracy
+    old, new = before.result.accuracy, result.accuracy
     if old is None or new is None:
         raise ValueError("both are accuracy runs")
+    if before.answers_sha256 == now.sha256 and before.result.dataset_sha256 == result.dataset_sha256:
+        return _accuracies(before, old.value, new, new.value).same(new.samples)
+    pair = _other_data(before.result, result) or _paired(before, now)
+    if isinstance(pair, str):
+        return _accuracies(before, old.value, new, new.value).not_comparable(pair)
     points = 1.0 if new.unit == "%" else 0.01
-    reason = _other_data(entry.result, result)
-    if not reason:
-        before, now = outcomes()
-        if type(before) is not type(now):
-            reason = "the metric is another kind of metric now"
-        else:
-            before, now = paired(before, now)
-            reason = "" if len(before.ids) else "no sample is in both runs"
-    if reason:
-        return _not_comparable(name, entry, new.metric, new.unit, old.value, new.value, reason)
-    found = estimate(before, now, alpha)
-    return compared(
-        found,
-        baseline=name,
-        commit=entry.commit,
-        figure=new.metric,
-        unit=new.unit,
-        before=before.value(),
-        now=now.value(),
-        allowed=allowed.accuracy_drop * points,
-    )
+    figures = _accuracies(before, pair[0].value(), new, pair[1].value())
+    return figures.by(estimate(*pair, alpha), allowed.accuracy_drop * points)
+
+
+def _accuracies(before: Before, old: float, new: Accuracy, now: float) -> Compared:
+    return Compared(before.name, before.commit, new.metric, new.unit, old, now)
+
+
+def _paired(before: Before, now: Left) -> tuple[Outcomes, Outcomes] | str:
+    """Return the outcomes of the samples that both runs have, or why there are none."""
+    from pytest_mlperf.metrics.outcomes import paired
+
+    if now.outcomes is None or (old := before.outcomes()) is None:
+        return "the metric does not say what it is made of"
+    if type(old) is not type(now.outcomes):
+        return "the metric is another kind of metric now"
+    pair = paired(old, now.outcomes)
+    return pair if len(pair[0].ids) else "no sample is in both runs"
 
 
 def compare_performance(
@@ -104,22 +122,38 @@ def compare_performance(
     old, new = entry.result.performance, result.performance
     if old is None or new is None:
         raise ValueError("both are performance runs")
-    before, now = old.value or math.nan, new.value or math.nan
-    reason = _other_runs(entry, result, machine) or (
-        "" if math.isfinite(before) and math.isfinite(now) else "a run has no figure"
-    )
-    if reason:
-        return _not_comparable(name, entry, new.words, new.unit, before, now, reason)
-    return compared(
-        _from_history(entry.figures, now, rate="/s" in new.unit, alpha=alpha),
-        baseline=name,
-        commit=entry.commit,
-        figure=new.words,
-        unit=new.unit,
-        before=fmean(entry.figures),
-        now=now,
-        allowed=allowed.slowdown,
-    )
+    figures = Compared(name, entry.commit, new.words, new.unit, old.value, new.value)
+    if reason := _other_runs(entry, result, machine):
+        return figures.not_comparable(reason)
+    if not old.value or not new.value:
+        return figures.not_comparable("a run has no figure")
+    found = _from_history(entry.figures, new.value, rate="/s" in new.unit, alpha=alpha)
+    return replace(figures, before=fmean(entry.figures)).by(found, allowed.slowdown)
+
+
+def compare_turns(name: str, result: RunResult, allowed: Allowed, alpha: float) -> Comparison:
+    """Return how the speed of a run's model stands to that of another one, by calls of both that took turns.
+
+    Bursts are not quite independent, and so half of `alpha` is used; see `gate.speed`.
+
+    Parameters
+    ----------
+    name
+        The other model's.
+    result, allowed, alpha
+        As for `compare_performance`.
+    """
+    turns = result.turns
+    if turns is None:
+        reason = "the implementation python alone times two models in turns, on a device of this machine"
+        return Compared(name, "", "a call", "ms", None, None).not_comparable(reason)
+    import numpy as np
+
+    from pytest_mlperf.gate.speed import slowdown
+
+    call = f"a call of {turns.batch} sample{'s' if turns.batch > 1 else ''} in ms"
+    figures = Compared(name, "", call, "ms", 1000 * min(turns.old), 1000 * min(turns.new))
+    return figures.by(slowdown(np.array(turns.old), np.array(turns.new), alpha / 2), allowed.slowdown)
 
 
 def _from_history(figures: tuple[float, ...], now: float, *, rate: bool, alpha: float) -> Estimate:
@@ -176,19 +210,3 @@ def _other_runs(entry: Entry, result: RunResult, machine: Fingerprint) -> str:
             "--mlperf-compare-model compares two models in one session"
         )
     return ""
-
-
-def _not_comparable(
-    name: str, entry: Entry, figure: str, unit: str, before: float, now: float, reason: str
-) -> Comparison:
-    return Comparison(
-        baseline=name,
-        commit=entry.commit,
-        figure=figure,
-        unit=unit,
-        before=before,
-        now=now,
-        allowed=0.0,
-        verdict="not comparable",
-        reason=reason,
-    )

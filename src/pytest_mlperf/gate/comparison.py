@@ -1,10 +1,12 @@
-"""A comparison with a baseline, as it stands in a result."""
+"""How a figure stands to a baseline's, or to that of another model, as it stands in a result."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import structs
 
 if TYPE_CHECKING:
     from pytest_mlperf.gate.verdict import Estimate
@@ -20,7 +22,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     figure, unit
         What is compared: ``F1`` in ``%``, ``samples/s``.
     before, now
-        The figure in the baseline, and in this run; of accuracy, on the samples that both have.
+        The figure in the baseline, and in this run; of accuracy, on the samples that both have. None if unknown.
     allowed
         The drop, or the slowdown in percent, that is no failure.
     verdict
@@ -40,8 +42,8 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     baseline: str
     figure: str
     unit: str
-    before: float
-    now: float
+    before: float | None
+    now: float | None
     allowed: float
     verdict: str
     commit: str = ""
@@ -55,25 +57,58 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
 
 
-def compared(
-    estimate: Estimate, *, baseline: str, commit: str, figure: str, unit: str, before: float, now: float, allowed: float
-) -> Comparison:
-    """Return the comparison that an estimate makes."""
-    verdict = estimate.verdict(allowed)
-    return Comparison(
-        baseline=baseline,
-        commit=commit,
-        figure=figure,
-        unit=unit,
-        before=before,
-        now=now,
-        allowed=allowed,
-        verdict=verdict,
-        drop=estimate.drop,
-        lower=estimate.lower,
-        upper=estimate.upper,
-        alpha=estimate.alpha,
-        method=estimate.method,
-        samples=estimate.samples,
-        needed=estimate.needed(allowed) if verdict == "undecided" else None,
-    )
+@dataclass(frozen=True)
+class Compared:
+    """What is compared with what.
+
+    Attributes
+    ----------
+    baseline, commit
+        See `Comparison`.
+    figure, unit
+        See `Comparison`.
+    before, now
+        See `Comparison`.
+    """
+
+    baseline: str
+    commit: str
+    figure: str
+    unit: str
+    before: float | None
+    now: float | None
+
+    def by(self, estimate: Estimate, allowed: float) -> Comparison:
+        """Return the comparison that an estimate makes."""
+        verdict = estimate.verdict(allowed)
+        return structs.replace(
+            self._with(verdict),
+            allowed=allowed,
+            drop=estimate.drop,
+            lower=estimate.lower,
+            upper=estimate.upper,
+            alpha=estimate.alpha,
+            method=estimate.method,
+            samples=estimate.samples,
+            needed=estimate.needed(allowed) if verdict == "undecided" else None,
+        )
+
+    def same(self, samples: int) -> Comparison:
+        """Return the comparison of answers that are the same to the last bit."""
+        return structs.replace(self._with("same"), samples=samples, drop=0.0)
+
+    def not_comparable(self, reason: str) -> Comparison:
+        """Return the comparison of what cannot be compared."""
+        return structs.replace(self._with("not comparable"), reason=reason)
+
+    def _with(self, verdict: str) -> Comparison:
+        return Comparison(
+            baseline=self.baseline,
+            commit=self.commit,
+            figure=self.figure,
+            unit=self.unit,
+            before=self.before,
+            now=self.now,
+            allowed=0.0,
+            verdict=verdict,
+        )

@@ -73,6 +73,31 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     require_quiet: bool = False
 
 
+class OtherModel(msgspec.Struct, frozen=True, kw_only=True):
+    """Another model of a run's form, which the run is compared with: its path, its digest, and what was made of it."""
+
+    path: str
+    sha256: str
+    prepared: str = ""
+
+
+class Turns(msgspec.Struct, frozen=True, kw_only=True):
+    """Bursts of calls of two models that took turns.
+
+    Attributes
+    ----------
+    old, new
+        The fastest call of each round's burst, in seconds.
+    calls, batch
+        How many calls a burst had, and how many samples a call.
+    """
+
+    old: tuple[float, ...]
+    new: tuple[float, ...]
+    calls: int
+    batch: int
+
+
 class RunSpec(RunOptions, frozen=True, kw_only=True):
     """The parameters of one run, written by the parent: the user's options, and what the case is.
 
@@ -86,7 +111,8 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     ``prepared`` is the directory of what the backend made of the model before the run; empty for nothing.
     ``audit`` is the text of a compliance test's audit.config; empty for any other run. If ``layout``
     is None, the warm-up finds it. ``model_sha256`` is the digest that the model had before the run; empty for an
-    address. ``import_paths`` are directories in which the child finds the modules of ``backend`` and ``benchmark``.
+    address. ``old`` is the model that is timed in turns with the run's own after the test; None for none.
+    ``import_paths`` are directories in which the child finds the modules of ``backend`` and ``benchmark``.
     """
 
     benchmark: str
@@ -110,6 +136,7 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     model_sha256: str = ""
     reference: str = ""
     prepared: str = ""
+    old: OtherModel | None = None
     import_paths: tuple[str, ...] = ()
 
 
@@ -170,7 +197,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     ``model_sha256`` is the digest of the model's files, taken by the process that loaded them; empty for an address.
     ``clock`` is None if the implementation does not time the test; then the runner's own clock has to do.
     ``checks`` is what the implementation looked at in the loaded model before the test.
-    ``network`` is how a remote model was reached.
+    ``network`` is how a remote model was reached. ``turns`` is how the run's model and another one compare in time.
     """
 
     failure: Failure | None = None
@@ -187,6 +214,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     clock: Clock | None = None
     checks: tuple[Check, ...] = ()
     network: NetworkUse | None = None
+    turns: Turns | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 _LISTS = """
 --model --implementation --backend --device --scenario --mode --backend-option --model-path --endpoint --dataset-path
+--mlperf-compare-model
 """
 _SWITCHES = """
 --mlperf-fetch --mlperf-plan --mlperf-offline --mlperf-submit --mlperf-pack-anyway --mlperf-require-quiet --clean
@@ -24,12 +25,15 @@ _VALUES = """
 --loadgen-compiler --loadgen-src --onnxruntime-dir
 --mlperf-scorer --mlperf-timeout --mlperf-output --mlperf-cache --mlperf-mirror
 --mlperf-json --submitter --division --system-type --hw-name --mlperf-system --submission-dir --mlperf-checker
---mlperf-inference-src --mlperf-compare --mlperf-max-accuracy-drop --mlperf-max-slowdown --mlperf-undecided
+--mlperf-inference-src
 """
+_OF_GATE = "--mlperf-compare --mlperf-max-accuracy-drop --mlperf-max-slowdown --mlperf-undecided"
 #: Every option by the shape of its value; `option_table` says what it means.
-LISTS, SWITCHES, VALUES = tuple(_LISTS.split()), tuple(_SWITCHES.split()), tuple(_VALUES.split())
+LISTS, SWITCHES, VALUES = tuple(_LISTS.split()), tuple(_SWITCHES.split()), tuple(f"{_VALUES} {_OF_GATE}".split())
 #: Options whose value may be left out, with the value that they then have.
 OPTIONAL = {"--mlperf-save": "baseline", "--mlperf-update-baseline": "all"}
+#: The options of the gate.
+OF_GATE = frozenset((*OPTIONAL, *_OF_GATE.split(), "--mlperf-compare-model"))
 #: It stands for ``--run-length short``.
 SHORT_RUN = "--short"
 

@@ -7,18 +7,21 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.backends.base import REMOTE
 from pytest_mlperf.errors import raised_elsewhere
 from pytest_mlperf.plugin.attempts import ATTEMPT, RESULT
 from pytest_mlperf.plugin.flags import spelled
+from pytest_mlperf.plugin.given import given
 from pytest_mlperf.plugin.models import find_model
 from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS, MLPerfSession
+from pytest_mlperf.run.case import PERFORMANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_mlperf.environments.installed import Python
     from pytest_mlperf.implementations.base import Program
-    from pytest_mlperf.implementations.protocol import RunOptions
+    from pytest_mlperf.implementations.protocol import OtherModel, RunOptions
     from pytest_mlperf.plugin.models import Model
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.result import RunResult
@@ -100,7 +103,6 @@ class MLPerf:
         from msgspec import to_builtins
         from msgspec.structs import replace
 
-        from pytest_mlperf.plugin.given import given
         from pytest_mlperf.report.junit import others, properties
         from pytest_mlperf.run.runner import Runner
 
@@ -109,12 +111,35 @@ class MLPerf:
         result, error = runner.run(case, shared=not case.label and self._session.is_reference(case))
         result = replace(result, attempts=self._item.stash[ATTEMPT])
         if error is None:
-            result = self._session.gate.hold(case, result)
+            result = self._session.gate.hold(case, result, lambda: self._run_old(case))
         self._item.stash[RESULT] = to_builtins(result)
         self._item.user_properties[:] = [*others(self._item.user_properties), *properties(result)]
         self._item.ihook.pytest_mlperf_result(item=self._item, case=case, result=result)
         if error is not None:
             raise error
+        return result
+
+    def _run_old(self, case: Case) -> RunResult:
+        """Run a case with the model of --mlperf-compare-model.
+
+        Raises
+        ------
+        MLPerfError
+            That run ended without a result.
+        """
+        from pytest_mlperf.run.runner import Runner
+
+        old = given(self._session, case, case.plan.old, None)
+        result, error = Runner(self._options(old), self._provide(old), _surroundings(self._session)).run(
+            old, shared=False
+        )
+        if error is not None:
+            raise type(error)(
+                f"the model to compare with, {case.plan.old}: {error.what}",
+                expected=error.expected,
+                found=error.found,
+                fix=error.fix,
+            )
         return result
 
     def _options(self, case: Case) -> RunOptions:
@@ -141,15 +166,28 @@ def make_mlperf(
 ) -> MLPerf:
     """Return what runs the item's case."""
 
-    def provide(chosen: Case) -> Provided:
+    def prepared(chosen: Case, found: Model) -> str:
         from pytest_mlperf.plugin.preparation import prepare
+
+        python = lambda: _python(request, session, chosen).executable  # noqa: E731 - it is asked for by some backends
+        directory = prepare(session, chosen, found.path, found.sha256, found.file, python)
+        return str(directory) if directory is not None else ""
+
+    def other(chosen: Case) -> OtherModel | None:
+        """Return the model that a performance run is timed in turns with."""
+        if chosen.plan.old is None or chosen.mode != PERFORMANCE or chosen.label or chosen.device == REMOTE:
+            return None
+        from pytest_mlperf.implementations.protocol import OtherModel
+
+        of_old = given(session, chosen, chosen.plan.old, None)
+        found = find_model(session.provider, of_old)
+        return OtherModel(path=str(Path(found.path).absolute()), sha256=found.sha256, prepared=prepared(of_old, found))
+
+    def provide(chosen: Case) -> Provided:
         from pytest_mlperf.run.runner import Provided
 
         own = chosen == case
         found = model if own else find_model(session.provider, chosen)
-        prepared = prepare(
-            session, chosen, found.path, found.sha256, found.file, lambda: _python(request, session, chosen).executable
-        )
         notes = _notes(Path(request.config.invocation_params.dir))
         if not own:
             notes = (f"{chosen.id} ran {found.path}, which the test gave", *notes)
@@ -160,9 +198,10 @@ def make_mlperf(
             model_file=found.file,
             dataset=dataset,
             data=lambda count: session.provider.contents.data(case.plan.benchmark.dataset, dataset, count),
-            prepared=str(prepared) if prepared is not None else "",
+            prepared=prepared(chosen, found),
             reference=str(found.reference.absolute()) if found.reference is not None else "",
             notes=found.notes + notes,
+            old=other(chosen),
         )
 
     return MLPerf(case, provide, session, request.node)

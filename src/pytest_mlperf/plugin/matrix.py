@@ -235,6 +235,7 @@ class Matrix:
             round=round_,
             rules=rules,
             limits=tuple(benchmark.limits(count)) or (rules.limits if rules is not None else ()),
+            old=_file(_named(settings.compare_model, name)),
             import_paths=tuple(filter(None, [self._registry.import_paths.get(names[2], "")])),
         )
 
@@ -307,6 +308,10 @@ def _named(given: Sequence[BenchmarkPath], benchmark: str) -> Path | str | None:
     named = [each.place for each in given if each.benchmark == benchmark]
     general = [each.place for each in given if not each.benchmark]
     return (general + named)[-1] if general or named else None
+
+
+def _file(place: Path | str | None) -> Path | None:
+    return Path(place) if place is not None else None
 
 
 def _tests(case: Case) -> Sequence[Case]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.plugin import ini_key, long_form
 from pytest_mlperf.plugin.option_values import (
+    benchmark_file,
     benchmark_path,
     duration,
     endpoint,
@@ -271,6 +272,14 @@ OPTIONS = (
         "--mlperf-compare",
         "NAME|DIR",
         "compare each result with its own in a baseline: a name, latest, a directory; an item fails if it is worse",
+    ),
+    Option(
+        "--mlperf-compare-model",
+        "[BENCHMARK=]FILE",
+        "compare each result with that of this model, which is run in the same session, its speed in turns with the "
+        "case's own; the benchmark's name as for --model-path",
+        benchmark_file,
+        repeated=True,
     ),
     Option(
         "--mlperf-max-accuracy-drop",

@@ -81,6 +81,14 @@ def benchmark_path(text: str) -> BenchmarkPath:
     return BenchmarkPath(name if named else "", place if "://" in place else Path(place))
 
 
+def benchmark_file(text: str) -> BenchmarkPath:
+    """Parse ``benchmark=path`` or a path, and no address."""
+    given = benchmark_path(text)
+    if isinstance(given.place, str):
+        raise ValueError("FILE or BENCHMARK=FILE, and no address")
+    return given
+
+
 def endpoint(text: str) -> BenchmarkPath:
     """Parse ``benchmark=address`` or an address."""
     given = benchmark_path(text)

@@ -95,6 +95,7 @@ class Settings:
     inference_src: Path | None
     save: str | None
     compare: str | None
+    compare_model: tuple[BenchmarkPath, ...]
     max_accuracy_drop: float
     max_slowdown: float
     undecided: str
@@ -152,8 +153,9 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
     selection = select(registry, **{o.name: values.pop(o.name, ()) for o in OPTIONS if o.many})
     if not selection.device:
         selection = replace(selection, device=_devices(selection, registry, endpoint="endpoint" in values))
-    for name in ("model_path", "endpoint", "dataset_path"):
-        values[name] = _of_benchmarks(values.get(name, ()), f"--{name.replace('_', '-')}", registry)
+    for option in OPTIONS:
+        if option.name in ("model_path", "endpoint", "dataset_path", "compare_model"):
+            values[option.name] = _of_benchmarks(values.get(option.name, ()), option.flag, registry)
     if (conf := values.get("user_conf")) is not None:
         read_user_conf(conf)
     defaults: dict[str, Any] = {o.name: False if o.switch else None for o in OPTIONS if not o.many} | {
@@ -169,6 +171,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         "model_path": (),
         "endpoint": (),
         "dataset_path": (),
+        "compare_model": (),
     }
     values = defaults | values
     timeout = values["timeout"]

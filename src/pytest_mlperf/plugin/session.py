@@ -13,6 +13,7 @@ import pytest
 
 from pytest_mlperf import __version__
 from pytest_mlperf.errors import OptionError, SubmissionError
+from pytest_mlperf.plugin import OF_GATE, ini_key
 from pytest_mlperf.plugin.options import Settings, read_settings
 from pytest_mlperf.registry import Registry
 from pytest_mlperf.run.case import ACCURACY, MODES, PERFORMANCE, Plan
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pytest_mlperf.artifacts.store import Store
+    from pytest_mlperf.baselines.stated import Stated
     from pytest_mlperf.errors import MLPerfError
     from pytest_mlperf.plugin.attempts import ResultCollector
     from pytest_mlperf.plugin.gate import Gate
@@ -103,12 +105,21 @@ class MLPerfSession:
         return home(self.config.invocation_params.dir)
 
     @cached_property
+    def stated(self) -> tuple[Stated, ...]:
+        """What the project states of its cases; raises OptionError if that cannot be read."""
+        from pytest_mlperf.baselines.stated import read_stated
+
+        return read_stated(self.config.rootpath / "pyproject.toml")
+
+    @cached_property
     def gate(self) -> Gate:
         """Saves results as a baseline, and compares them with one."""
         from pytest_mlperf.plugin.gate import Gate
 
-        compared = sum(case.mode in (ACCURACY, PERFORMANCE) for case in self.wanted)
-        return Gate(self.settings, self.home, compared)
+        def compared() -> int:
+            return sum(case.mode in (ACCURACY, PERFORMANCE) for case in self.wanted)
+
+        return Gate(self.settings, self.home, self.stated, compared)
 
     @cached_property
     def collector(self) -> ResultCollector:
@@ -211,28 +222,9 @@ class MLPerfSession:
             require_directory(logs_directory(settings.submission_dir), "--submission-dir")
 
     def check_gate(self) -> None:
-        """Raise before the runs if there is no baseline to compare with, or none can be saved.
-
-        Raises
-        ------
-        OptionError
-            An option has no meaning without --mlperf-compare.
-        BaselineError
-            The baseline is not there.
-        OutputError
-            It cannot be written.
-        """
-        settings = self.settings
-        if settings.save is None and settings.compare is None and settings.update_baseline is None:
-            return
-        from pytest_mlperf.baselines.store import PLACE
-        from pytest_mlperf.plugin.gate import check_options, chosen
-
-        check_options(settings)
-        chosen(settings, self.home)
-        for flag, given in (("--mlperf-save", settings.save), ("--mlperf-update-baseline", settings.update_baseline)):
-            if given is not None:
-                require_directory(self.home / PLACE, flag)
+        """Raise before the runs if results cannot be compared or saved as the options say; see `Gate.check`."""
+        if OF_GATE & self.settings.given.keys():
+            self.gate.check()
 
     def check_cases(self) -> None:
         """Raise before the runs if the selected cases conflict with the options or with each other.
@@ -240,15 +232,16 @@ class MLPerfSession:
         Raises
         ------
         OptionError
-            A path without a benchmark's name is given for several, or a submission's cases have no common round.
+            A path without a benchmark's name is given for several, a submission's cases have no common round, or
+            what pyproject.toml states of cases cannot be read.
         SubmissionError
             A tiny edition is selected for a division other than open.
         UserConfError
             A user.conf would be ignored, or would bend a run of official length.
         """
         benchmarks = sorted({case.benchmark for case in self.wanted if case.benchmark})
-        for flag in ("--model-path", "--endpoint", "--dataset-path"):
-            given = getattr(self.settings, flag[2:].replace("-", "_"))
+        for flag in ("--model-path", "--endpoint", "--dataset-path", "--mlperf-compare-model"):
+            given = getattr(self.settings, ini_key(flag).removeprefix("mlperf_"))
             unnamed = [each.place for each in given if not each.benchmark]
             if unnamed and len(benchmarks) > 1:
                 raise OptionError(
@@ -257,6 +250,7 @@ class MLPerfSession:
                     found=", ".join(benchmarks),
                     fix=f"write {flag} {benchmarks[-1]}={unnamed[-1]}, or select one with --model",
                 )
+        _ = self.stated
         from pytest_mlperf.plugin.fixed_settings import check_fixed_settings
 
         check_fixed_settings(self.wanted, self.settings, self.registry)

@@ -22,7 +22,7 @@ RIGHT = {"result", "target", "p50 / p90 / p99 ms", "wall", "memory"}
 GAP = "  "
 #: What colours a line: words of verdicts.
 GOOD = ("VALID", "reached", "TEST PASS", "conforms")
-BAD = ("INVALID", "below target", "TEST FAIL", "failed", "does not conform", "worse", "undecided")
+BAD = ("INVALID", "below target", "TEST FAIL", "failed", "does not conform", "worse", "undecided", "not as stated")
 
 
 class Row(NamedTuple):

@@ -105,6 +105,8 @@ class Plan:
         The round whose rules apply, and its rules for the benchmark; None if MLPerf does not have the benchmark.
     limits
         The limits that the metric must reach.
+    old
+        The file of the model that the case's is compared with in the session.
     import_paths
         Directories in which a child finds the backend's module.
     """
@@ -121,4 +123,5 @@ class Plan:
     round: Round | None
     rules: BenchmarkRules | None
     limits: tuple[Limit, ...]
+    old: Path | None = None
     import_paths: tuple[str, ...] = ()

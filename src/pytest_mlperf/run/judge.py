@@ -262,6 +262,7 @@ def _result(
         machine=machine,
         checks=worker.checks if worker else (),
         network=worker.network if worker else None,
+        turns=worker.turns if worker else None,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pytest_mlperf.gate.comparison import Comparison
-from pytest_mlperf.implementations.protocol import Check, ExecutionLayout
+from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, Turns
 from pytest_mlperf.machine.clock import Clock
 from pytest_mlperf.machine.network import NetworkUse
 from pytest_mlperf.machine.use import MachineUse
@@ -97,7 +97,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     network
         Of a run on an endpoint: how it was reached.
     comparison
-        How it stands to a baseline, if it was compared with one.
+        How it stands to a baseline or another model, if it was compared with one.
+    turns
+        Of a performance run, the calls of its model and of the one that it is compared with.
     """
 
     case: str
@@ -138,6 +140,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     network: NetworkUse | None = None
     comparison: Comparison | None = None
+    turns: Turns | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.implementations.base import Program
-    from pytest_mlperf.implementations.protocol import RunOptions
+    from pytest_mlperf.implementations.protocol import OtherModel, RunOptions
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished, OnProgress
     from pytest_mlperf.run.result import RunResult
@@ -55,6 +55,8 @@ class Provided:
         The ONNX file with the same graphs; empty if there is none.
     prepared
         The directory of what the backend made of the model; empty for nothing.
+    old
+        The model that a performance run is timed in turns with.
     """
 
     program: Program
@@ -66,6 +68,7 @@ class Provided:
     notes: tuple[str, ...] = ()
     reference: str = ""
     prepared: str = ""
+    old: OtherModel | None = None
 
 
 @dataclass(frozen=True)
@@ -151,6 +154,7 @@ class Runner:
             reference=provided.reference,
             prepared=provided.prepared,
             loadgen_built=provided.program.loadgen_built,
+            old=provided.old if case.mode == PERFORMANCE else None,
         )
         return Run(case, spec, provided.model_file, provided.notes)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.backends.model_file import ModelFile
-    from pytest_mlperf.implementations.protocol import RunOptions
+    from pytest_mlperf.implementations.protocol import OtherModel, RunOptions
     from pytest_mlperf.run.case import Case, Plan
 
 
@@ -30,6 +30,7 @@ def spec_of(
     reference: str = "",
     prepared: str = "",
     loadgen_built: str = "",
+    old: OtherModel | None = None,
 ) -> RunSpec:
     """Return the run.json of a case.
 
@@ -49,6 +50,8 @@ def spec_of(
         The directory of what the backend made of the model; empty for nothing.
     loadgen_built
         The source and compiler of a LoadGen built on this machine; empty for a released wheel.
+    old
+        The model that is timed in turns with the run's own.
 
     Raises
     ------
@@ -77,6 +80,7 @@ def spec_of(
         model_sha256=model_sha256,
         reference=reference,
         prepared=prepared,
+        old=old,
         import_paths=plan.import_paths,
     )
     _check_encodable(spec)

@@ -14,6 +14,8 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any
 
+from msgspec import structs
+
 from pytest_mlperf.backends.base import REMOTE, Prepares
 from pytest_mlperf.backends.function import as_backend
 from pytest_mlperf.benchmarks.base import Benchmark as BaseBenchmark
@@ -32,6 +34,7 @@ from pytest_mlperf.machine.cores import available_cores
 from pytest_mlperf.printable import fit, said
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Serving, Tuned
+from pytest_mlperf.worker.closing import close_in_time
 from pytest_mlperf.worker.completion import ignore
 from pytest_mlperf.worker.conformance import compare, comparison_notes, is_compared
 from pytest_mlperf.worker.generated import generated
@@ -54,6 +57,7 @@ from pytest_mlperf.worker.progress import Reporter
 from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
 from pytest_mlperf.worker.streams import Parts
 from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, measure, tune, untuned
+from pytest_mlperf.worker.turns import take_turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -61,6 +65,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.base import Backend, Model
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.benchmarks.base import Benchmark, Records
+    from pytest_mlperf.implementations.protocol import ExecutionLayout, OtherModel, Turns
 
 
 class Stopwatch:
@@ -134,6 +139,12 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         (*notes_of(models[0], spec), *comparison_notes(spec, checks)),
         network_of(models[0], spec, tuned.layout),
     )
+    turns = None
+    if spec.old is not None:
+        reporter.enter("timing both models")
+        with peak.excluded():
+            turns = _turns(spec, spec.old, parts, bench, models[0], tuned.layout)
+        watch.lap("turns")
     bench.models.close()
     files.check()
     return WorkerResult(
@@ -150,6 +161,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         clock=clock.result(),
         checks=checks,
         network=network,
+        turns=turns,
     )
 
 
@@ -183,6 +195,22 @@ def _answer(benchmark: Benchmark, library: SampleLibrary, model: Model, indices:
         return benchmark.answer(model, library.batch(indices), indices, ignore)
     finally:
         library.unload(indices)
+
+
+def _turns(spec: RunSpec, old: OtherModel, parts: Parts, bench: Bench, model: Model, layout: ExecutionLayout) -> Turns:
+    """Time the run's model in turns with another one."""
+    of_old = structs.replace(spec, model=old.path, model_sha256=old.sha256, prepared=old.prepared)
+    row = parts.benchmark.model_file(spec.model_format, spec.model_precision, spec.variant)
+    file = replace(row, precision=spec.precision)
+    files = ModelFiles(of_old, file)
+    loaded = _loader(of_old, make_backend(of_old), file, files)(layout.threads)
+    parts.library.load(bench.samples)
+    try:
+        return take_turns(bench.inference(loaded).infer, bench.inference(model).infer, bench.samples, layout.batch)
+    finally:
+        parts.library.unload(bench.samples)
+        close_in_time(loaded.close, spec.backend_name)
+        files.check()
 
 
 def _loader(spec: RunSpec, backend: Backend, file: ModelFile, files: ModelFiles) -> Callable[[int], Model]:
