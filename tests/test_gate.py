@@ -74,6 +74,17 @@ def test_what_is_worse_fails_and_what_is_the_same_does_not(run: Any, noisy: Path
     assert "--mlperf-update-baseline approves it" in session.output
 
 
+def test_what_a_baseline_has_of_a_benchmark_that_is_gone_is_named(run: Any, tmp_path: Path) -> None:
+    session, _ = run("--mlperf-save=main")
+    place = tmp_path / "here" / ".mlperf" / "baselines" / "main"
+    old = (place / NAME).read_text().replace("resnet50-tiny", "resnet18-tiny")
+    (place / NAME.replace("resnet50", "resnet18")).write_text(old)
+    session, _ = run("--mlperf-compare=main")
+    assert session.code == 0, session.output
+    stale = "stale in main: resnet18-tiny-onnxruntime-cpu-Offline accuracy: there is no benchmark resnet18-tiny here"
+    assert session.output.count(stale) == 1
+
+
 @pytest.mark.slow
 def test_a_user_allows_a_drop_or_approves_it(run: Any, noisy: Path) -> None:
     assert run("--mlperf-save=main")[0].code == 0

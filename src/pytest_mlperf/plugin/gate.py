@@ -11,13 +11,13 @@ from msgspec import structs
 from pytest_mlperf.baselines.compare import Allowed, Before, compare_accuracy, compare_performance, compare_turns
 from pytest_mlperf.baselines.finding import with_comparison
 from pytest_mlperf.baselines.left import Left, left_by
-from pytest_mlperf.errors import OptionError
+from pytest_mlperf.errors import BaselineError, OptionError
 from pytest_mlperf.gate.verdict import corrected
 from pytest_mlperf.run.case import ACCURACY, PERFORMANCE
 from pytest_mlperf.run.directories import require_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_mlperf.baselines.entry import Entry
     from pytest_mlperf.baselines.fingerprint import Fingerprint
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.baselines.store import Baseline
     from pytest_mlperf.gate.comparison import Comparison
     from pytest_mlperf.plugin.options import Settings
+    from pytest_mlperf.registry import Registry
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.result import RunResult
 
@@ -168,6 +169,18 @@ class Gate:
             self._save(self.saved, result, left)
         return result
 
+    def stale(self, registry: Registry) -> Iterator[str]:
+        """Yield a line for each case of the baseline that cannot be run any more: what it is of is not installed."""
+        if self.compared is None:
+            return
+        for case, mode in sorted(self.compared.cases()):
+            try:
+                entry = self.compared.entry(case, mode)
+            except BaselineError:  # its own item tells that
+                continue
+            if entry is not None and (gone := _gone(entry.result, registry)):
+                yield f"stale in {self.compared.name}: {case} {mode}: there is no {gone} here"
+
     def _as_stated(self, result: RunResult) -> RunResult:
         """Return a result with what breaks the figures that the project states."""
         if not self._stated:
@@ -237,3 +250,13 @@ class Gate:
             baseline.save(result, left.outcomes, left.sha256, self.machine, self.commit)
         except OSError as error:
             raise unwritable(baseline.directory, "--mlperf-save", error) from error
+
+
+def _gone(result: RunResult, registry: Registry) -> str:
+    """Return what of a result's case is not installed; empty if all of it is."""
+    parts = (
+        ("benchmark", result.benchmark, registry.benchmarks),
+        ("backend", result.backend, registry.backends),
+        ("implementation", result.implementation, registry.implementations),
+    )
+    return next((f"{what} {name}" for what, name, there in parts if name not in there), "")

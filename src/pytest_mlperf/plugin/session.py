@@ -154,10 +154,9 @@ class MLPerfSession:
         from pytest_mlperf.report.finished import Finished, ordered
         from pytest_mlperf.secrecy import arguments_without_secrets
 
-        words = map(str, self.config.invocation_params.args)
-        return Finished(
-            ordered(self.results), ("pytest", *arguments_without_secrets(list(words))), self.started, self.home
-        )
+        words = ("pytest", *arguments_without_secrets([*map(str, self.config.invocation_params.args)]))
+        notes = tuple(self.gate.stale(self.registry)) if self.settings.compare is not None else ()
+        return Finished(ordered(self.results), words, self.started, self.home, notes)
 
     def is_reference(self, case: Case) -> bool:
         """Return whether a compliance test of the session compares with this case's run."""

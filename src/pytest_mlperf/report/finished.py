@@ -29,12 +29,15 @@ class Finished:
         When it started.
     root
         The directory of the project: where baselines are, and whose commit is checked out.
+    notes
+        What is told of no single result.
     """
 
     results: tuple[RunResult, ...]
     command: tuple[str, ...]
     started: datetime
     root: Path
+    notes: tuple[str, ...] = ()
 
     @property
     def directory(self) -> Path | None:

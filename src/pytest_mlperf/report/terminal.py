@@ -145,7 +145,7 @@ def write_summary(terminal: Terminal, finished: Finished) -> None:
     for line in lines([row(result) for result in results], terminal.width):
         bad = any(word in line for word in BAD)
         terminal.write_line(line, red=bad, green=not bad and any(word in line for word in GOOD))
-    for line in below(results):
+    for line in (*below(results), *finished.notes):
         terminal.write_line(line)
     if finished.directory is not None:
         terminal.write_line(f"LoadGen's logs: {shown(finished.directory)}")
