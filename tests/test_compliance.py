@@ -152,6 +152,7 @@ def test_a_system_that_remembers_samples_is_caught_by_test04(classifier: RunSess
     assert "the system may keep what it knows of a sample" in session.output
 
 
+@pytest.mark.slow
 def test_a_system_that_answers_otherwise_in_performance_mode_is_caught_by_test01(
     classifier: RunSession, here: Path
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_system_that_answers_otherwise_in_performance_mode_is_caught_by_test01
     assert "answers in performance mode are not those of the accuracy run [compliance-accuracy]" in session.output
 
 
+@pytest.mark.slow
 def test_a_system_whose_answers_vary_passes_by_their_accuracy_and_says_so(classifier: RunSession, here: Path) -> None:
     session = classifier("--backend", "varies", "--scenario", "Offline", "-k", "TEST01")
     assert session.code == pytest.ExitCode.OK, session.output
@@ -178,6 +180,7 @@ def test_a_system_whose_answers_vary_passes_by_their_accuracy_and_says_so(classi
     assert "differ from the accuracy run; accuracy passes: " in session.output
 
 
+@pytest.mark.slow
 def test_test05_has_its_own_seeds(classifier: RunSession, here: Path) -> None:
     session = classifier("--backend", "honest", "--scenario", "SingleStream", "-k", "TEST05", "--round", "v4.1")
     assert session.code == pytest.ExitCode.OK, session.output
@@ -190,6 +193,7 @@ def test_test05_has_its_own_seeds(classifier: RunSession, here: Path) -> None:
             assert log.values[f"effective_{name}"] == getattr(seeds, name)
 
 
+@pytest.mark.slow
 def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_fix(classifier: RunSession, here: Path) -> None:
     session = classifier(
         *("--backend", "honest", "--scenario", "Server", "--target-latency", "0.001", "-k", "TEST04"),
@@ -203,6 +207,7 @@ def test_without_a_valid_performance_run_a_test_fails_and_says_what_to_fix(class
     assert len(list(here.glob("mlperf-results/*/*/run.json"))) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_a_compliance_test_made_is_reported_by_its_own_item(classifier: RunSession, here: Path) -> None:
     session = classifier(
         *(f"{BENCHMARKS}::test_performance", f"{BENCHMARKS}::test_accuracy", "--mode", "performance,accuracy", "-v"),

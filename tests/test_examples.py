@@ -52,6 +52,7 @@ def three_tasks(installed: Path, tmp_path: Path) -> Callable[..., Session]:
     return run
 
 
+@pytest.mark.slow
 def test_three_tasks_of_another_package_reach_their_targets_on_two_backends_in_all_scenarios(
     three_tasks: Callable[..., Session],
 ) -> None:

@@ -68,6 +68,7 @@ def test_a_fault_is_one_failed_item_and_the_others_go_on(sandbox: Sandbox, runti
     sandbox.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", ["SingleStream", "MultiStream", "Offline", "Server"])
 def test_a_failed_inference_in_start_test_is_never_an_empty_answer(sandbox: Sandbox, scenario: str) -> None:
     code, _ = sandbox.run(item(f"null-raises-cpu-{scenario}"))
@@ -93,6 +94,7 @@ def test_the_last_words_show_the_thread_at_fault_among_many(sandbox: Sandbox, ru
     sandbox.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_a_forked_process_that_keeps_the_pipes_open_does_not_keep_a_dead_run_alive(sandbox: Sandbox) -> None:
     code, output = sandbox.run(item("null-forks-cpu-SingleStream"), "--mlperf-timeout=0")
     assert code == pytest.ExitCode.TESTS_FAILED
@@ -100,6 +102,7 @@ def test_a_forked_process_that_keeps_the_pipes_open_does_not_keep_a_dead_run_ali
     sandbox.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_another_device_than_the_one_asked_for_fails(sandbox: Sandbox) -> None:
     code, output = sandbox.run(
         str(Path(item("")).parent), "--model=null", "--backend=elsewhere", "--device=gpu", "--scenario=Offline"

@@ -135,6 +135,7 @@ def test_a_file_replaced_after_it_was_hashed_fails_the_item(
         assert found[2] == hashlib.sha256(target.read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_file_added_to_the_models_directory_fails_the_item(meddled: RunSession, tmp_path: Path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "graph").write_text("1")
@@ -144,6 +145,7 @@ def test_a_file_added_to_the_models_directory_fails_the_item(meddled: RunSession
     assert "was changed while the run had the model loaded\nexpected: no such file; found: a new file" in session.output
 
 
+@pytest.mark.slow
 def test_a_file_of_the_data_set_that_is_replaced_during_the_run_fails_the_item(
     meddled: RunSession, tmp_path: Path
 ) -> None:
@@ -181,6 +183,7 @@ def write_anew(path: Path) -> None:
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", [ANNOTATIONS, IMAGES / "scene-000003.jpg"])
 def test_a_changed_cache_entry_is_found_before_it_is_scored(
     benchmarks: RunSession, cache: Path, tmp_path: Path, file: Path
@@ -194,6 +197,7 @@ def test_a_changed_cache_entry_is_found_before_it_is_scored(
     assert not list((tmp_path / "here").rglob("mlperf_log_*"))
 
 
+@pytest.mark.slow
 def test_an_edited_bundle_with_a_manifest_to_match_is_found_before_it_is_scored(
     benchmarks: RunSession, cache: Path, tmp_path: Path
 ) -> None:
@@ -225,6 +229,7 @@ def test_the_data_set_is_recorded_and_is_the_pinned_one(benchmarks: RunSession, 
     assert f'"mlperf.dataset_sha256" value="{TINY.reference_data(COUNT)}"' in written
 
 
+@pytest.mark.slow
 def test_a_named_data_set_is_held_against_the_reference_of_its_own_samples_only(
     benchmarks: RunSession, scenes: Path, tmp_path: Path
 ) -> None:

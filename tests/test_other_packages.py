@@ -99,6 +99,7 @@ THING = replace(NULL, dataset=Raises())
 """
 
 
+@pytest.mark.slow
 def test_a_benchmark_that_raises_while_its_cases_are_made_costs_its_own_cases(
     beside: Callable[..., RunSession],
 ) -> None:
@@ -123,6 +124,7 @@ def test_an_entry_points_name_is_the_benchmarks_name(beside: Callable[..., RunSe
 BOTH = ("--model=retinanet-tiny,null", "--backend=onnxruntime,null", *QUICK)
 
 
+@pytest.mark.slow
 def test_a_named_path_is_for_its_benchmark_only(benchmarks: RunSession, shared_cache: Path) -> None:
     options = (*BOTH, f"--mlperf-cache={shared_cache}", "--model-path=null=/no/such/file")
     session = benchmarks(*options)
@@ -143,6 +145,7 @@ def test_a_path_without_a_benchmark_is_refused_for_several(benchmarks: RunSessio
     assert "passed" not in spread.outcomes()
 
 
+@pytest.mark.slow
 def test_a_path_without_a_benchmark_is_for_the_one_that_is_selected(benchmarks: RunSession, shared_cache: Path) -> None:
     session = benchmarks(
         "-k", "retinanet-tiny-onnxruntime", *QUICK, f"--model-path={MODEL}", f"--mlperf-cache={shared_cache}"
@@ -198,6 +201,7 @@ def test_one_of_several_devices_is_a_device_of_its_own(benchmarks: RunSession, t
     assert (result["case"], result["device"]) == ("null-computes-cuda:1-Offline", "cuda:1")
 
 
+@pytest.mark.slow
 def test_a_backend_may_run_only_where_it_is_named(benchmarks: RunSession) -> None:
     plain = benchmarks("--model=null", "--collect-only", "-q").output
     assert "null-null-cpu-Offline" in plain

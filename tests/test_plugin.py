@@ -197,6 +197,7 @@ def collected(benchmarks: RunSession, tmp_path: Path, mark: str) -> Session:
     return benchmarks("--collect-only", "-q", path=tmp_path / "test_mine.py")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mark", "says"),
     [
@@ -258,6 +259,7 @@ def test_a_mark_is_checked_on_a_test_without_a_case_and_in_workers(benchmarks: R
         assert "passed" not in session.outcomes()
 
 
+@pytest.mark.slow
 def test_an_audit_file_in_the_current_directory_is_ignored_with_a_note(benchmarks: RunSession, tmp_path: Path) -> None:
     (tmp_path / "here" / "audit.config").write_text("*.*.mode = 1\n")
     session = benchmarks(*NULL, "--mode=performance", "--scenario=Offline", "--test-query-count=64")

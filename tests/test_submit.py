@@ -180,6 +180,7 @@ def checkout(directory: Path) -> Path:
     return directory
 
 
+@pytest.mark.slow
 def test_the_official_checker_is_shown_beside_ours(submit: RunSession, here: Path) -> None:
     checkout(here / "inference")
     session = submit("--mlperf-checker=official", "--mlperf-inference-src=inference")
@@ -201,6 +202,7 @@ def test_the_official_checker_is_fetched_where_that_is_allowed(submit: RunSessio
     assert "official checker (submission_checker.py): submission has errors" in session.output
 
 
+@pytest.mark.slow
 def test_an_official_checker_that_is_not_here_is_an_item_that_failed(submit: RunSession) -> None:
     session = submit("--mlperf-checker=official")
     assert session.code == 1

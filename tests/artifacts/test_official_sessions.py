@@ -43,6 +43,7 @@ def official(benchmarks: RunSession, mirror: Path, tmp_path: Path) -> RunSession
     )
 
 
+@pytest.mark.slow
 def test_from_an_empty_cache_to_a_finished_run_and_never_again_to_the_network(
     official: RunSession, web: Web, stand_ins: dict[str, bytes], tmp_path: Path
 ) -> None:
@@ -77,6 +78,7 @@ def tool(cache: Path, *arguments: object) -> None:
     subprocess.run(command, check=True, capture_output=True)
 
 
+@pytest.mark.slow
 def test_a_directory_is_a_mirror_even_offline_and_an_exported_bundle_needs_none(
     official: RunSession, mirror: Path, tmp_path: Path
 ) -> None:
@@ -98,6 +100,7 @@ def test_nothing_large_is_fetched_unasked(official: RunSession, web: Web) -> Non
     assert web.requests == []
 
 
+@pytest.mark.slow
 def test_offline_the_error_names_what_was_wanted(official: RunSession, web: Web) -> None:
     session = official(*FETCH, "--mode=accuracy", "--mlperf-offline", f"--mlperf-mirror={web.url}")
     assert session.outcomes().endswith("1 error"), session.output
@@ -120,6 +123,7 @@ def test_what_cannot_be_fetched_is_tried_once_a_session(
     assert len(web.asked(model)) == 1
 
 
+@pytest.mark.slow
 def test_a_model_that_is_in_the_cache_goes_with_images_that_the_user_names(
     official: RunSession, mirror: Path, tmp_path: Path
 ) -> None:

@@ -67,6 +67,7 @@ def whole_cache(rebuilt: Rebuilt) -> Path:
     return rebuilt.tiny.cache
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_behind_a_stale_lock_is_made_again_without_a_word(rebuilt: Rebuilt) -> None:
     rebuilt.tiny.runs(rebuilt.session)
     assert not any(word in rebuilt.session.output.lower() for word in ("warning", "is not used", "captured"))
@@ -87,6 +88,7 @@ def test_a_cache_that_cannot_be_made(tiny: Tiny, tmp_path: Path, place: str) -> 
     assert not tiny.output.exists()
 
 
+@pytest.mark.slow
 def test_a_cache_that_the_environment_names_is_the_same(tiny: Tiny, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     options = ("--model=retinanet-tiny", "--backend=onnxruntime", "--scenario=Offline", "--mode=accuracy")
@@ -94,18 +96,21 @@ def test_a_cache_that_the_environment_names_is_the_same(tiny: Tiny, tmp_path: Pa
     tiny.refuses(session, "cannot write to the cache", ADVICE)
 
 
+@pytest.mark.slow
 def test_a_cache_with_no_room_for_a_file(tiny: Tiny) -> None:
     session = tiny.made(python=("prlimit", "--fsize=20000", sys.executable))
     tiny.refuses(session, "no room in the cache to make retinanet-tiny scenes 500", "File too large", ADVICE)
     assert leftovers(tiny.cache) == []
 
 
+@pytest.mark.slow
 def test_a_cache_on_a_full_disk(tiny: Tiny, make_disk: Callable[[str], Path]) -> None:
     tiny = replace(tiny, cache=make_disk("256k") / "cache")
     tiny.refuses(tiny.made(), "no room in the cache", "No space left on device", ADVICE)
     assert leftovers(tiny.cache) == []
 
 
+@pytest.mark.slow
 def test_a_read_only_cache_serves_what_it_has(tiny: Tiny, whole_cache: Path, make_disk: Callable[[str], Path]) -> None:
     disk = make_disk("64m")
     shutil.copytree(whole_cache, disk / "cache")

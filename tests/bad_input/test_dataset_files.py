@@ -60,12 +60,14 @@ def test_annotations_that_no_score_can_be_computed_from(tiny: Tiny, scenes: Path
     assert tiny.logs() == []
 
 
+@pytest.mark.slow
 def test_no_annotation_file(tiny: Tiny, scenes: Path) -> None:
     (scenes / ANNOTATIONS).unlink()
     tiny.refuses(tiny.run(dataset=scenes), str(scenes), f"found: no {ANNOTATIONS}", "--dataset-path")
     assert tiny.logs() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("there", ["nothing", "a file"])
 def test_no_directory(tiny: Tiny, tmp_path: Path, there: str) -> None:
     if there == "a file":
@@ -74,12 +76,14 @@ def test_no_directory(tiny: Tiny, tmp_path: Path, there: str) -> None:
     tiny.refuses(tiny.run(dataset=tmp_path / "data"), str(tmp_path / "data"), says, "--dataset-path")
 
 
+@pytest.mark.slow
 def test_fewer_images_than_asked_for(tiny: Tiny) -> None:
     session = tiny.run("--dataset-size", "9")
     tiny.refuses(session, "too few images", "expected: 9; found: 8", "at most 8 with --dataset-size")
     assert tiny.logs() == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("options", "asked"), [((), "500"), (("--dataset-size", "24782"), "24,782")])
 def test_fewer_images_than_the_official_edition_uses(
     tiny: Tiny, tmp_path: Path, options: tuple[str, ...], asked: str
@@ -101,6 +105,7 @@ def link_to_nothing(path: Path) -> None:
     path.symlink_to("nothing.jpg")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("remove", [Path.unlink, link_to_nothing])
 def test_a_missing_image_ends_the_run_before_the_test(tiny: Tiny, scenes: Path, remove: Callable[[Path], None]) -> None:
     remove(scenes / IMAGES / FOURTH)
@@ -124,6 +129,7 @@ def test_an_image_in_a_folder_is_found_there_and_nowhere_else(scenes: Path) -> N
     assert OpenImagesSamples(scenes, 8, 192, "images")[0]["images"].shape == (3, 192, 192)
 
 
+@pytest.mark.slow
 def test_an_image_of_another_size_than_the_annotated_one_is_a_failed_item(tiny: Tiny, scenes: Path) -> None:
     path = scenes / IMAGES / FOURTH
     with Image.open(path) as image:
@@ -149,6 +155,7 @@ def cut_off(whole: bytes) -> bytes:
     return whole[:-3000]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", [text, empty, cut_off])
 def test_a_broken_image_is_one_failed_item_that_names_it(
     tiny: Tiny, scenes: Path, damage: Callable[[bytes], bytes]

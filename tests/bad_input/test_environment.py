@@ -42,6 +42,7 @@ def write_metadata(directory: Path, package: str, version: str) -> Path:
     return directory
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("package", PACKAGES)
 def test_a_package_that_is_missing(tiny: Tiny, tmp_path: Path, package: str) -> None:
     what, requirement = PACKAGES[package]

@@ -74,6 +74,7 @@ def test_another_contract_is_refused_when_the_model_is_loaded(tmp_path: Path, fa
         OnnxRuntime().load(path, WHOLE, "cpu", 1, {})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault", ["another input's name", "another input's type", "another output's shape", "one more input"]
 )
@@ -125,11 +126,13 @@ def test_a_file_that_is_no_whole_model_is_a_failed_item(tiny: Tiny, tmp_path: Pa
     assert tiny.logs() == []
 
 
+@pytest.mark.slow
 def test_a_file_that_cannot_be_read_is_a_broken_item(tiny: Tiny) -> None:
     # Opens for everybody, but its first bytes are no memory of the process, whoever asks.
     tiny.refuses(tiny.run("--model-path", "/proc/self/mem"), "cannot read /proc/self/mem", "Input/output error")
 
 
+@pytest.mark.slow
 def test_a_length_that_the_file_leaves_open_does_not_widen_the_contracts_batch(tiny: Tiny, tmp_path: Path) -> None:
     model = onnx.load(SHIPPED)
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "n"

@@ -32,6 +32,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["file", "file/below/it", "/sys/pytest-mlperf"])
 def test_an_output_directory_that_cannot_be_made(tiny: Tiny, file: Path, place: str) -> None:
     output = file.parent / place
@@ -57,6 +58,7 @@ def test_a_report_that_cannot_be_written(tiny: Tiny, file: Path, place: str, say
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
 
 
+@pytest.mark.slow
 def test_a_report_in_a_directory_that_does_not_exist_makes_it(benchmarks: RunSession, tmp_path: Path) -> None:
     report = tmp_path / "not yet" / "there" / "report.json"
     require_file(report, "--mlperf-json")
@@ -65,6 +67,7 @@ def test_a_report_in_a_directory_that_does_not_exist_makes_it(benchmarks: RunSes
     assert [path.name for path in report.parent.iterdir()] == ["report.json"]
 
 
+@pytest.mark.slow
 def test_listing_the_cases_needs_no_place_for_results(benchmarks: RunSession, file: Path) -> None:
     session = benchmarks(*NULL, "--collect-only", f"--mlperf-output={file}", f"--mlperf-json={file / 'report.json'}")
     assert session.code == 0, session.output
@@ -88,6 +91,7 @@ def test_a_link_to_nothing_is_no_directory(tmp_path: Path) -> None:
         require_directory(tmp_path / "link", "--mlperf-output")
 
 
+@pytest.mark.slow
 def test_a_disk_that_fills_up_ends_the_run_and_not_the_summary(tiny: Tiny, make_disk: Callable[[str], Path]) -> None:
     disk = make_disk("16k")
     tiny = replace(tiny, output=disk)
@@ -135,6 +139,7 @@ class Project:
         return file
 
 
+@pytest.mark.slow
 def test_reports_that_cannot_be_written_at_the_end_are_elsewhere_and_fail_the_session_after_its_summary(
     benchmarks: RunSession, project: Project
 ) -> None:
@@ -154,6 +159,7 @@ def test_reports_that_cannot_be_written_at_the_end_are_elsewhere_and_fail_the_se
     assert 'name="mlperf.verdict" value="reached"' in Path(there).read_text()
 
 
+@pytest.mark.slow
 def test_a_current_directory_that_is_full_at_the_end_costs_no_file_of_the_submission(
     project: Project, shared_cache: Path
 ) -> None:
@@ -188,6 +194,7 @@ def test_a_junit_file_that_cannot_be_written_is_refused_before_the_runs(
     refused_before_all(tiny.run("--junitxml", str(file.parent / place)), "cannot write", says, "--junitxml")
 
 
+@pytest.mark.slow
 def test_a_device_is_a_place_for_junit(benchmarks: RunSession) -> None:
     assert benchmarks(*NULL, "--junitxml=/dev/null").outcomes().startswith("1 passed")
 

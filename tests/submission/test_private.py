@@ -65,6 +65,7 @@ def private(content: bytes) -> list[bytes]:
     return [mark for mark in marks if mark in content]
 
 
+@pytest.mark.slow
 def test_no_file_of_the_tree_has_anything_private(here: Path) -> None:
     [tree] = here.parent.glob("zoe-results/*/submission")
     files = [file for file in tree.rglob("*") if file.is_file()]
@@ -74,6 +75,7 @@ def test_no_file_of_the_tree_has_anything_private(here: Path) -> None:
         assert private(str(file.relative_to(tree)).encode()) == []
 
 
+@pytest.mark.slow
 def test_no_byte_of_the_tarball_has_anything_private(here: Path) -> None:
     [packed] = here.glob("open*.tar.gz")
     assert private(packed.read_bytes()[:100]) == []
@@ -82,18 +84,21 @@ def test_no_byte_of_the_tarball_has_anything_private(here: Path) -> None:
         assert {(member.uname, member.gname, member.uid, member.gid) for member in archive} == {("", "", 0, 0)}
 
 
+@pytest.mark.slow
 def test_the_users_own_file_is_packed_as_it_is_and_what_it_has_is_told(here: Path) -> None:
     told = " ".join((here / "output.txt").read_text().split())
     assert "test_it.py has an address with a password or a token; it is packed as it is" in told
     assert told.count("packed as it is") == 1
 
 
+@pytest.mark.slow
 def test_every_line_of_the_report_is_a_line_of_the_terminal(here: Path) -> None:
     output = (here / "output.txt").read_text()
     assert "\n    expected: " in output
     assert "\\n" not in output
 
 
+@pytest.mark.slow
 def test_the_command_can_still_be_read(here: Path) -> None:
     [tree] = here.parent.glob("zoe-results/*/submission")
     for readme in tree.rglob("README.md"):
@@ -104,6 +109,7 @@ def test_the_command_can_still_be_read(here: Path) -> None:
         assert "--user-conf=/path/to/" in text
 
 
+@pytest.mark.slow
 def test_neither_output_nor_reports_have_secrets(here: Path) -> None:
     for name in ("output.txt", "report.json", "junit.xml"):
         assert b"hidden" not in (here / name).read_bytes(), name
