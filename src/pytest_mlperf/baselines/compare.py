@@ -162,14 +162,14 @@ def _from_history(figures: tuple[float, ...], now: float, *, rate: bool, alpha: 
     The logarithms are a t sample; one more value of it has the standard error ``s * sqrt(1 + 1/n)``.
     """
     import numpy as np
-    from scipy import stats
+    from scipy import special
 
     from pytest_mlperf.gate.verdict import Estimate
 
     logs = np.log(np.array(figures))
     count, spread = len(logs), float(logs.std(ddof=1))
     slower = (1 if not rate else -1) * (math.log(now) - float(logs.mean()))
-    margin = float(stats.t.ppf(1 - alpha, count - 1)) * spread * math.sqrt(1 + 1 / count)
+    margin = float(special.stdtrit(count - 1, 1 - alpha)) * spread * math.sqrt(1 + 1 / count)
     return Estimate(
         drop=100 * math.expm1(slower),
         lower=100 * math.expm1(slower - margin),

@@ -35,7 +35,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     machine
         Where it was run.
     result
-        The result, as in ``--mlperf-json``.
+        The result, as in ``--mlperf-json``, without paths and notes.
     answers_sha256
         A digest of all answers of an accuracy run, whatever their order; see `answers_sha256` of `accuracy_log`.
     figures

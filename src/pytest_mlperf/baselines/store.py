@@ -55,7 +55,7 @@ class Baseline:
             format=FORMAT,
             saved=datetime.now(timezone.utc).isoformat(timespec="seconds"),
             machine=machine,
-            result=structs.replace(result, output="", comparison=None),
+            result=_without_places(result),
             commit=commit,
             answers_sha256=answers_sha256,
             figures=(*self._earlier(result, machine), figure)[-KEPT:] if figure is not None else (),
@@ -72,6 +72,19 @@ class Baseline:
             return ()
         same = earlier.result.model_sha256 == result.model_sha256 and earlier.result.versions == result.versions
         return earlier.figures if same else ()
+
+
+def _without_places(result: RunResult) -> RunResult:
+    """Return a result without paths of this machine: a baseline is made to be committed."""
+    return structs.replace(
+        result,
+        output="",
+        model=result.model if "://" in result.model else Path(result.model).name,
+        dataset="",
+        notes=(),
+        comparison=None,
+        turns=None,
+    )
 
 
 def home(directory: Path) -> Path:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from pytest_mlperf.gate.verdict import Estimate
 from pytest_mlperf.metrics.average_precision import Matches
@@ -82,7 +82,7 @@ def mean(baseline: Scores, current: Scores, alpha: float) -> Estimate:
     error = spread / math.sqrt(samples)
 
     def bound(part: float) -> float:
-        return float(stats.t.ppf(1 - part, samples - 1)) * error if samples > 1 else math.inf
+        return float(special.stdtrit(samples - 1, 1 - part)) * error if samples > 1 else math.inf
 
     lower, upper = drop - bound(alpha / 2 if few else alpha), drop + bound(alpha)
     method = "paired t test"
@@ -123,7 +123,7 @@ def average_precision(baseline: Matches, current: Matches, alpha: float) -> Esti
         return Estimate(drop, -math.inf, math.inf, alpha, "one image", samples, math.inf)
     left = np.array([_without(baseline, group, groups) - _without(current, group, groups) for group in range(groups)])
     error = math.sqrt((groups - 1) / groups * float(((left - left.mean()) ** 2).sum()))
-    margin = float(stats.t.ppf(1 - alpha, groups - 1)) * error
+    margin = float(special.stdtrit(groups - 1, 1 - alpha)) * error
     return Estimate(
         drop,
         drop - margin,
@@ -143,12 +143,12 @@ def _without(matches: Matches, group: int, groups: int) -> float:
 def _mid_p(lost: int, won: int) -> float:
     """Return the probability of so many losses or more among equally likely ones, with half that of so many."""
     both = lost + won
-    return float(stats.binom.sf(lost, both, 0.5) + 0.5 * stats.binom.pmf(lost, both, 0.5)) if both else 1.0
+    return float(special.bdtrc(lost, both, 0.5)) + math.comb(both, lost) / 2 ** (both + 1) if both else 1.0
 
 
 def _tango(lost: int, won: int, samples: int, alpha: float, side: int) -> float:
     """Return a bound of the difference of paired proportions: where Tango's score is that of `alpha`."""
-    critical = float(stats.norm.ppf(1 - alpha))
+    critical = float(special.ndtri(1 - alpha))
 
     def score(difference: float) -> float:
         linear = -lost - won + (2 * samples - lost + won) * difference
@@ -176,5 +176,5 @@ def _hodges_lehmann(differences: NDArray[np.float64], alpha: float) -> float:
     averages = np.sort((differences[first] + differences[second]) / 2)
     middle = count * (count + 1) / 4
     deviation = math.sqrt(count * (count + 1) * (2 * count + 1) / 24)
-    place = math.floor(middle - float(stats.norm.ppf(1 - alpha)) * deviation)
+    place = math.floor(middle - float(special.ndtri(1 - alpha)) * deviation)
     return float(averages[place - 1]) if place >= 1 else -math.inf

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import stats
+from scipy import special
 
 from pytest_mlperf.gate.verdict import Estimate
 
@@ -43,7 +43,7 @@ def slowdown(baseline: NDArray[np.float64], current: NDArray[np.float64], alpha:
     if rounds < 2:
         return Estimate(_percent(middle), -100.0, math.inf, alpha, "one round", rounds, math.inf)
     spread = float(logs.std(ddof=1))
-    margin = float(stats.t.ppf(1 - alpha, rounds - 1)) * spread / math.sqrt(rounds)
+    margin = float(special.stdtrit(rounds - 1, 1 - alpha)) * spread / math.sqrt(rounds)
     return Estimate(
         drop=_percent(middle),
         lower=_percent(middle - margin),
@@ -57,7 +57,7 @@ def slowdown(baseline: NDArray[np.float64], current: NDArray[np.float64], alpha:
 
 def detectable(spread: float, rounds: int, alpha: float) -> float:
     """Return the least slowdown in percent that so many rounds find in nine of ten cases, by the spread of a round."""
-    factor = float(stats.t.ppf(1 - alpha, rounds - 1)) + float(stats.norm.ppf(0.9))
+    factor = float(special.stdtrit(rounds - 1, 1 - alpha)) + float(special.ndtri(0.9))
     return _percent(factor * spread / 100 / math.sqrt(rounds))
 
 
