@@ -16,7 +16,18 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HOOKS = "pytest_mlperf.plugin.hooks"
-HEAVY = {"PIL", "filelock", "hotcoco", "mlperf_loadgen", "msgspec", "numpy", "onnxruntime", "psutil", "pycocotools"}
+HEAVY = {
+    "PIL",
+    "filelock",
+    "hotcoco",
+    "mlperf_loadgen",
+    "msgspec",
+    "numpy",
+    "onnxruntime",
+    "psutil",
+    "pycocotools",
+    "rich",
+}
 #: One module with the packages that it is in, and the hooks that others may implement, which pytest must know.
 OURS = {"pytest_mlperf", "pytest_mlperf.plugin", "pytest_mlperf.plugin.hooks", "pytest_mlperf.plugin.newhooks"}
 PLAIN = """

@@ -1,18 +1,24 @@
 from __future__ import annotations
 
-from typing import Any
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from rich.console import Console
 
 from pytest_mlperf.artifacts.sources import Progress as FetchProgress
 from pytest_mlperf.implementations.protocol import Progress
 from pytest_mlperf.metrics.limit import Limit
 from pytest_mlperf.report.progress import Rate, describe, describe_fetch
-from pytest_mlperf.report.terminal import lacking, lines, number, row, title
+from pytest_mlperf.report.table import table
+from pytest_mlperf.report.terminal import Row, lacking, number, row, title
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import Performance
 from pytest_mlperf.run.result import RunResult
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 LACK = Finding(rule="min-duration", severity="note", what="w", expected="a minimum of 600 s", found="0 s", fix="f")
 
@@ -57,6 +63,14 @@ ACCURACY = Accuracy(
 )
 
 
+def lines(rows: Sequence[Row], width: int, colours: str | None = None) -> list[str]:
+    console = Console(file=StringIO(), width=width, color_system=colours, force_terminal=True)  # type: ignore[arg-type]
+    console.print(*table(rows, width), sep="\n")
+    written = console.file
+    assert isinstance(written, StringIO)
+    return [line.rstrip() for line in written.getvalue().splitlines()]
+
+
 def test_the_title_names_editions_and_the_rounds_that_were_followed() -> None:
     assert title([result()]) == "MLPerf results: tiny edition"
     assert title([result(round="v5.1"), result()]) == "MLPerf results: tiny edition, round v5.1"
@@ -80,6 +94,21 @@ def test_a_narrow_terminal_gets_lines_that_fit(width: int) -> None:
     shown = lines([row(result()), row(result(performance=None, accuracy=ACCURACY))], width)
     assert all(len(line) <= width for line in shown)
     assert "target 70.500 %" in " ".join(shown)
+
+
+def test_the_verdict_has_a_colour_where_there_are_some() -> None:
+    rows = [row(result()), row(result(verdict="INVALID"))]
+    plain, coloured = (lines(rows, 200, colours) for colours in (None, "standard"))
+    assert "\x1b" not in "".join(plain)
+    assert "\x1b[32mVALID (short)" in coloured[1]
+    assert "\x1b[31mINVALID (short)" in coloured[2]
+
+
+@pytest.mark.parametrize("width", [80, 300])
+def test_a_name_has_no_effect_on_the_terminal(width: int) -> None:
+    [*_, line] = lines([row(result(case="a\x1b[2Jb\nc[red]d"))], width)[: 2 if width == 300 else 1]
+    assert "\x1b" not in line
+    assert "c[red]d" in line
 
 
 def test_what_is_short_says_so_and_official_does_not() -> None:

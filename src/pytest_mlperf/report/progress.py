@@ -5,15 +5,17 @@ from __future__ import annotations
 import shutil
 import time
 from contextlib import contextmanager, nullcontext
+from io import StringIO
 from typing import TYPE_CHECKING, Any, TextIO
 
 from pytest_mlperf.printable import one_line
 from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     import pytest
+    from rich.console import RenderableType
 
     from pytest_mlperf.artifacts.sources import Progress as FetchProgress
     from pytest_mlperf.implementations.protocol import Progress
@@ -172,6 +174,23 @@ class Terminal:
                 if writer.width_of_current_line:
                     writer.line()
                 writer.line(shown_line(self._said(text)), **markup)
+
+    def write_styled(self, parts: Iterable[RenderableType]) -> None:
+        """Write what rich renders, with its colours where pytest has some."""
+        from rich.console import Console
+
+        with self._opened() as reporter:
+            if reporter is not None:
+                writer = reporter._tw
+                console = Console(
+                    file=(written := StringIO()),
+                    width=writer.fullwidth,
+                    color_system="standard" if writer.hasmarkup else None,
+                    force_terminal=True,
+                )
+                console.print(*parts, sep="\n", highlight=False, markup=False, emoji=False, soft_wrap=False)
+                for line in written.getvalue().splitlines():
+                    writer.line(line.rstrip())
 
     def write_title(self, text: str) -> None:
         """Write the title of a section."""

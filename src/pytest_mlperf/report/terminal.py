@@ -18,11 +18,6 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1 << 20
 COLUMNS = ("case", "mode", "result", "target", "verdict", "p50 / p90 / p99 ms", "wall", "memory")
-RIGHT = {"result", "target", "p50 / p90 / p99 ms", "wall", "memory"}
-GAP = "  "
-#: What colours a line: words of verdicts.
-GOOD = ("VALID", "reached", "TEST PASS", "conforms")
-BAD = ("INVALID", "below target", "TEST FAIL", "failed", "does not conform", "worse", "undecided", "not as stated")
 
 
 class Row(NamedTuple):
@@ -84,21 +79,6 @@ def number(value: float | None) -> str:
     return f"{value:.4g}"
 
 
-def lines(rows: Sequence[Row], width: int) -> list[str]:
-    """Return the table: one line for each result if `width` allows it, else several."""
-    widths = [max(map(len, column)) for column in zip(COLUMNS, *rows, strict=True)]
-    if sum(widths) + len(GAP) * (len(widths) - 1) <= width:
-        return [_line(cells, widths) for cells in (COLUMNS, *rows)]
-    stacked = []
-    for cells in rows:
-        stacked.append(f"{cells.case} {cells.mode}")
-        target = f"target {cells.target}" if cells.target != "–" else ""
-        latencies = f"p50/p90/p99 {cells.latencies} ms" if cells.latencies != "–" else ""
-        details = [cells.verdict, cells.result, target, latencies, cells.wall, cells.memory]
-        stacked.extend(_wrap([detail for detail in details if detail and detail != "–"], width))
-    return stacked
-
-
 def lacking(results: Sequence[RunResult]) -> list[str]:
     """Return what the runs need for official length, each requirement once, with what was found."""
     return _told((result, finding) for result in results for finding in result.lacks)
@@ -140,11 +120,11 @@ def title(results: Sequence[RunResult]) -> str:
 
 def write_summary(terminal: Terminal, finished: Finished) -> None:
     """Write the section with the session's results."""
+    from pytest_mlperf.report.table import table
+
     results = finished.results
     terminal.write_title(title(results))
-    for line in lines([row(result) for result in results], terminal.width):
-        bad = any(word in line for word in BAD)
-        terminal.write_line(line, red=bad, green=not bad and any(word in line for word in GOOD))
+    terminal.write_styled(table([row(result) for result in results], terminal.width))
     for line in (*below(results), *finished.notes):
         terminal.write_line(line)
     if finished.directory is not None:
@@ -172,20 +152,3 @@ def shown(directory: Path) -> str:
         return str(directory.relative_to(Path.cwd()))
     except ValueError:
         return str(directory)
-
-
-def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    aligned = [
-        cell.rjust(width) if column in RIGHT else cell.ljust(width)
-        for cell, width, column in zip(cells, widths, COLUMNS, strict=True)
-    ]
-    return GAP.join(aligned).rstrip()
-
-
-def _wrap(details: Sequence[str], width: int) -> list[str]:
-    wrapped = ["   "]
-    for detail in details:
-        if len(wrapped[-1]) + len(GAP) + len(detail) > width and wrapped[-1].strip():
-            wrapped.append("   ")
-        wrapped[-1] += (GAP if wrapped[-1].strip() else " ") + detail
-    return wrapped
