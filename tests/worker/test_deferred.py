@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from pytest_mlperf.benchmarks.base import Benchmark, Records
 from pytest_mlperf.benchmarks.resnet50 import TINY
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine
-from pytest_mlperf.worker import tuning
+from pytest_mlperf.worker import pilot
 from pytest_mlperf.worker.deferred import DeferredInference
 from pytest_mlperf.worker.guard import Guard
 from pytest_mlperf.worker.library import SampleLibrary
@@ -137,19 +138,19 @@ def bench(model: Later, library: SampleLibrary, output: Path, scenario: str, bou
 def test_the_warm_up_of_a_slow_model_takes_no_minutes(
     library: SampleLibrary, tmp_path: Path, scenario: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tuning, "REMOTE_SECONDS", 1.0)
+    monkeypatch.setattr(pilot, "REMOTE", replace(pilot.REMOTE, budget=1.0))
     started = time.monotonic()
-    tuned = tune(bench(Later(0.4), library, tmp_path, scenario, 10.0))
+    tuned, _ = tune(bench(Later(0.4), library, tmp_path, scenario, 10.0))
     # One query more may have begun before the end; in Offline it has two rounds of batches.
     assert time.monotonic() - started < 5
     assert tuned.layout.threads == 1
 
 
 def test_a_model_that_only_takes_time_gets_many_requests_at_once(library: SampleLibrary, tmp_path: Path) -> None:
-    tuned = tune(bench(Later(0.05, at_once=16), library, tmp_path, "Offline", float("inf")))
+    tuned, _ = tune(bench(Later(0.05, at_once=16), library, tmp_path, "Offline", float("inf")))
     assert tuned.layout.streams >= 8
 
 
 def test_server_keeps_well_within_its_bound(library: SampleLibrary, tmp_path: Path) -> None:
-    tuned = tune(bench(Later(0.05, at_once=16), library, tmp_path, "Server", 0.06))
+    tuned, _ = tune(bench(Later(0.05, at_once=16), library, tmp_path, "Server", 0.06))
     assert (tuned.layout.streams, tuned.layout.batch) == (1, 1)

@@ -10,7 +10,6 @@ import pytest
 
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine
-from pytest_mlperf.worker import tuning
 from pytest_mlperf.worker.guard import Guard
 from pytest_mlperf.worker.tuning import Bench, Models, tune
 
@@ -64,16 +63,11 @@ def bench(runtime: Runtime, scenario: str, threads: int, tmp_path: Path) -> Benc
     return Bench(SCENARIOS[scenario], Models(runtime.load), inference, Guard(tmp_path), range(4), machine)
 
 
-@pytest.fixture(autouse=True)
-def _short_trials(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tuning, "TRIAL_SECONDS", 0.001)
-
-
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_models_of_other_layouts_are_closed(scenario: str, tmp_path: Path) -> None:
     runtime = Runtime()
     tried = bench(runtime, scenario, 16, tmp_path)
-    tuned = tune(tried)
+    tuned, _ = tune(tried)
     # Those of the best so far and of the layout on trial, not of every layout.
     assert runtime.most <= 16 + 8
     tried.models.keep(tuned.layout)
@@ -85,7 +79,7 @@ def test_models_of_other_layouts_are_closed(scenario: str, tmp_path: Path) -> No
 def test_a_model_that_serves_all_streams_is_loaded_once_for_a_number_of_threads(tmp_path: Path) -> None:
     runtime = Runtime(concurrent=True)
     tried = bench(runtime, "Offline", 16, tmp_path)
-    tuned = tune(tried)
+    tuned, _ = tune(tried)
     assert runtime.most <= 2
     assert len(tried.models.keep(tuned.layout)) == tuned.layout.streams
     assert len(runtime.opened) == 1

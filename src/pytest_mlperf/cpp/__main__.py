@@ -51,7 +51,7 @@ from pytest_mlperf.worker.loadgen import (
 from pytest_mlperf.worker.memory import check_memory
 from pytest_mlperf.worker.model_files import ModelFiles
 from pytest_mlperf.worker.progress import Reporter
-from pytest_mlperf.worker.tuning import LARGEST_BATCH, TRIAL_SECONDS, measure, tune, untuned
+from pytest_mlperf.worker.tuning import LARGEST_BATCH, untuned, warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.cpp.program import Word
     from pytest_mlperf.cpp.runtime import Runtime
     from pytest_mlperf.datasets.base import Samples
-    from pytest_mlperf.implementations.protocol import Check, RunSpec
+    from pytest_mlperf.implementations.protocol import Check, RunSpec, Trial
     from pytest_mlperf.scenarios.base import Scenario
 
 
@@ -95,14 +95,14 @@ class ProgramTrials:
     machine: Machine
     samples: int
 
-    def rehearse(self, layout: ExecutionLayout, *, again: bool = False) -> Tuned:
+    def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
         """Answer rehearsal queries with a layout and measure it; the program warms up each time."""
-        del again
+        del warm, first
         query = self.scenario.query_size(layout, self.machine)
-        rate, seconds = self.program.request(
-            "rehearse", self.scenario.name, *_words(layout), query, self.samples, TRIAL_SECONDS
+        rate, of_query = self.program.request(
+            "rehearse", self.scenario.name, *_words(layout), query, self.samples, seconds
         )
-        return Tuned(layout, float(rate), float(seconds), {})
+        return Tuned(layout, float(rate), float(of_query), {})
 
     def is_prompt(self, trial: Tuned) -> bool:
         """Return True: what runs on this machine is tried to the end."""
@@ -135,7 +135,9 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
     files.check()
     watch.lap("load")
     reporter.enter("warming up")
-    tuned = _tuned(spec, trials)
+    (told,) = program.request("version")
+    versions = _versions(spec, runtime, told)
+    tuned, tried = _tuned(spec, trials, versions)
     watch.lap("warm-up")
     apply_user_conf(settings, spec, benchmark.loadgen_model, benchmark.short, tuned)
     check_memory(settings, spec.scenario, spec.mode, samples[0] if len(samples) else None, len(samples))
@@ -156,13 +158,12 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
     reporter.enter(FINISHING)
     watch.lap("test")
     files.check()
-    (told,) = program.request("version")
     program.close()
     return WorkerResult(
         device=spec.device,
         layout=tuned.layout,
         official=official,
-        versions=_versions(spec, runtime, told),
+        versions=versions,
         seconds=watch.seconds,
         samples_done=done,
         weight_types=weights,
@@ -171,6 +172,7 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
         notes=comparison_notes(spec, checks),
         clock=clock.result(),
         checks=checks,
+        pilot=tried,
     )
 
 
@@ -229,13 +231,13 @@ def _trials(
     )
 
 
-def _tuned(spec: RunSpec, trials: ProgramTrials) -> Tuned:
+def _tuned(spec: RunSpec, trials: ProgramTrials, versions: dict[str, str]) -> tuple[Tuned, tuple[Trial, ...]]:
     if spec.mode == "accuracy":
-        return untuned(trials.scenario.untuned(trials.machine))
+        return untuned(trials.scenario.untuned(trials.machine)), ()
     trials.program.request("hold", trials.samples)
-    tuned = tune(trials) if spec.layout is None else measure(spec.layout, trials)
+    found = warm_up(trials, spec, versions)
     trials.program.request("release", trials.samples)
-    return tuned
+    return found
 
 
 def _test(spec: RunSpec, benchmark: Benchmark, settings: TestSettings, tuned: Tuned, samples: int) -> Iterator[Word]:

@@ -37,6 +37,21 @@ class ExecutionLayout(msgspec.Struct, frozen=True, kw_only=True):
     batch: int
 
 
+class Trial(msgspec.Struct, frozen=True, kw_only=True):
+    """A layout that the warm-up tried: the throughput of its best trial, and how many it had."""
+
+    layout: ExecutionLayout
+    samples_per_second: float
+    trials: int
+
+
+class KeptLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """The layout that an earlier run of the same case found, and the versions of what it ran with."""
+
+    layout: ExecutionLayout
+    versions: dict[str, str]
+
+
 class RoundSettings(msgspec.Struct, frozen=True, kw_only=True):
     """A round's settings for one benchmark; LoadGen's built-in mlperf.conf may be from another round.
 
@@ -57,7 +72,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The user's options for a run. Durations are in seconds, latencies in ms.
 
     ``None`` means the value from user.conf, or else from the run length and the warm-up. ``backend_options`` are those
-    for the backend, by name. With ``require_quiet`` a busy machine fails the run.
+    for the backend, by name. With ``require_quiet`` a busy machine fails the run. ``tune`` is how thoroughly the
+    warm-up looks for a layout; with ``off`` it takes the simplest.
     """
 
     run_length: str
@@ -71,6 +87,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_batchsize: int | None = None
     timeout: float | None = None
     require_quiet: bool = False
+    tune: Literal["off", "quick", "thorough"] = "quick"
 
 
 class OtherModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -109,10 +126,11 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     ``precision`` is the one to run it in. ``reference`` is the ONNX file with the same graphs; empty for none.
     ``backend_name`` is the backend's name for users.
     ``prepared`` is the directory of what the backend made of the model before the run; empty for nothing.
-    ``audit`` is the text of a compliance test's audit.config; empty for any other run. If ``layout``
-    is None, the warm-up finds it. ``model_sha256`` is the digest that the model had before the run; empty for an
-    address. ``old`` is the model that is timed in turns with the run's own after the test; None for none.
-    ``import_paths`` are directories in which the child finds the modules of ``backend`` and ``benchmark``.
+    ``audit`` is the text of a compliance test's audit.config; empty for any other run. If ``layout`` is None, the
+    warm-up finds it, or takes that of ``kept`` where the versions are the same. ``model_sha256`` is the digest that the
+    model had before the run; empty for an address. ``old`` is the model that is timed in turns with the run's own after
+    the test; None for none. ``import_paths`` are directories in which the child finds the modules of ``backend`` and
+    ``benchmark``.
     """
 
     benchmark: str
@@ -133,6 +151,7 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     loadgen_built: str = ""
     audit: str = ""
     layout: ExecutionLayout | None = None
+    kept: KeptLayout | None = None
     model_sha256: str = ""
     reference: str = ""
     prepared: str = ""
@@ -198,6 +217,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     ``clock`` is None if the implementation does not time the test; then the runner's own clock has to do.
     ``checks`` is what the implementation looked at in the loaded model before the test.
     ``network`` is how a remote model was reached. ``turns`` is how the run's model and another one compare in time.
+    ``pilot`` is what the warm-up tried.
     """
 
     failure: Failure | None = None
@@ -215,6 +235,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     checks: tuple[Check, ...] = ()
     network: NetworkUse | None = None
     turns: Turns | None = None
+    pilot: tuple[Trial, ...] = ()
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -134,6 +134,13 @@ OPTIONS = (
     ),
     Option("--min-duration", "SECONDS", "a performance run's minimum duration", duration),
     Option("--num-threads", "N", "threads that inference may use; default: every core", threads),
+    Option(
+        "--mlperf-tune",
+        "NAME",
+        "how the warm-up chooses a layout: quick (default for short runs), thorough (default for official length), or "
+        "off, which takes the simplest",
+        choices=("off", "quick", "thorough"),
+    ),
     Option("--max-batchsize", "N", "largest batch for the runtime; default: found in the warm-up", positive),
     Option(
         "--target-qps",

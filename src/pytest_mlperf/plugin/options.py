@@ -6,7 +6,7 @@ import os
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from pytest_mlperf.backends.base import REMOTE
 from pytest_mlperf.errors import EntryPointError, OptionError
@@ -56,6 +56,7 @@ class Settings:
     min_duration: float | None
     num_threads: int | None
     max_batchsize: int | None
+    tune: Literal["off", "quick", "thorough"] | None
     target_qps: float | None
     target_latency: float | None
     user_conf: Path | None
@@ -127,6 +128,7 @@ class Settings:
             target_latency=self.target_latency,
             num_threads=self.num_threads,
             max_batchsize=self.max_batchsize,
+            tune=self.tune or ("thorough" if self.run_length == "official" else "quick"),
             timeout=self.timeout,
             require_quiet=self.require_quiet,
             backend_options=dict(self.backend_option),

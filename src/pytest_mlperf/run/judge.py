@@ -263,6 +263,7 @@ def _result(
         checks=worker.checks if worker else (),
         network=worker.network if worker else None,
         turns=worker.turns if worker else None,
+        pilot=worker.pilot if worker else (),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pytest_mlperf.gate.comparison import Comparison
-from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, Turns
+from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, Trial, Turns
 from pytest_mlperf.machine.clock import Clock
 from pytest_mlperf.machine.network import NetworkUse
 from pytest_mlperf.machine.use import MachineUse
@@ -100,6 +100,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         How it stands to a baseline or another model, if it was compared with one.
     turns
         Of a performance run, the calls of its model and of the one that it is compared with.
+    pilot
+        Of a performance run, the layouts that the warm-up tried; empty where it was given one.
     """
 
     case: str
@@ -141,6 +143,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     network: NetworkUse | None = None
     comparison: Comparison | None = None
     turns: Turns | None = None
+    pilot: tuple[Trial, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:

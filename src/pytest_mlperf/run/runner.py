@@ -6,9 +6,13 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from msgspec import structs
+
 from pytest_mlperf.datasets.data_content import require_unchanged
 from pytest_mlperf.errors import MLPerfError, RunError
-from pytest_mlperf.implementations.protocol import Progress
+from pytest_mlperf.implementations.protocol import KeptLayout, Progress
+from pytest_mlperf.machine.cores import read_cores
+from pytest_mlperf.run import layouts
 from pytest_mlperf.run.case import ACCURACY, COMPLIANCE, PERFORMANCE
 from pytest_mlperf.run.child import execute
 from pytest_mlperf.run.compliance import References, as_tested, judge_compliance, needs_answers
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.artifacts.locks import Holder
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.implementations.base import Program
-    from pytest_mlperf.implementations.protocol import OtherModel, RunOptions
+    from pytest_mlperf.implementations.protocol import OtherModel, RunOptions, RunSpec
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished, OnProgress
     from pytest_mlperf.run.result import RunResult
@@ -156,6 +160,8 @@ class Runner:
             loadgen_built=provided.program.loadgen_built,
             old=provided.old if case.mode == PERFORMANCE else None,
         )
+        if case.mode == PERFORMANCE:
+            spec = structs.replace(spec, kept=layouts.look_up(self.around.cache, _layout_key(case, spec), spec.tune))
         return Run(case, spec, provided.model_file, provided.notes)
 
     def _comply(self, case: Case) -> Outcome:
@@ -210,7 +216,19 @@ class Runner:
             return Outcome(failed(run, interrupted), interrupted)
         name = key(run.case.id, run.case.mode, run.spec.run_length)
         note_duration(self.around.cache, name, time.monotonic() - start)
+        self._keep_layout(run, result)
         return Outcome(result)
+
+    def _keep_layout(self, run: Run, result: RunResult) -> None:
+        """Keep the layout that the warm-up of a valid run found."""
+        name = _layout_key(run.case, run.spec)
+        if name and result.pilot and result.layout is not None and result.verdict == "VALID":
+            kept = KeptLayout(layout=result.layout, versions=result.versions)
+            layouts.note(self.around.cache, name, layouts.Found(kept=kept, tune=run.spec.tune))
+
+
+def _layout_key(case: Case, spec: RunSpec) -> str:
+    return layouts.key(case.id, spec, read_cores().usable)
 
 
 def _interrupted(run: Run, seconds: float) -> RunError:

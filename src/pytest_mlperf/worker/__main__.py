@@ -56,7 +56,7 @@ from pytest_mlperf.worker.peak import PeakMemory
 from pytest_mlperf.worker.progress import Reporter
 from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
 from pytest_mlperf.worker.streams import Parts
-from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, measure, tune, untuned
+from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, untuned, warm_up
 from pytest_mlperf.worker.turns import take_turns
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.base import Backend, Model
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.benchmarks.base import Benchmark, Records
-    from pytest_mlperf.implementations.protocol import ExecutionLayout, OtherModel, Turns
+    from pytest_mlperf.implementations.protocol import ExecutionLayout, OtherModel, Trial, Turns
 
 
 class Stopwatch:
@@ -101,7 +101,8 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     bench = _bench(spec, parts, _loader(spec, backend, file, files), latency_bound(settings, spec))
     watch.lap("load")
     reporter.enter("warming up")
-    tuned = _tuned(spec, bench, library)
+    versions = _versions(spec, backend)
+    tuned, tried = _tuned(spec, bench, library, versions)
     watch.lap("warm-up")
     apply_user_conf(settings, spec, benchmark.loadgen_model, benchmark.short, tuned)
     check_memory(settings, spec.scenario, spec.mode, samples[0] if len(samples) else None, len(samples))
@@ -151,7 +152,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         device=device,
         layout=tuned.layout,
         official=official,
-        versions=_versions(spec, backend),
+        versions=versions,
         seconds=watch.seconds,
         samples_done=done,
         weight_types=weight_types,
@@ -162,6 +163,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         checks=checks,
         network=network,
         turns=turns,
+        pilot=tried,
     )
 
 
@@ -272,13 +274,15 @@ def _cost(benchmark: Benchmark, library: SampleLibrary) -> Callable[[int], float
     return lambda index: benchmark.cost(library.batch([index])[0])
 
 
-def _tuned(spec: RunSpec, bench: Bench, library: SampleLibrary) -> Tuned:
+def _tuned(
+    spec: RunSpec, bench: Bench, library: SampleLibrary, versions: dict[str, str]
+) -> tuple[Tuned, tuple[Trial, ...]]:
     if spec.mode == "accuracy":
-        return untuned(bench.scenario.untuned(bench.machine))
+        return untuned(bench.scenario.untuned(bench.machine)), ()
     library.load(bench.samples)
-    tuned = tune(bench) if spec.layout is None else measure(spec.layout, bench)
+    found = warm_up(bench, spec, versions)
     library.unload(bench.samples)
-    return tuned
+    return found
 
 
 def expected_samples(spec: RunSpec, settings: Any) -> int | None:

@@ -10,55 +10,26 @@ import math
 import threading
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
 from pytest_mlperf.scenarios.base import Serving, Tuned
 from pytest_mlperf.worker.closing import close_in_time
+from pytest_mlperf.worker.pilot import EFFORTS, QUICK, Effort, Pilot, Trials, seconds_of_a_batch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from pytest_mlperf.backends.base import Model
-    from pytest_mlperf.implementations.protocol import ExecutionLayout
+    from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec, Trial
     from pytest_mlperf.scenarios.base import Answering, Guard, Machine, Scenario
     from pytest_mlperf.worker.deferred import DeferredInference
     from pytest_mlperf.worker.inference import Inference
 
-#: A trial runs at least this long, after one query to warm up.
-TRIAL_SECONDS = 0.15
-#: The same for a remote model: what lies between is not this machine's alone, and varies more.
-REMOTE_TRIAL_SECONDS = 0.3
-#: A remote model may take seconds for an answer; so long after its start, tuning tries nothing more.
-REMOTE_SECONDS = 20.0
 #: The part of Server's latency bound that an answer of a remote model may take at full load.
 PROMPT = 0.5
-#: A more complicated layout must beat a simpler one by this much.
-GAIN = 1.03
 LARGEST_BATCH = 1024
-
-
-class Trials(Protocol):
-    """Who tries layouts for a scenario on a machine."""
-
-    @property
-    def scenario(self) -> Scenario: ...  # noqa: D102 - see the class
-
-    @property
-    def machine(self) -> Machine: ...  # noqa: D102 - see the class
-
-    def rehearse(self, layout: ExecutionLayout, *, again: bool = False) -> Tuned:
-        """Answer rehearsal queries with a layout and measure it; `again` if another one was measured before."""
-        ...
-
-    def is_prompt(self, trial: Tuned) -> bool:
-        """Return whether the layout of a trial answers soon enough to be taken."""
-        ...
-
-    def keep(self, layout: ExecutionLayout) -> object:
-        """Close the models that a layout does not use."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -80,50 +51,67 @@ class Bench:
 
     def is_prompt(self, trial: Tuned) -> bool:
         """Return whether a remote model answers well within Server's bound, with so much in flight."""
-        return self.machine.at_once is None or _batch_seconds(trial) < self.bound * PROMPT
+        return self.machine.at_once is None or seconds_of_a_batch(trial) < self.bound * PROMPT
 
-    def rehearse(self, layout: ExecutionLayout, *, again: bool = False) -> Tuned:
-        """Answer rehearsal queries with a layout and measure it; `again` if another one was measured before."""
-        return _rehearse(layout, self, again=again)
+    def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
+        """Answer rehearsal queries with a layout and measure it; see `Trials`."""
+        return _rehearse(layout, self, seconds, warm=warm, first=first)
 
     def keep(self, layout: ExecutionLayout) -> list[Model]:
         """Return the models of a layout; close all others."""
         return self.models.keep(layout)
 
 
-class _Patience:
-    """Says when tuning has taken long enough; on this machine it never does."""
+def tune(trials: Trials, effort: Effort = QUICK) -> tuple[Tuned, tuple[Trial, ...]]:
+    """Find the scenario's best layout on this machine; free the models of the others.
 
-    def __init__(self, bench: Trials) -> None:
-        self._end = time.perf_counter() + REMOTE_SECONDS if bench.machine.at_once is not None else math.inf
-
-    @property
-    def is_over(self) -> bool:
-        return time.perf_counter() > self._end
-
-
-def tune(bench: Trials) -> Tuned:
-    """Try the scenario's layouts and return the best one with its measurements; free the models of the others."""
-    best: Tuned | None = None
-    patience = _Patience(bench)
-    for layout in bench.scenario.layouts(bench.machine):
-        if best is not None and patience.is_over:
+    Returns
+    -------
+    Tuned, tuple of Trial
+        The layout with its measurements, and all that was tried.
+    """
+    pilot = Pilot(trials, effort)
+    best, *others = trials.scenario.layouts(trials.machine)
+    for layout in others:
+        if pilot.gives_up:
             break
-        trial = bench.rehearse(layout, again=best is not None)
-        if best is None or (trial.samples_per_second > best.samples_per_second * GAIN and bench.is_prompt(trial)):
-            best = trial
-        bench.keep(best.layout)
-    assert best is not None  # noqa: S101 - a scenario has at least one layout
-    return _grow_batch(best, bench, patience) if bench.scenario.batch_grows else best
+        if pilot.is_better(layout, best):
+            best = layout
+        trials.keep(best)
+    if not trials.scenario.batch_grows:
+        return pilot.usual(best), pilot.record
+    return _grown(best, trials, pilot), pilot.record
 
 
-def measure(layout: ExecutionLayout, bench: Trials) -> Tuned:
+def warm_up(trials: Trials, spec: RunSpec, versions: Mapping[str, str]) -> tuple[Tuned, tuple[Trial, ...]]:
+    """Return the layout of a performance run with its measurements, and what was tried to find it.
+
+    Parameters
+    ----------
+    trials
+        Who tries layouts.
+    spec
+        The run. Its own layout comes first, then one that an earlier run found.
+    versions
+        What the run runs with: the layout of an earlier run is that of the same versions.
+    """
+    layout, kept = spec.layout, spec.kept
+    if layout is None and kept is not None and kept.versions == versions:
+        layout = kept.layout
+    if layout is None and spec.tune == "off":
+        layout = trials.scenario.layouts(trials.machine)[0]
+    effort = EFFORTS.get(spec.tune, QUICK)
+    return tune(trials, effort) if layout is None else (measure(layout, trials, effort), ())
+
+
+def measure(layout: ExecutionLayout, trials: Trials, effort: Effort = QUICK) -> Tuned:
     """Measure a given layout; for Server, with each batch size."""
-    if not bench.scenario.batch_grows:
-        return bench.rehearse(layout)
-    trials = [bench.rehearse(structs.replace(layout, batch=size)) for size in _sizes(layout.batch)]
-    latency = {trial.layout.batch: _batch_seconds(trial) for trial in trials}
-    return Tuned(layout, trials[-1].samples_per_second, trials[-1].query_seconds, latency)
+    pilot = Pilot(trials, effort)
+    if not trials.scenario.batch_grows:
+        return pilot.usual(layout)
+    sizes = [pilot.usual(structs.replace(layout, batch=size)) for size in _sizes(layout.batch)]
+    latency = {trial.layout.batch: seconds_of_a_batch(trial) for trial in sizes}
+    return Tuned(layout, sizes[-1].samples_per_second, sizes[-1].query_seconds, latency)
 
 
 def untuned(layout: ExecutionLayout) -> Tuned:
@@ -137,21 +125,17 @@ def _sizes(largest: int) -> list[int]:
     return sorted({*powers, largest})
 
 
-def _grow_batch(best: Tuned, bench: Trials, patience: _Patience) -> Tuned:
-    """Double the batch while throughput grows, and keep the latency of each size."""
-    latency = {best.layout.batch: _batch_seconds(best)}
-    while (batch := best.layout.batch * 2) <= bench.machine.max_batch and not patience.is_over:
-        trial = bench.rehearse(structs.replace(best.layout, batch=batch), again=True)
-        latency[batch] = _batch_seconds(trial)
-        if trial.samples_per_second < best.samples_per_second * GAIN or not bench.is_prompt(trial):
+def _grown(layout: ExecutionLayout, trials: Trials, pilot: Pilot) -> Tuned:
+    """Double the batch while throughput grows, and return it with the latency of each size."""
+    sizes = [layout]
+    while (batch := sizes[-1].batch * 2) <= trials.machine.max_batch and not pilot.gives_up:
+        larger = structs.replace(layout, batch=batch)
+        if not pilot.is_better(larger, sizes[-1]):
             break
-        best = trial
-    kept = {size: seconds for size, seconds in latency.items() if size <= best.layout.batch}
-    return Tuned(best.layout, best.samples_per_second, best.query_seconds, kept)
-
-
-def _batch_seconds(tuned: Tuned) -> float:
-    return tuned.layout.streams * tuned.layout.batch / tuned.samples_per_second
+        sizes.append(larger)
+    best = pilot.usual(sizes[-1])
+    latency = {each.batch: seconds_of_a_batch(pilot.usual(each)) for each in sizes}
+    return Tuned(best.layout, best.samples_per_second, best.query_seconds, latency)
 
 
 class _Rehearsal:
@@ -177,8 +161,8 @@ class _DeferredRehearsal:
         self._begin(indices, lambda _: self._finished.release(len(ids)))
 
 
-def _rehearse(layout: ExecutionLayout, bench: Bench, *, again: bool = False) -> Tuned:
-    """Measure a layout; `again` if the model has answered with another layout already."""
+def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool, first: bool) -> Tuned:
+    """Measure a layout for `least` seconds; see `Trials`."""
     finished = threading.Semaphore(0)
     models = bench.models.get(layout.streams, layout.threads)
     streams: Sequence[Answering]
@@ -197,11 +181,12 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, *, again: bool = False) -> 
             finished.acquire()
         return time.perf_counter() - start
 
-    first = serve()
-    # A remote model that takes long has no use for a warm-up of each layout.
-    is_remote = bench.machine.at_once is not None
-    least = REMOTE_TRIAL_SECONDS if is_remote else TRIAL_SECONDS
-    seconds = [first] if again and is_remote and first > least else []
+    seconds = []
+    if not warm:
+        once = serve()
+        # A remote model that takes long has no use for a warm-up of each layout.
+        if bench.machine.at_once is not None and not first and once > least:
+            seconds = [once]
     total = sum(seconds)
     while total < least:
         seconds.append(serve())

@@ -1,0 +1,80 @@
+"""The pilot chooses right although other programs disturb its trials, and ends in its time."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+import pytest
+
+from pytest_mlperf.implementations.protocol import ExecutionLayout
+from pytest_mlperf.scenarios import SCENARIOS
+from pytest_mlperf.scenarios.base import Machine, Tuned
+from pytest_mlperf.worker.pilot import QUICK, THOROUGH, Effort
+from pytest_mlperf.worker.tuning import tune
+
+ONE, TWO = (ExecutionLayout(streams=n, threads=2 // n, batch=1) for n in (1, 2))
+
+
+@dataclass
+class Disturbed:
+    """A machine whose layouts have these rates, of which half of the trials are slowed down by others."""
+
+    rates: dict[int, float]
+    seed: int
+    busy: float = 0.5
+    of_batch: float = 0.9
+    scenario: object = SCENARIOS["Offline"]
+    machine: Machine = field(default_factory=lambda: Machine(2, max_batch=8, samples_per_query=8))
+    tried: list[ExecutionLayout] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)
+
+    def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
+        assert warm is (layout in self.tried)
+        assert first is (not self.tried)
+        self.tried.append(layout)
+        rate = self.rates[layout.streams] * (self.of_batch if layout.batch > 1 else 1.0)
+        rate *= 1 + 0.01 * self._random.random()
+        if self._random.random() < self.busy:
+            rate *= self._random.uniform(0.4, 0.95)
+        return Tuned(layout, rate, 1 / rate, {})
+
+    def is_prompt(self, trial: Tuned) -> bool:
+        return True
+
+    def keep(self, layout: ExecutionLayout) -> None:
+        return None
+
+
+@pytest.mark.parametrize("effort", [QUICK, THOROUGH])
+@pytest.mark.parametrize(("rates", "right"), [({1: 100.0, 2: 123.0}, 2), ({1: 123.0, 2: 100.0}, 1)])
+def test_the_right_layout_is_chosen_19_times_of_20_on_a_busy_machine(
+    rates: dict[int, float], right: int, effort: Effort
+) -> None:
+    chosen = [tune(Disturbed(rates, seed), effort)[0].layout.streams for seed in range(400)]  # type: ignore[arg-type]
+    assert chosen.count(right) >= 0.95 * len(chosen)
+
+
+def test_all_that_was_tried_is_recorded_and_what_is_expected_is_the_usual() -> None:
+    machine = Disturbed({1: 100.0, 2: 110.0}, 1)
+    tuned, record = tune(machine, THOROUGH)  # type: ignore[arg-type]
+    assert tuned.layout == TWO
+    best = next(each.samples_per_second for each in record if each.layout == TWO)
+    assert 110 <= best < 112
+    assert tuned.samples_per_second < best
+    assert [(each.layout.streams, each.layout.batch) for each in record] == [(1, 1), (2, 1), (2, 2)]
+    assert sum(each.trials for each in record) == len(machine.tried)
+
+
+def test_what_is_clear_is_not_tried_further() -> None:
+    machine = Disturbed({1: 100.0, 2: 200.0}, 1, busy=0.0, of_batch=0.5)
+    tune(machine, QUICK)  # type: ignore[arg-type]
+    assert len(machine.tried) <= 2 * QUICK.least + QUICK.least + 1
+
+
+def test_after_its_time_the_pilot_decides_by_the_fewest_trials() -> None:
+    machine = Disturbed({1: 100.0, 2: 101.0}, 1, busy=0.0, of_batch=1.0)
+    tune(machine, Effort(trial=0.1, least=2, most=50, budget=0.0))  # type: ignore[arg-type]
+    assert len(machine.tried) <= 2 * 2 + 2 * 2
