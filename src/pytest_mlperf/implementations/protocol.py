@@ -73,7 +73,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     ``None`` means the value from user.conf, or else from the run length and the warm-up. ``backend_options`` are those
     for the backend, by name. With ``require_quiet`` a busy machine fails the run. ``tune`` is how thoroughly the
-    warm-up looks for a layout; with ``off`` it takes the simplest.
+    warm-up looks for a layout; with ``off`` it takes the simplest. With ``rerun`` no answer of an interrupted run is
+    used.
     """
 
     run_length: str
@@ -87,6 +88,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     max_batchsize: int | None = None
     timeout: float | None = None
     require_quiet: bool = False
+    rerun: bool = False
     tune: Literal["off", "quick", "thorough"] = "quick"
 
 
@@ -129,8 +131,8 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     ``audit`` is the text of a compliance test's audit.config; empty for any other run. If ``layout`` is None, the
     warm-up finds it, or takes that of ``kept`` where the versions are the same. ``model_sha256`` is the digest that the
     model had before the run; empty for an address. ``old`` is the model that is timed in turns with the run's own after
-    the test; None for none. ``import_paths`` are directories in which the child finds the modules of ``backend`` and
-    ``benchmark``.
+    the test; None for none. ``unfinished`` is the file that keeps an accuracy run's answers while it runs; empty for
+    none. ``import_paths`` are directories in which the child finds the modules of ``backend`` and ``benchmark``.
     """
 
     benchmark: str
@@ -156,6 +158,7 @@ class RunSpec(RunOptions, frozen=True, kw_only=True):
     reference: str = ""
     prepared: str = ""
     old: OtherModel | None = None
+    unfinished: str = ""
     import_paths: tuple[str, ...] = ()
 
 

@@ -17,7 +17,8 @@ _LISTS = """
 --mlperf-compare-model
 """
 _SWITCHES = """
---mlperf-fetch --mlperf-plan --mlperf-offline --mlperf-submit --mlperf-pack-anyway --mlperf-require-quiet --clean
+--mlperf-fetch --mlperf-plan --mlperf-offline --mlperf-submit --mlperf-pack-anyway --mlperf-require-quiet
+--mlperf-rerun --clean
 """
 _VALUES = """
 --precision --mlperf-variant --run-length --round --test-query-count --min-duration --num-threads --max-batchsize

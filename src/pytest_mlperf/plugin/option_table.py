@@ -213,6 +213,13 @@ OPTIONS = (
         yes,
         switch=True,
     ),
+    Option(
+        "--mlperf-rerun",
+        "",
+        "start accuracy runs over, instead of going on where an interrupted run of the same case ended",
+        yes,
+        switch=True,
+    ),
     Option("--mlperf-output", "DIR", "directory for results; default: mlperf-results", Path),
     Option(
         "--mlperf-cache",

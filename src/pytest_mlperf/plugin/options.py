@@ -76,6 +76,7 @@ class Settings:
     scorer: str | None
     timeout: float | None
     require_quiet: bool
+    rerun: bool
     output: Path
     cache: Path | None
     fetch: bool
@@ -131,6 +132,7 @@ class Settings:
             tune=self.tune or ("thorough" if self.run_length == "official" else "quick"),
             timeout=self.timeout,
             require_quiet=self.require_quiet,
+            rerun=self.rerun,
             backend_options=dict(self.backend_option),
         )
 

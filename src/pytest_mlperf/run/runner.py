@@ -20,6 +20,7 @@ from pytest_mlperf.run.directories import run_directory
 from pytest_mlperf.run.durations import key, note_duration
 from pytest_mlperf.run.judge import Run, failed, judge, located
 from pytest_mlperf.run.references import Kept, turn
+from pytest_mlperf.run.resuming import unfinished_file
 from pytest_mlperf.run.spec import spec_of
 
 if TYPE_CHECKING:
@@ -201,7 +202,7 @@ class Runner:
                 self.around.progress(run.case) as on_progress,
             ):
                 on_progress(Progress(phase="reading the data set"))
-                run = replace(run, data=self.provided.data(run.spec.sample_count))
+                run = self._with_data(run)
                 finished = execute(run.spec, run.case.plan.implementation, self.provided.program, on_progress)
             require_unchanged(run.data)
             result = judged(run, finished)
@@ -218,6 +219,12 @@ class Runner:
         note_duration(self.around.cache, name, time.monotonic() - start)
         self._keep_layout(run, result)
         return Outcome(result)
+
+    def _with_data(self, run: Run) -> Run:
+        """Return the run with what its data set holds, and with the file that keeps its answers."""
+        run = replace(run, data=self.provided.data(run.spec.sample_count))
+        kept = unfinished_file(run, self.around.directory.parent)
+        return replace(run, spec=structs.replace(run.spec, unfinished=str(kept.absolute()) if kept else ""))
 
     def _keep_layout(self, run: Run, result: RunResult) -> None:
         """Keep the layout that the warm-up of a valid run found."""

@@ -58,9 +58,10 @@ from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
 from pytest_mlperf.worker.streams import Parts
 from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, untuned, warm_up
 from pytest_mlperf.worker.turns import take_turns
+from pytest_mlperf.worker.unfinished import Unfinished, open_unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from pytest_mlperf.backends.base import Backend, Model
     from pytest_mlperf.backends.model_file import ModelFile
@@ -116,7 +117,8 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         watch.lap("comparison")
     first_tokens = bool(settings.use_token_latencies)
     clock = RunClock()
-    streams = parts.streams(models, tuned.layout, clock, first_tokens=first_tokens)
+    unfinished = _unfinished(spec, versions) if spec.mode == "accuracy" and not first_tokens else None
+    streams = parts.streams(models, tuned.layout, clock, first_tokens=first_tokens, unfinished=unfinished)
     bound = settings.server_target_latency_ns / 1e9 if spec.mode == "performance" else math.inf
     sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(benchmark, library)))
     least_seconds = settings.min_duration_ms / 1000 if spec.mode == "performance" else 0
@@ -134,10 +136,13 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     done = reporter.done
     reporter.enter(FINISHING)
     sut.close()
+    resumed = unfinished.found if unfinished is not None else 0
+    if unfinished is not None:
+        unfinished.remove()
     watch.lap("test")
     device, weight_types = models[0].device, tuple(models[0].weight_types)
     notes, network = (
-        (*notes_of(models[0], spec), *comparison_notes(spec, checks)),
+        (*notes_of(models[0], spec), *comparison_notes(spec, checks), *_resumed_notes(spec, resumed)),
         network_of(models[0], spec, tuned.layout),
     )
     turns = None
@@ -165,6 +170,21 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         turns=turns,
         pilot=tried,
     )
+
+
+def _unfinished(spec: RunSpec, versions: dict[str, str]) -> Unfinished | None:
+    """Return what keeps the answers of an accuracy run, if it has a file for them."""
+    if not spec.unfinished:
+        return None
+    return open_unfinished(Path(spec.unfinished), versions, again=spec.rerun)
+
+
+def _resumed_notes(spec: RunSpec, found: int) -> Iterator[str]:
+    if found:
+        yield (
+            f"{found:,} of {spec.sample_count:,} samples were answered by an interrupted run of the same case; "
+            "--mlperf-rerun starts over"
+        )
 
 
 def make_backend(spec: RunSpec) -> Backend:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.machine.clock import RunClock
     from pytest_mlperf.worker.library import SampleLibrary
     from pytest_mlperf.worker.progress import Reporter
+    from pytest_mlperf.worker.unfinished import Unfinished
 
 
 class Inference:
@@ -53,3 +54,27 @@ class Inference:
         """Answer one batch and complete its samples."""
         first = FirstTokens(ids) if self._first_tokens else ignore
         self._complete(ids, self._answer(self._model, self._batch(indices), indices, first))
+
+
+class KeptInference(Inference):
+    """The same, with answers that are kept in case the run does not end, and those that such a run has left."""
+
+    def __init__(
+        self,
+        benchmark: Benchmark,
+        model: Model,
+        library: SampleLibrary,
+        reporter: Reporter,
+        unfinished: Unfinished,
+        clock: RunClock,
+    ) -> None:
+        super().__init__(benchmark, model, library, reporter, clock=clock)
+        self._unfinished = unfinished
+
+    def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
+        """Answer one batch, unless it was answered before, and complete its samples."""
+        records = self._unfinished.get(indices)
+        if records is None:
+            records = self.infer(indices)
+            self._unfinished.add(indices, records)
+        self._complete(ids, records)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.backends.base import DeferredModel
 from pytest_mlperf.worker.deferred import MOST_THREADS, DeferredInference, is_one_call
-from pytest_mlperf.worker.inference import Inference
+from pytest_mlperf.worker.inference import Inference, KeptInference
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.scenarios.base import Answering, Guard
     from pytest_mlperf.worker.library import SampleLibrary
     from pytest_mlperf.worker.progress import Reporter
+    from pytest_mlperf.worker.unfinished import Unfinished
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,15 @@ class Parts:
         return model.at_once if is_one_call(self.benchmark) else min(model.at_once, MOST_THREADS)
 
     def streams(
-        self, models: Sequence[Model], layout: ExecutionLayout, clock: RunClock, *, first_tokens: bool
+        self,
+        models: Sequence[Model],
+        layout: ExecutionLayout,
+        clock: RunClock,
+        *,
+        first_tokens: bool,
+        unfinished: Unfinished | None = None,
     ) -> list[Answering]:
-        """Return the streams of a test."""
+        """Return the streams of a test; `unfinished` keeps the answers of an accuracy run."""
         parts = (self.library, self.reporter)
         first = models[0]
         if isinstance(first, DeferredModel) and self.is_deferred(models[0]):
@@ -67,4 +74,6 @@ class Parts:
                     clock=clock,
                 )
             ]
+        if unfinished is not None:
+            return [KeptInference(self.benchmark, model, *parts, unfinished, clock) for model in models]
         return [Inference(self.benchmark, model, *parts, first_tokens=first_tokens, clock=clock) for model in models]
