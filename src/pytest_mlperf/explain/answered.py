@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from typing_extensions import Self
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from pytest_mlperf.metrics.outcomes import Outcomes
 
 
-class Shown(NamedTuple):
+@dataclass(frozen=True)
+class Shown:
     """A sample for people: its sample index and its labelled texts; its pictures are in the gallery."""
 
     index: int
@@ -41,8 +43,8 @@ class Answered(Protocol):
         """Return the sample indices of the answers, in the order of the log."""
         ...
 
-    def classes(self, before: Outcomes | None, values: Mapping[str, float]) -> Iterable[ClassChange]:
-        """Return the metric of each class; `values` are those of the baseline's metric by name."""
+    def classes(self, now: Outcomes, before: Outcomes | None) -> Iterable[ClassChange]:
+        """Return the metric of each class, from the outcomes of this run and of the baseline for the same samples."""
         ...
 
     def show(self, sample: Any, gallery: Gallery) -> Shown:
@@ -72,4 +74,3 @@ class Correction(NamedTuple):
 Correcting = Callable[[Any], Iterator[Correction]]
 #: Looks for a symptom that is the cause itself: gets the answers, and the baseline's outcomes of the same samples.
 Symptom = Callable[[Any, "Outcomes | None"], "Cause | None"]
-

@@ -113,10 +113,10 @@ class DetectionAnswers:
         found: list[int] = self.samples.tolist()
         return found
 
-    def classes(self, before: Outcomes | None, values: Mapping[str, float]) -> Iterator[ClassChange]:
+    def classes(self, now: Outcomes, before: Outcomes | None) -> Iterator[ClassChange]:
         """Yield the average precision of each class that the images have, in percent."""
-        del values
-        now = self.outcomes()
+        if not isinstance(now, Matches):
+            return
         for place, category in enumerate(sorted(self.truth.category_ids)):
             if now.objects[:, place].any():
                 earlier = _of_class(before, place) if isinstance(before, Matches) else None
@@ -141,16 +141,18 @@ class DetectionAnswers:
         hits &= shown[:, 6].astype(np.int64)[:, None] == boxes.category_ids[None]
         there = boxes.xywh / sides
         there[:, 2:] += there[:, :2]
+        found_objects: NDArray[np.bool_] = np.any(hits, axis=0)
+        right: NDArray[np.bool_] = np.any(hits, axis=1)
+        missed = int(np.count_nonzero(~found_objects))
         picture = self._picture(index)
-        expected = self._boxes(there, boxes.category_ids, hits.any(axis=0))
-        given = self._boxes(ltrb, shown[:, 6].astype(np.int64), hits.any(axis=1), shown[:, 5])
-        missed = int(np.count_nonzero(~hits.any(axis=0)))
+        expected = self._boxes(there, boxes.category_ids, found_objects)
+        given = self._boxes(ltrb, shown[:, 6].astype(np.int64), right, shown[:, 5])
         gallery.add(
             with_boxes(picture, expected),
             f"{index:06d}-expected",
             f"expected: {_count(len(boxes), 'object')}; the {missed} in orange were not found",
         )
-        gallery.add(with_boxes(picture, given), f"{index:06d}-given", _caption(ltrb, hits.any(axis=1), len(found)))
+        gallery.add(with_boxes(picture, given), f"{index:06d}-given", _caption(ltrb, right, len(found)))
         return Shown(index, (("image", image.file_name),))
 
     def _boxes(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.errors import OutputError
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 #: The format of the file.
 FORMAT = 1

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
     from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.metrics.accuracy_log import Record
     from pytest_mlperf.metrics.outcomes import Outcomes
@@ -25,10 +26,10 @@ class Failure:
         Its mlperf_log_accuracy.json; run.json, which says how to ask the model again, is beside it.
     dataset
         The data set's directory.
-    before
-        The outcomes of the baseline's samples, None without a baseline.
-    before_values
-        The values that the baseline's metric had beside its own, by name.
+    now, values
+        The outcomes of the run's samples, and all values of its metric by name, where they are known already.
+    before, before_values
+        The same of the baseline; None and empty without a baseline.
     reference
         Without a baseline: what the metric should reach; None if nobody says so.
     """
@@ -36,12 +37,14 @@ class Failure:
     benchmark: Benchmark
     log: Path
     dataset: Path
+    now: Outcomes | None = None
+    values: Mapping[str, float] = field(default_factory=dict)
     before: Outcomes | None = None
     before_values: Mapping[str, float] = field(default_factory=dict)
     reference: float | None = None
 
-    def records(self) -> list[Record]:
-        """Return the answers that count; raises AccuracyLogError if the log cannot be read."""
+    def records(self) -> Iterable[Record]:
+        """Return the answers that count, as a stream; reading it raises AccuracyLogError if the log is damaged."""
         from pytest_mlperf.metrics.accuracy_log import Answers
 
-        return list(Answers(self.log, last=getattr(self.benchmark.metric, "last_record_counts", False)))
+        return Answers(self.log, last=getattr(self.benchmark.metric, "last_record_counts", False))

@@ -15,7 +15,7 @@ from pytest_mlperf.explain.pictures import scaled
 from pytest_mlperf.metrics.outcomes import Right
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -65,9 +65,9 @@ class LabelAnswers:
         found: list[int] = self.samples.tolist()
         return found
 
-    def classes(self, before: Outcomes | None, values: Mapping[str, float]) -> Iterator[ClassChange]:
+    def classes(self, now: Outcomes, before: Outcomes | None) -> Iterator[ClassChange]:
         """Yield the accuracy of each label in percent."""
-        del values
+        del now
         right = {} if before is None else dict(zip(before.ids.tolist(), getattr(before, "right", ()), strict=True))
         for label in np.unique(self.expected).tolist():
             rows = self.expected == label

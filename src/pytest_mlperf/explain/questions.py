@@ -14,7 +14,7 @@ from pytest_mlperf.metrics.outcomes import Scores, text_ids
 from pytest_mlperf.metrics.span_f1 import read_logits, scores_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -87,17 +87,17 @@ class QuestionAnswers:
         """Return the indices of the answered samples."""
         return [index for each in self.answers for index in each.samples]
 
-    def classes(self, before: Outcomes | None, values: Mapping[str, float]) -> Iterator[ClassChange]:
+    def classes(self, now: Outcomes, before: Outcomes | None) -> Iterator[ClassChange]:
         """Yield the F1 by the first word of the question."""
-        del values
-        now, kinds = self.outcomes().scores, np.array([_kind(each.asked.question.question) for each in self.answers])
+        del now
+        scores, kinds = self.outcomes().scores, np.array([_kind(each.asked.question.question) for each in self.answers])
         earlier = dict(zip(before.ids.tolist(), before.scores, strict=True)) if isinstance(before, Scores) else {}
         for kind in sorted(set(kinds.tolist())):
             rows = np.flatnonzero(kinds == kind)
             ids = [self.answers[row].asked.question.id for row in rows.tolist()]
             known = [earlier[each] for each in ids if each in earlier]
             yield ClassChange(
-                name=kind, before=float(np.mean(known)) if known else None, now=float(np.mean(now[rows]))
+                name=kind, before=float(np.mean(known)) if known else None, now=float(np.mean(scores[rows]))
             )
 
     def show(self, sample: Any, gallery: Gallery) -> Shown:

@@ -36,11 +36,12 @@ def sample_scores(outcomes: Outcomes) -> NDArray[np.float64]:
     if isinstance(outcomes, Matches):
         return _of_detections(outcomes)
     if isinstance(outcomes, Right):
-        return 100.0 * outcomes.right
+        return np.where(outcomes.right, 100.0, 0.0)
     if isinstance(outcomes, Errors):
         said = outcomes.words > 0
         rates = np.divide(outcomes.errors, outcomes.words, out=np.full(len(said), np.nan), where=said)
-        return 100.0 * (1.0 - rates)
+        accuracies: NDArray[np.float64] = 100.0 * (1.0 - rates)
+        return accuracies
     return outcomes.scores
 
 
@@ -52,7 +53,8 @@ def _of_detections(matches: Matches) -> NDArray[np.float64]:
     best = order[np.arange(len(image)) - starts[image] < objects[image]]
     hits = ((matches.matched[best] & ~matches.ignored[best])[:, None] & BITS > 0).mean(axis=1)
     found = np.bincount(matches.image[best], weights=hits, minlength=len(objects))
-    return 100.0 * np.divide(found, objects, out=np.full(len(objects), np.nan), where=objects > 0)
+    scores: NDArray[np.float64] = np.divide(100 * found, objects, out=np.full(len(objects), np.nan), where=objects > 0)
+    return scores
 
 
 def changed_most(now: Outcomes, before: Outcomes | None, most: int = MOST) -> list[Changed]:
@@ -65,9 +67,7 @@ def changed_most(now: Outcomes, before: Outcomes | None, most: int = MOST) -> li
     lost = np.nan_to_num(earlier - scores, nan=0.0)
     order = np.argsort(-lost, kind="stable")[:most]
     return [
-        Changed(
-            now.ids[row].item(), float(earlier[row]) if before is not None else None, float(scores[row])
-        )
+        Changed(now.ids[row].item(), float(earlier[row]) if before is not None else None, float(scores[row]))
         for row in order.tolist()
         if lost[row] > 0
     ]

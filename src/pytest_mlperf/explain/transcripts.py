@@ -13,7 +13,7 @@ from pytest_mlperf.explain.explanation import ClassChange
 from pytest_mlperf.metrics.outcomes import Errors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from pytest_mlperf.benchmarks.base import Benchmark
@@ -56,7 +56,7 @@ class TranscriptAnswers:
         """Return the answers to some utterances."""
         wanted = set(ids)
         rows = [row for row, sample in enumerate(self.samples) if sample in wanted]
-        return TranscriptAnswers(*(tuple(column[row] for row in rows) for column in self._columns()))  # type: ignore[arg-type]
+        return TranscriptAnswers(*(tuple(column[row] for row in rows) for column in self._columns()))
 
     def _columns(self) -> tuple[tuple[Any, ...], ...]:
         return self.samples, self.heard, self.said
@@ -65,9 +65,9 @@ class TranscriptAnswers:
         """Return the sample indices of the utterances."""
         return self.samples
 
-    def classes(self, before: Outcomes | None, values: Mapping[str, float]) -> Iterator[ClassChange]:
+    def classes(self, now: Outcomes, before: Outcomes | None) -> Iterator[ClassChange]:
         """Yield how many of a word's occurrences were heard, in percent; a baseline does not keep words."""
-        del before, values
+        del now, before
         said: Counter[str] = Counter()
         heard: Counter[str] = Counter()
         for there, found in zip(self.said, self.heard, strict=True):

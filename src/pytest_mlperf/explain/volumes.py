@@ -82,12 +82,12 @@ class VolumeAnswers:
         """Return the sample indices of the volumes."""
         return sorted(self.given)
 
-    def classes(self, before: Outcomes | None, values: Mapping[str, float]) -> Iterator[ClassChange]:
-        """Yield the mean Dice coefficient of each class; the baseline's stand among its metric's values."""
-        del before
+    def classes(self, now: Outcomes, before: Outcomes | None) -> Iterator[ClassChange]:
+        """Yield the mean Dice coefficient of each class; a baseline keeps only the mean of both."""
+        del now, before
         found = list(self._coefficients().values())
         for place, (_, name) in enumerate(CLASSES):
-            yield ClassChange(name=name, before=values.get(name), now=float(np.mean([each[place] for each in found])))
+            yield ClassChange(name=name, before=None, now=float(np.mean([each[place] for each in found])))
 
     def show(self, sample: Any, gallery: Gallery) -> Shown:
         """Draw along each axis the slice with most wrong voxels, with the outlines of both labels."""
@@ -100,9 +100,10 @@ class VolumeAnswers:
             cut = tuple(place if each == axis else slice(None) for each in range(3))
             contours = [Contour(truth[cut] == number, _EXPECTED[number]) for number, _ in CLASSES]
             contours += [Contour(given[cut] == number, _GIVEN[number], dashed=True) for number, _ in CLASSES]
+            count = int(wrong[cut].sum())
             caption = (
-                f"slice {place} of {truth.shape[axis]} along the {_AXES[axis]} axis: {int(wrong[cut].sum())} voxels are "
-                "wrong; expected: kidney white, tumor yellow; given, dashed: kidney blue, tumor pink"
+                f"slice {place} of {truth.shape[axis]} along the {_AXES[axis]} axis, {count} wrong voxels; "
+                "expected: kidney white, tumor yellow; given, dashed: kidney blue, tumor pink"
             )
             gallery.add(with_contours(volume[cut], contours), f"{sample:06d}-{_AXES[axis]}", caption)
         counts = [

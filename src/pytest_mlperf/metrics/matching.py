@@ -73,9 +73,7 @@ def _groups(
         yield image, category, boxes.xywh[there], boxes.iscrowd[there] > 0, found.xywh[seen], found.scores[seen]
 
 
-def overlaps(
-    found: NDArray[np.float64], objects: NDArray[np.float64], crowd: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def overlaps(found: NDArray[np.float64], objects: NDArray[np.float64], crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the IoU of each detection with each object; with a crowd it is the part of the detection that is in it.
 
     Boxes are ``float64[n, 4]``: left, top, width, height.
