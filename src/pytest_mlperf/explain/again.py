@@ -6,9 +6,10 @@ its runtime, it does not do to the session.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Any, Final
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 import numpy as np
 
-from pytest_mlperf.explain.variations import AS_IT_IS, variations_of
+from pytest_mlperf.explain.variations import AS_IT_IS, Variation, variations_of
 from pytest_mlperf.implementations.protocol import read_spec
 from pytest_mlperf.machine.cores import available_cores
 
@@ -26,9 +27,12 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.base import Inputs, Model, Outputs
     from pytest_mlperf.benchmarks.base import Benchmark
 
-#: What all variations together may take; samples are left out for it, but for the fewest that tell something.
-_SECONDS: Final = 10.0
-_FEWEST: Final = 4
+#: What all variations together should take: samples are left out for it, but for the fewest that tell something. With
+#: these they may take the longer time.
+_SECONDS, _MOST_SECONDS = 1.0, 15.0
+_FEWEST: Final = 12
+#: A variation that takes so many times as long as the model as it is does not undo a fault, and is given up.
+_SLOWER, _SPARE = 4.0, 0.1
 
 
 class Tried(msgspec.Struct, frozen=True):
@@ -95,21 +99,52 @@ def ask(run_json: Path, indices: Sequence[int]) -> Reply:
     _answer(benchmark, model, samples, indices[:1])
     seconds = time.monotonic() - start
     variations = [AS_IT_IS, *variations_of(benchmark, model.seen)]
-    count = min(len(indices), int(_SECONDS / max(seconds, 1e-6) / len(variations)))
-    if count < min(_FEWEST, len(indices)):
+    every = seconds * len(variations)  # of a sample
+    count = min(len(indices), max(_FEWEST, int(_SECONDS / max(every, 1e-6))))
+    if count * every > _MOST_SECONDS:
         return Reply([], seconds, 0)
     kept = [indices[place] for place in np.linspace(0, len(indices) - 1, count).astype(int).tolist()]
-    samples.update({index: opened[index] for index in kept})
+    samples = {index: opened[index] for index in kept}
+    limit = math.inf
     tried, not_finite = [], 0
     for variation in variations:
-        model.variation, records = variation, []
-        for index in kept:
-            model.finite = True
-            records.append((index, _answer(benchmark, model, samples, [index])))
-            not_finite += variation is AS_IT_IS and not model.finite
-        tried.append(Tried(variation.name, variation.done, records))
+        start = time.monotonic()
+        answers = _Answers(benchmark, model, samples, variation)
+        records = answers.records(limit)
+        if variation is AS_IT_IS:
+            not_finite, limit = answers.not_finite, _SLOWER * (time.monotonic() - start) + _SPARE
+        if records is not None:
+            tried.append(Tried(variation.name, variation.done, records))
     model.close()
     return Reply(tried, seconds, not_finite)
+
+
+@dataclass
+class _Answers:
+    """The answers with a variation; `not_finite` counts the samples for which the model gave no numbers."""
+
+    benchmark: Benchmark
+    model: _Varied
+    samples: dict[int, Any]
+    variation: Variation
+    not_finite: int = 0
+
+    def records(self, limit: float) -> list[tuple[int, bytes]] | None:
+        """Return the answers; None if they take longer than `limit` seconds, or are none."""
+        self.model.variation = self.variation
+        start, records = time.monotonic(), []
+        for index in self.samples:
+            self.model.finite = True
+            try:
+                records.append((index, _answer(self.benchmark, self.model, self.samples, [index])))
+            except Exception:
+                if self.variation is AS_IT_IS:
+                    raise
+                return None  # it makes no sense for this model, such as boxes with negative sides
+            self.not_finite += not self.model.finite
+            if time.monotonic() - start > limit:
+                return None
+        return records
 
 
 def _answer(benchmark: Benchmark, model: _Varied, samples: dict[int, Any], indices: Sequence[int]) -> bytes:

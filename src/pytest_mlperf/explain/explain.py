@@ -146,7 +146,9 @@ class _Explaining:
             self.notes.append("nobody says what the metric should be: no corrections were tried")
             return found
         corrected = list(corrections(task.corrections, question))
-        return [*corrected, *found] if corrected else [*found, *self._asked_again(task, question)]
+        if corrected or not question.reference > question.now:
+            return [*corrected, *found]
+        return [*found, *self._asked_again(task, question)]
 
     def _question(self, task: Task, now: Outcomes, before: Outcomes | None) -> Question:
         """Return the answers on which causes are tried: some of them, spread over all."""

@@ -124,9 +124,10 @@ def read_question_answers(benchmark: Benchmark, dataset: Path, records: Iterable
     questions = metric.samples_by_question(dataset)
     count = sum(len(features) for _, features in questions)
     answers, number = [], 0
+    last = count if metric.samples is None else metric.samples
     for asked, features in questions:
         numbers = [n for n in range(number, number + len(features)) if n in given]
-        if numbers:
+        if last >= count or (features and number < last):  # as the metric has it
             answers.append(
                 Answer(
                     asked,
