@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,10 @@ if TYPE_CHECKING:
 
 #: The part of the loss that a correction must bring back.
 LEAST: Final = 0.5
+#: What brings back nearly as much as the best correction may be the cause as well.
+_NEARLY: Final = 0.8
+#: With so much brought back nothing is left to look for.
+ENOUGH: Final = 0.9
 
 
 @dataclass(frozen=True)
@@ -62,10 +66,11 @@ class Question:
     def recovered(self, correction: Correction) -> float:
         """Return the part of the loss that a correction brings back; 0 if it is below `LEAST`, or by chance."""
         assert self.reference is not None  # noqa: S101 - corrections are tried only where it is known
-        lost = self.reference - self.now
+        now = max(self.now, 0.0)  # more errors than words are no better than none right
+        lost = self.reference - now
         if not lost > 0:  # nor NaN
             return 0.0
-        part = (correction.answers.value() - self.now) / lost
+        part = (correction.answers.value() - now) / lost
         return part if part >= LEAST and self._certain(correction.answers) else 0.0
 
     def _certain(self, corrected: Answered) -> bool:
@@ -97,15 +102,29 @@ def symptoms(found: Iterable[Symptom], answers: Answered, before: Outcomes | Non
             yield cause
 
 
-def corrections(found: Iterable[Correcting], question: Question) -> Iterator[Cause]:
-    """Yield the faults whose correction brings enough back, that which brings most first."""
-    best: list[tuple[float, Correction]] = []
+class Recovery(NamedTuple):
+    """A cause, and the part of the loss that its correction brings back."""
+
+    part: float
+    cause: Cause
+
+
+def corrections(found: Iterable[Correcting], question: Question) -> Iterator[Recovery]:
+    """Yield the faults whose correction brings enough back, each with its best correction."""
     for correcting in found:
         recovered = [(question.recovered(each), each) for each in correcting(question.answers)]
-        best += [max(recovered, key=lambda each: each[0])] if recovered else []
-    for part, correction in sorted(best, key=lambda each: -each[0]):
-        if part > 0:
-            yield question.cause(correction)
+        part, best = max(recovered, key=lambda each: each[0], default=(0.0, None))
+        if best is not None and part > 0:
+            yield Recovery(part, question.cause(best))
+
+
+def named(found: Iterable[Recovery]) -> list[Cause]:
+    """Return the causes that explain about as much as the best one, that first.
+
+    Another fault may look like a part of this one: classes that are pairs of colours, and channels that are swapped.
+    """
+    ordered = sorted(found, key=lambda each: -each.part)
+    return [each.cause for each in ordered if each.part >= _NEARLY * ordered[0].part]
 
 
 def by_name(found: Iterable[Correction]) -> list[Correcting]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -12,7 +13,15 @@ from numpy.typing import NDArray
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.explain.answered import Correction
 from pytest_mlperf.explain.asking import ask_again
-from pytest_mlperf.explain.diagnosis import Question, by_name, corrections, symptoms
+from pytest_mlperf.explain.diagnosis import (
+    ENOUGH,
+    Question,
+    Recovery,
+    by_name,
+    corrections,
+    named,
+    symptoms,
+)
 from pytest_mlperf.explain.explanation import (
     DIRECTORY,
     Cause,
@@ -29,7 +38,7 @@ from pytest_mlperf.metrics.outcomes import GivesOutcomes, paired
 from pytest_mlperf.printable import said
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from pytest_mlperf.explain.again import Tried
@@ -103,9 +112,13 @@ class _Explaining:
         if task is None:
             self.notes.append(f"the metric {metric.name} is of another package: its samples are only listed")
             return Explanation(samples=tuple(map(_listed, changed)), notes=tuple(self.notes))
-        causes = self._attempt("the cause", lambda: self._causes(task, now, before)) or []
-        classes = self._attempt("the classes", lambda: self._classes(task, now, before)) or []
-        samples = self._attempt("the samples", lambda: self._samples(task, changed)) or []
+        if task.whole:
+            self._attempt("the answers", lambda: self._read(task, ()))  # once, before two threads use them
+        with ThreadPoolExecutor(1) as beside:  # while the model is asked again, pictures are drawn
+            looking = beside.submit(self._attempt, "the cause", lambda: self._causes(task, now, before))
+            classes = self._attempt("the classes", lambda: self._classes(task, now, before)) or []
+            samples = self._attempt("the samples", lambda: self._samples(task, changed)) or []
+        causes = looking.result() or []
         return Explanation(
             causes=tuple(causes), classes=tuple(classes), samples=tuple(samples), notes=tuple(self.notes)
         )
@@ -145,10 +158,13 @@ class _Explaining:
         if question.reference is None:
             self.notes.append("nobody says what the metric should be: no corrections were tried")
             return found
-        corrected = list(corrections(task.corrections, question))
-        if corrected or not question.reference > question.now:
-            return [*corrected, *found]
-        return [*found, *self._asked_again(task, question)]
+        recovered = list(corrections(task.corrections, question))
+        most = max((each.part for each in recovered), default=0.0)
+        if question.reference > question.now and most < ENOUGH:
+            symptom, again = self._asked_again(task, question)
+            found += symptom
+            recovered += again
+        return [*named(recovered), *found]
 
     def _question(self, task: Task, now: Outcomes, before: Outcomes | None) -> Question:
         """Return the answers on which causes are tried: some of them, spread over all."""
@@ -159,22 +175,24 @@ class _Explaining:
         answers = self._read(task, now.ids[few].tolist())
         return Question(answers, reference, metric.name, metric.unit, task.samples, earlier)
 
-    def _asked_again(self, task: Task, question: Question) -> Iterator[Cause]:
-        """Yield the causes that show when the model is asked again with other inputs and outputs."""
-        indices = list(question.answers.indices())
-        few = [indices[row] for row in _spread(len(indices), task.again).tolist()]
+    def _asked_again(self, task: Task, question: Question) -> tuple[list[Cause], list[Recovery]]:
+        """Return the causes that show when the model is asked again with other inputs and outputs."""
+        every = question.answers.outcomes().ids
+        ids = every[_spread(len(every), task.again)].tolist()
+        few = question.of(ids)
         try:
-            reply = ask_again(self.failure.log.parent, few)
+            reply = ask_again(self.failure.log.parent, few.answers.indices())
         except RunError as error:
             self.notes.append(str(error))
-            return
-        asked = len(reply.tried[0].records)
+            return [], []
+        asked, symptom = {index for index, _ in reply.tried[0].records}, list[Cause]()
         if reply.not_finite:
-            evidence = f"for {reply.not_finite} of {asked} samples the model's outputs have NaN or infinity"
-            yield Cause(name="outputs that are not numbers", evidence=evidence)
-        again = [Correction(each.name, each.done, self._answers_of(task, each)) for each in reply.tried]
-        ids = again[0].answers.outcomes().ids.tolist()
-        yield from corrections(by_name(again), question.of(ids))
+            evidence = f"for {reply.not_finite} of {len(asked)} samples the model's outputs have NaN or infinity"
+            symptom.append(Cause(name="outputs that are not numbers", evidence=evidence))
+        # A question may have several samples: all of them were asked, or it is left out.
+        whole = [each for each in ids if asked.issuperset(few.answers.take([each]).indices())]
+        again = [Correction(each.name, each.done, self._answers_of(task, each).take(whole)) for each in reply.tried]
+        return symptom, list(corrections(by_name(again), few.of(whole)))
 
     def _answers_of(self, task: Task, tried: Tried) -> Answered:
         records = [Record(index, data) for index, data in tried.records]

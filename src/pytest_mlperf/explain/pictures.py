@@ -45,7 +45,9 @@ class Gallery:
     def add(self, image: Image.Image, name: str, caption: str) -> None:
         """Write a picture of the current sample; 256 colours make a third of the file."""
         file = f"{name}.png"
-        image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE).save(self.directory / file)
+        image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE).save(
+            self.directory / file, compress_level=4
+        )
         self.pictures.append(Picture(file=file, caption=caption))
 
     def taken(self) -> tuple[Picture, ...]:
@@ -90,7 +92,7 @@ def _pixels(
     top, bottom = sorted((top * height, bottom * height))
     if not (left < width and top < height and right > 0 and bottom > 0):
         return None
-    left, top = max(0.0, left), max(0.0, top)
+    left, top = min(max(0.0, left), width - 6.0), min(max(0.0, top), height - 6.0)
     return left, top, min(width - 1.0, max(right, left + 5)), min(height - 1.0, max(bottom, top + 5))
 
 

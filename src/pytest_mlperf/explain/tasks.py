@@ -99,9 +99,9 @@ def _segmentation() -> Task:
         SYMPTOMS,
         CORRECTIONS,
         "volumes",
-        few=4,
+        few=8,
         shown=5,
-        again=4,
+        again=8,
         stated=("kidney", "tumor"),
         whole=False,
     )

@@ -111,7 +111,7 @@ def _of_images(first: Inputs) -> Iterator[Variation]:
     }
     for done, change in wanted.items():
         if not np.allclose(change(value), value, atol=1e-3):
-            yield Variation("another normalisation", done, each(change))
+            yield Variation("normalisation left out or another one", done, each(change))
 
 
 def _channel_axis(value: NDArray[Any]) -> int | None:
