@@ -7,12 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.explain.answered import Correction
 from pytest_mlperf.explain.asking import ask_again
+from pytest_mlperf.explain.causes.weights import MODEL_SYMPTOMS
 from pytest_mlperf.explain.diagnosis import (
     ENOUGH,
     Question,
@@ -33,6 +35,7 @@ from pytest_mlperf.explain.explanation import (
 from pytest_mlperf.explain.pictures import Gallery
 from pytest_mlperf.explain.ranking import Changed, changed_most
 from pytest_mlperf.explain.tasks import Task, task_of
+from pytest_mlperf.implementations.protocol import RUN_FILE, RunSpec
 from pytest_mlperf.metrics.accuracy_log import Record
 from pytest_mlperf.metrics.outcomes import GivesOutcomes, paired
 from pytest_mlperf.printable import said
@@ -154,7 +157,8 @@ class _Explaining:
 
     def _causes(self, task: Task, now: Outcomes, before: Outcomes | None) -> list[Cause]:
         question = self._question(task, now, before)
-        found = list(symptoms(task.symptoms, question.answers, question.before))
+        found = self._of_the_model()
+        found += symptoms(task.symptoms, question.answers, question.before)
         if question.reference is None:
             self.notes.append("nobody says what the metric should be: no corrections were tried")
             return found
@@ -165,6 +169,14 @@ class _Explaining:
             found += symptom
             recovered += again
         return [*named(recovered), *found]
+
+    def _of_the_model(self) -> list[Cause]:
+        """Return what shows in the model's file."""
+        run_json = self.failure.log.parent / RUN_FILE
+        if self.failure.same_model or not run_json.exists():
+            return []
+        spec = msgspec.json.decode(run_json.read_bytes(), type=RunSpec)
+        return [cause for look in MODEL_SYMPTOMS if (cause := look(spec)) is not None]
 
     def _question(self, task: Task, now: Outcomes, before: Outcomes | None) -> Question:
         """Return the answers on which causes are tried: some of them, spread over all."""

@@ -30,6 +30,8 @@ class Failure:
         The outcomes of the run's samples, and all values of its metric by name, where they are known already.
     before, before_values
         The same of the baseline; None and empty without a baseline.
+    same_model
+        Whether the baseline is of the same model: then its file is not the cause.
     reference
         Without a baseline: what the metric should reach; None if nobody says so.
     """
@@ -41,6 +43,7 @@ class Failure:
     values: Mapping[str, float] = field(default_factory=dict)
     before: Outcomes | None = None
     before_values: Mapping[str, float] = field(default_factory=dict)
+    same_model: bool = False
     reference: float | None = None
 
     def records(self) -> Iterable[Record]:
