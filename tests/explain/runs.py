@@ -88,10 +88,16 @@ def changed_log(log: Path, dtype: str, change: Any) -> None:
     write_log(log, answers)
 
 
+def metric_of(task: str) -> Any:
+    """Return the metric of a task over the samples that are run."""
+    _, benchmark, count = TASKS[task]
+    metric = benchmark.metric
+    return metric.over(count) if isinstance(metric, SpanF1) else metric
+
+
 def failure(task: str, log: Path, dataset: Path, before: Outcomes | None) -> Failure:
-    benchmark = replace(TASKS[task][1], variant="")
-    if isinstance(benchmark.metric, SpanF1):
-        benchmark = replace(benchmark, metric=benchmark.metric.over(TASKS[task][2]))
+    """Return a run that is held against a baseline, or against its reference."""
+    benchmark = replace(TASKS[task][1], variant="", metric=metric_of(task))
     reference = benchmark.limits(TASKS[task][2])[0].reference
     return Failure(benchmark, log, dataset, before=before, reference=None if before is not None else reference)
 

@@ -219,7 +219,7 @@ class _Explaining:
                 ClassChange(name=name, before=failure.before_values.get(name), now=values[name]) for name in task.stated
             ]
         found = list(self._read(task, now.ids.tolist()).classes(now, before))
-        return sorted(found, key=_worst)[:_MOST_CLASSES]
+        return sorted((each for each in found if _change(each) < 0), key=_change)[:_MOST_CLASSES]
 
     def _samples(self, task: Task, changed: list[Changed]) -> list[SampleChange]:
         answers = self._read(task, [each.sample for each in changed])
@@ -248,9 +248,9 @@ def _spread(count: int, few: int | None) -> Rows:
     return np.unique(np.linspace(0, count - 1, min(count, few or count)).astype(np.int64))
 
 
-def _worst(change: ClassChange) -> float:
-    """Return what classes are sorted by: the change, or without a baseline the figure itself."""
-    return change.now - change.before if change.before is not None else change.now
+def _change(change: ClassChange) -> float:
+    """Return what a class won, below 0 if it lost; without a baseline it lost what is missing to 100 %."""
+    return change.now - (change.before if change.before is not None else 100.0)
 
 
 def _listed(changed: Changed) -> SampleChange:

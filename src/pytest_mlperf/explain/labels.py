@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pytest_mlperf.explain.pictures import Gallery
     from pytest_mlperf.metrics.accuracy_log import Record
     from pytest_mlperf.metrics.outcomes import Outcomes
+
+
+#: Of a picture without anything drawn on it.
+_SIDE: Final = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +89,9 @@ class LabelAnswers:
         [row] = np.flatnonzero(self.samples == sample)
         name = read_images(self.dataset)[sample].name
         expected, given = int(self.expected[row]), int(self.given[row])
-        gallery.add(scaled(load_image(self.dataset / name)), f"{sample:06d}", f"expected {expected}, given {given}")
+        gallery.add(
+            scaled(load_image(self.dataset / name), side=_SIDE), f"{sample:06d}", f"expected {expected}, given {given}"
+        )
         return Shown(sample, (("image", name), ("expected class", str(expected)), ("given class", str(given))))
 
 

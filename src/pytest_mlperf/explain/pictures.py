@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     Colour = tuple[int, int, int]
 
 #: The longest side of a picture in pixels: enough to read its labels, and a file of some ten kilobytes.
-SIDE: Final = 400
+SIDE: Final = 360
 _FONT_PIXELS: Final = 12
 #: Blue and orange are told apart by everybody who sees colours, and in grey.
 RIGHT: Final = (86, 180, 233)
@@ -44,10 +44,11 @@ class Gallery:
 
     def add(self, image: Image.Image, name: str, caption: str) -> None:
         """Write a picture of the current sample; 256 colours make a third of the file."""
-        file = f"{name}.png"
-        image.convert("RGB").quantize(256, method=Image.Quantize.FASTOCTREE).save(
-            self.directory / file, compress_level=4
-        )
+        file, coloured = f"{name}.png", image.convert("RGB")
+        # The exact method is slow for many colours.
+        few = coloured.getcolors(256) is not None
+        method = Image.Quantize.MEDIANCUT if few else Image.Quantize.FASTOCTREE
+        coloured.quantize(256, method=method).save(self.directory / file, compress_level=4)
         self.pictures.append(Picture(file=file, caption=caption))
 
     def taken(self) -> tuple[Picture, ...]:
@@ -57,11 +58,11 @@ class Gallery:
         return found
 
 
-def scaled(pixels: Pixels, size: tuple[int, int] | None = None) -> Image.Image:
-    """Return an image ``uint8[h, w, 3]`` with a longest side of `SIDE`; `size` is its true width and height."""
+def scaled(pixels: Pixels, size: tuple[int, int] | None = None, side: int = SIDE) -> Image.Image:
+    """Return an image ``uint8[h, w, 3]`` with a longest side of `side`; `size` is its true width and height."""
     image = Image.fromarray(np.ascontiguousarray(pixels))
     width, height = size or image.size
-    factor = SIDE / max(width, height)
+    factor = side / max(width, height)
     smooth = Image.Resampling.LANCZOS if factor < 1 else Image.Resampling.BICUBIC
     return image.resize((max(1, round(width * factor)), max(1, round(height * factor))), smooth)
 
