@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 #: By task: where a child process finds the benchmark, and how many samples are run.
 TASKS: dict[str, tuple[str, Benchmark, int]] = {
     "resnet50": ("pytest_mlperf.benchmarks.resnet50:TINY", resnet50.TINY, 200),
-    "retinanet": ("pytest_mlperf.benchmarks.retinanet:TINY", retinanet.TINY, 40),
-    "yolo": ("pytest_mlperf.benchmarks.yolo:TINY_95", yolo.TINY_95, 40),
+    "retinanet": ("pytest_mlperf.benchmarks.retinanet:TINY", retinanet.TINY, 30),
+    "yolo": ("pytest_mlperf.benchmarks.yolo:TINY_95", yolo.TINY_95, 30),
     "bert": ("pytest_mlperf.benchmarks.bert:TINY_99", bert.TINY_99, 100),
     "rnnt": ("pytest_mlperf.benchmarks.rnnt:TINY", rnnt.TINY, 24),
     "3d-unet": ("pytest_mlperf.benchmarks.unet3d:TINY_99", unet3d.TINY_99, 8),

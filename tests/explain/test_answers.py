@@ -64,6 +64,12 @@ def one_label(found: Any) -> None:
     found[:, 6] = 3
 
 
+def next_of_yolo(found: Any) -> None:
+    """The next of YOLO's classes: warm 0, cold 0, warm 1, ..."""
+    digit, cold = found[:, 6] % 10, found[:, 6] >= 10
+    found[:, 6] = np.where(cold, (digit + 1) % 10, found[:, 6] + 10)
+
+
 FAULTS: dict[str, tuple[str, str, Any, str]] = {
     "x and y exchanged": ("retinanet", "<f4", rows(exchanged), "boxes in another order"),
     "sides for corners": ("retinanet", "<f4", rows(sides), "boxes in another order"),
@@ -74,7 +80,7 @@ FAULTS: dict[str, tuple[str, str, Any, str]] = {
     "labels of YOLO in its own order": (
         "yolo",
         "<f4",
-        rows(lambda found: found.__setitem__((slice(None), 6), (found[:, 6] + 10) % 20)),
+        rows(next_of_yolo),
         "labels shifted by one",
     ),
     "classes": ("resnet50", "<f4", lambda values: values + 1, "labels shifted by one"),
@@ -91,14 +97,14 @@ FAULTS: dict[str, tuple[str, str, Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("baseline", [True, False], ids=["baseline", "target"])
 @pytest.mark.parametrize(("task", "dtype", "change", "cause"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_whose_correction_brings_the_metric_back_is_named(
-    healthy: Of, tmp_path: Path, task: str, dtype: str, change: Any, cause: str, baseline: bool
+    healthy: Of, tmp_path: Path, task: str, dtype: str, change: Any, cause: str
 ) -> None:
     run = healthy(task)
     log = run.copied(tmp_path / "run")
     changed_log(log, dtype, change)
+    baseline = dtype == "<f4"  # the others are held against the reference
     found = run.explained(log, baseline=baseline)
     assert [each.name for each in found.causes if cause not in each.name] == []
     assert found.causes, cause_text(found)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -29,6 +28,7 @@ from tests.explain.runs import changed_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from tests.explain.conftest import Healthy
 
@@ -72,7 +72,7 @@ def test_a_log_that_cannot_be_read_is_a_note(healthy: Of, tmp_path: Path) -> Non
     found = run.explained(log)
     assert found.samples == ()
     assert "the answers could not be explained" in found.notes[0]
-    assert "is cut off" in found.notes[0]
+    assert "AccuracyLogError" in found.notes[0]
 
 
 def test_images_that_are_gone_cost_the_pictures_only(healthy: Of, tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_place_that_cannot_be_written_is_a_note(healthy: Of, tmp_path: Path, w
     ("change", "words"),
     [
         ({"model_format": "pytorch"}, "it is no ONNX file but pytorch"),
-        ({"model": "/nowhere/model.onnx"}, "its process ended with 1"),
+        ({"model": "/nowhere/model.onnx"}, "it is not there any more"),
     ],
     ids=["another format", "a model that is gone"],
 )

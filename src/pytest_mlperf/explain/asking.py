@@ -74,6 +74,8 @@ def _require_small_onnx(run_json: Path) -> None:
     if spec.model_format != "onnx":
         raise _not_asked(f"it is no ONNX file but {spec.model_format}")
     place = Path(spec.model)
+    if not place.exists():
+        raise _not_asked("it is not there any more")
     files = place.rglob("*") if place.is_dir() else [place]
     size = sum(path.stat().st_size for path in files if path.is_file())
     if size > _LARGEST_BYTES:

@@ -157,7 +157,7 @@ class _Explaining:
 
     def _causes(self, task: Task, now: Outcomes, before: Outcomes | None) -> list[Cause]:
         question = self._question(task, now, before)
-        found = self._of_the_model()
+        found = self._attempt("the model's file", self._of_the_model) or []
         found += symptoms(task.symptoms, question.answers, question.before)
         if question.reference is None:
             self.notes.append("nobody says what the metric should be: no corrections were tried")

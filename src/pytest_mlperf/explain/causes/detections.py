@@ -32,21 +32,16 @@ _FEWEST_PAIRS: Final = 8
 
 def no_detections(answers: DetectionAnswers, before: Outcomes | None) -> Cause | None:
     """Images with objects, without any detection."""
-    now = answers.outcomes()
-    with_objects = now.objects.any(axis=1)
-    lost = with_objects & ~_seen(now)
+    images_of = np.array([answers.truth.images[sample].id for sample in answers.samples.tolist()])
+    with_objects = np.isin(images_of, answers.truth.boxes.image_ids)
+    lost = with_objects & (np.bincount(answers.of, minlength=len(answers.samples)) == 0)
     if isinstance(before, Matches):
-        lost &= _seen(before)
+        lost &= np.isin(images_of, before.ids[np.unique(before.image)])
     images = int(np.count_nonzero(with_objects))
     if not images or np.count_nonzero(lost) < _MOST * images:
         return None
     evidence = f"{np.count_nonzero(lost)} of {images} images with objects have no detection"
     return Cause(name="no detections", evidence=evidence)
-
-
-def _seen(matches: Matches) -> NDArray[np.bool_]:
-    found: NDArray[np.bool_] = np.bincount(matches.image, minlength=len(matches.ids)) > 0
-    return found
 
 
 def unknown_classes(answers: DetectionAnswers, before: Outcomes | None) -> Cause | None:
