@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
+import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from onnx import numpy_helper
 
+from pytest_mlperf.backends.onnx_weights import float32_weights
 from pytest_mlperf.benchmarks import resnet50
+from pytest_mlperf.datasets.layout import ANNOTATIONS
 from pytest_mlperf.errors import OutputError
 from pytest_mlperf.explain.explain import explain
 from pytest_mlperf.explain.explanation import FILE, Explanation, read_explanation
@@ -24,7 +28,7 @@ from pytest_mlperf.explain.transcripts import marked_errors
 from pytest_mlperf.implementations.protocol import RUN_FILE
 from pytest_mlperf.metrics.average_precision import Matches
 from pytest_mlperf.metrics.outcomes import Errors, Right, Scores
-from tests.explain.runs import changed_log
+from tests.explain.runs import changed_log, shipped_model
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -170,6 +174,32 @@ def test_samples_have_scores_whatever_the_metric_is_made_of() -> None:
 def test_any_box_can_be_drawn(corners: tuple[float, float, float, float], width: int, height: int) -> None:
     image = scaled(np.zeros((height, width, 3), np.uint8), side=60)
     assert with_boxes(image, [Box(corners, "a label", RIGHT)]).size == image.size
+
+
+@pytest.mark.parametrize("task", ["resnet50", "bert"])
+def test_weights_are_read_as_onnx_reads_them(task: str) -> None:
+    path = shipped_model(task)
+    known = [numpy_helper.to_array(weight) for weight in onnx.load(path).graph.initializer]
+    wanted = [value for value in known if value.dtype == np.float32 and value.ndim > 1]
+    found = list(float32_weights(path))
+    assert found
+    assert [value.shape for value in found] == [value.shape for value in wanted]
+    assert all(map(np.array_equal, found, wanted))
+
+
+def test_a_category_with_a_hostile_name_is_drawn(healthy: Of, tmp_path: Path) -> None:
+    run = healthy("retinanet")
+    dataset, log = tmp_path / "scenes", run.copied(tmp_path / "run")
+    shutil.copytree(run.dataset, dataset)
+    path = dataset / ANNOTATIONS
+    content = msgspec.json.decode(path.read_bytes())
+    for category in content["categories"]:
+        category["name"] = f"<b>{category['id']}</b>\n\x1b[31m" + "🙂" * 1000
+    path.write_bytes(msgspec.json.encode(content))
+    changed_log(log, "<f4", lambda values: values[:0])
+    found = replace(run, dataset=dataset).explained(log)
+    assert len(found.samples) == 20
+    assert all("\n" not in each.name and len(each.name) <= 30 for each in found.classes)
 
 
 def test_contours_are_the_edges_of_their_masks() -> None:

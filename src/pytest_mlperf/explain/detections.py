@@ -18,6 +18,7 @@ from pytest_mlperf.metrics.accuracy_log import Record, float32_rows
 from pytest_mlperf.metrics.average_precision import Matches, mean_average_precision
 from pytest_mlperf.metrics.coco_evaluation import read_detections
 from pytest_mlperf.metrics.matching import match, overlaps
+from pytest_mlperf.printable import one_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 COLUMNS: Final = 7
 #: Detections with such a score are shown besides the best ones of an image; more boxes than this are not readable.
 _SURE, _MOST_BOXES = 0.5, 30
+#: Of a category, on a picture.
+_LONGEST_NAME = 30
 #: The IoU at which a box counts as found, as in AP50.
 _FOUND = 0.5
 
@@ -119,12 +122,13 @@ class DetectionAnswers:
             return
         for place, category in enumerate(sorted(self.truth.category_ids)):
             if now.objects[:, place].any():
-                earlier = _of_class(before, place) if isinstance(before, Matches) else None
+                known = isinstance(before, Matches) and before.objects[:, place].any()
+                earlier = _of_class(before, place) if known and isinstance(before, Matches) else None
                 yield ClassChange(name=self.name(category), before=earlier, now=_of_class(now, place))
 
     def name(self, category: int) -> str:
         """Return a category's name, or else its number."""
-        return self.truth.names.get(category, str(category))
+        return one_line(self.truth.names.get(category, str(category)))[:_LONGEST_NAME]
 
     def show(self, sample: Any, gallery: Gallery) -> Shown:
         """Draw the expected and the given boxes of an image."""
@@ -193,16 +197,14 @@ def read_detection_answers(benchmark: Benchmark, dataset: Path, records: Iterabl
 def _of_class(matches: Matches, place: int) -> float:
     """Return the average precision of one category in percent."""
     rows = matches.category == place
-    objects = np.zeros_like(matches.objects)
-    objects[:, place] = matches.objects[:, place]
     one = replace(
         matches,
         image=matches.image[rows],
-        category=matches.category[rows],
+        category=np.zeros(np.count_nonzero(rows), np.int16),
         score=matches.score[rows],
         matched=matches.matched[rows],
         ignored=matches.ignored[rows],
-        objects=objects,
+        objects=matches.objects[:, place : place + 1],
     )
     return 100.0 * mean_average_precision(one)
 

@@ -81,8 +81,8 @@ def explain(failure: Failure, directory: Path) -> Explanation:
     found = writing.explanation()
     try:
         write_explanation(place, found)
-    except OSError as error:
-        return _with_note(found, f"{place} cannot be written: {error.strerror}")
+    except (OSError, ValueError) as error:  # such as a text that no encoding has
+        return _with_note(found, f"{place} cannot be written: {said(error)}")
     return found
 
 

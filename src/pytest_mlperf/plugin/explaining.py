@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.result import RunResult
 
 #: The rules of a run's accuracy.
-_EXPLAINED = frozenset(("accuracy-target", "no-regression"))
+_EXPLAINED = frozenset(("accuracy-target", "no-regression", "stated-reference"))
 
 
 def needs_explaining(result: RunResult) -> bool:
@@ -67,11 +67,12 @@ def explained(case: Case, result: RunResult, before: Before | None) -> RunResult
 
 
 def before_of(gate: Gate, result: RunResult) -> Before | None:
-    """Return the baseline's entry that a result was compared with; None if it was not."""
+    """Return the baseline's entry that a result was compared with; None if it was not, or cannot be."""
     from pytest_mlperf.baselines.compare import Before
 
     baseline = gate.compared
-    if result.comparison is None or baseline is None or result.comparison.baseline != baseline.name:
+    compared = result.comparison
+    if compared is None or compared.drop is None or baseline is None or compared.baseline != baseline.name:
         return None
     entry = baseline.entry(result.case, result.mode)
     if entry is None:

@@ -27,7 +27,7 @@ def no_answers(answers: QuestionAnswers, before: Outcomes | None) -> Cause | Non
     """Questions whose answer has no word."""
     del before
     empty = sum(text == NO_ANSWER or not normal(text) for text in answers.texts)
-    if empty < _MOST * len(answers.texts):
+    if not answers.texts or empty < _MOST * len(answers.texts):
         return None
     return Cause(name="empty answers", evidence=f"{empty} of {len(answers.texts)} answers have no word")
 
@@ -36,7 +36,7 @@ def same_logits(answers: QuestionAnswers, before: Outcomes | None) -> Cause | No
     """Logits that do not depend on the place, so that they choose nothing."""
     del before
     flat = sum(all(np.ptp(logits, axis=0).max(initial=0) < 1e-6 for logits in each.logits) for each in answers.answers)
-    if flat < _MOST * len(answers.answers):
+    if not answers.answers or flat < _MOST * len(answers.answers):
         return None
     evidence = f"the logits of {flat} of {len(answers.answers)} questions are equal at all places"
     return Cause(name="always the same answer", evidence=evidence)
