@@ -6,15 +6,16 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_mlperf.explain.explanation import read_explanation
 from tests.conftest import REPOSITORY, run_benchmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.conftest import Session
 
@@ -52,6 +53,13 @@ def test_too_few_bits_fail_with_the_drop_and_its_interval(changed: Any) -> None:
     found = result["comparison"]
     assert 5 < found["lower"] < found["drop"] < found["upper"] < 10
     assert "is worse than the baseline main [no-regression]" in session.output
+    assert session.output.count("cause: weights of few bits: 20 of 23 weight tensors have at most 14") == 1
+    explanation = read_explanation(Path(result["explanation"]))
+    assert len(explanation.samples) == 20
+    for sample in explanation.samples:
+        assert sample.before is not None
+        assert sample.now < sample.before
+        assert len(sample.images) == 2
 
 
 @pytest.mark.slow

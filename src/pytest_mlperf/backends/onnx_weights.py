@@ -1,16 +1,19 @@
-"""Reads the element types of an ONNX file's weights without the package onnx."""
+"""Reads an ONNX file's weights and their element types without the package onnx."""
 
 from __future__ import annotations
 
 import math
 import mmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.backends.protobuf import BYTES, VARINT, fields, messages, varint
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 #: TensorProto.DataType in onnx.proto, with MLPerf's names.
 DTYPES: Mapping[int, str] = {
@@ -35,8 +38,9 @@ DTYPES: Mapping[int, str] = {
     22: "int4",
     23: "fp4",
 }
-#: Field numbers of onnx.proto: ModelProto.graph, GraphProto.initializer, TensorProto.dims and .data_type.
-_GRAPH, _INITIALIZER, _DIMS, _DATA_TYPE = 7, 5, 1, 2
+#: Field numbers of onnx.proto: ModelProto.graph, GraphProto.initializer, TensorProto.dims, .data_type and .raw_data.
+_GRAPH, _INITIALIZER, _DIMS, _DATA_TYPE, _RAW_DATA = 7, 5, 1, 2, 9
+_FLOAT = 1
 #: Types with a smaller part of the elements are ignored: shapes and axes are initializers too.
 _LEAST_PART = 0.01
 
@@ -55,19 +59,52 @@ def weight_dtypes(model: Path) -> tuple[str, ...]:
     with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
         for start, end in messages(data, 0, len(data), _GRAPH):
             for tensor in messages(data, start, end, _INITIALIZER):
-                name, count = _tensor(data, *tensor)
-                elements[name] = elements.get(name, 0) + count
+                found = _tensor(data, *tensor)
+                name = DTYPES.get(found.dtype, f"type {found.dtype}")
+                elements[name] = elements.get(name, 0) + math.prod(found.dims)
     total = sum(elements.values())
     ranked = sorted(elements, key=lambda name: (-elements[name], name))
     return tuple(name for name in ranked if elements[name] >= _LEAST_PART * total)
 
 
-def _tensor(data: mmap.mmap, start: int, end: int) -> tuple[str, int]:
+def float32_weights(model: Path) -> Iterator[NDArray[np.float32]]:
+    """Yield an ONNX file's weights in float32 that have two dimensions or more and lie in the file itself.
+
+    Raises
+    ------
+    ValueError
+        The file is not an ONNX model.
+    OSError
+        The file cannot be read.
+    """
+    import numpy as np
+
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for start, end in messages(data, 0, len(data), _GRAPH):
+            for tensor in messages(data, start, end, _INITIALIZER):
+                found = _tensor(data, *tensor)
+                if found.dtype == _FLOAT and len(found.dims) > 1 and found.length == 4 * math.prod(found.dims) > 0:
+                    values = np.frombuffer(data[found.raw : found.raw + found.length], "<f4")
+                    yield values.reshape(found.dims)
+
+
+class _Tensor(NamedTuple):
+    """A weight: its type, its dimensions, and place and length of its data, if it lies in raw_data."""
+
+    dtype: int
+    dims: tuple[int, ...]
+    raw: int
+    length: int
+
+
+def _tensor(data: mmap.mmap, start: int, end: int) -> _Tensor:
     dims: list[int] = []
-    dtype = 0
+    dtype = raw = size = 0
     for field, kind, value, length in fields(data, start, end):
         if field == _DATA_TYPE and kind == VARINT:
             dtype = value
+        elif field == _RAW_DATA and kind == BYTES:
+            raw, size = value, length
         elif field == _DIMS and kind == VARINT:
             dims.append(value)
         elif field == _DIMS and kind == BYTES:  # packed
@@ -75,4 +112,4 @@ def _tensor(data: mmap.mmap, start: int, end: int) -> tuple[str, int]:
             while at < value + length:
                 dim, at = varint(data, at)
                 dims.append(dim)
-    return DTYPES.get(dtype, f"type {dtype}"), math.prod(dims)
+    return _Tensor(dtype, tuple(dims), raw, size)

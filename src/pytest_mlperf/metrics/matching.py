@@ -38,7 +38,7 @@ def match(truth: Annotations, image_ids: NDArray[np.int64], found: Detections) -
     for image, category, boxes, crowd, xywh, scores in _groups(truth.boxes, image_ids, categories, found):
         objects[image, category] = np.count_nonzero(~crowd)
         order = np.argsort(-scores, kind="mergesort")[:_MOST]
-        matched, ignored = _assign(_overlaps(xywh[order], boxes, crowd), crowd)
+        matched, ignored = _assign(overlaps(xywh[order], boxes, crowd), crowd)
         parts.append((image, category, scores[order], matched, ignored))
     counts = [len(scores) for _, _, scores, _, _ in parts]
     return Matches(
@@ -73,10 +73,11 @@ def _groups(
         yield image, category, boxes.xywh[there], boxes.iscrowd[there] > 0, found.xywh[seen], found.scores[seen]
 
 
-def _overlaps(
-    found: NDArray[np.float64], objects: NDArray[np.float64], crowd: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """Return the IoU of each detection with each object; with a crowd it is the part of the detection that is in it."""
+def overlaps(found: NDArray[np.float64], objects: NDArray[np.float64], crowd: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the IoU of each detection with each object; with a crowd it is the part of the detection that is in it.
+
+    Boxes are ``float64[n, 4]``: left, top, width, height.
+    """
     low = np.maximum(found[:, None, :2], objects[None, :, :2])
     high = np.minimum(found[:, None, :2] + found[:, None, 2:], objects[None, :, :2] + objects[None, :, 2:])
     shared = np.prod(np.clip(high - low, 0, None), axis=2)
@@ -86,7 +87,7 @@ def _overlaps(
     return found_in
 
 
-def _assign(overlaps: NDArray[np.float64], crowd: NDArray[np.bool_]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+def _assign(shared: NDArray[np.float64], crowd: NDArray[np.bool_]) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Give each detection, best first, the object that overlaps most and is free; a crowd takes any number.
 
     Returns
@@ -97,9 +98,10 @@ def _assign(overlaps: NDArray[np.float64], crowd: NDArray[np.bool_]) -> tuple[ND
     least = np.minimum(THRESHOLDS, 1 - 1e-10)[:, None]
     plain, crowds = np.flatnonzero(~crowd), np.flatnonzero(crowd)
     free = np.ones((len(THRESHOLDS), len(plain)), np.bool_)
-    matched, ignored = (np.zeros(len(overlaps), np.uint16) for _ in range(2))
+    matched, ignored = (np.zeros(len(shared), np.uint16) for _ in range(2))
     every = np.arange(len(THRESHOLDS))
-    for number, row in enumerate(overlaps):
+    for number in np.flatnonzero((shared >= least.min()).any(axis=1)).tolist():  # the others match nothing
+        row = shared[number]
         hit = np.zeros(len(THRESHOLDS), np.bool_)
         if len(plain):
             able = np.where(free & (row[plain] >= least), row[plain], -1.0)

@@ -105,8 +105,7 @@ def score_labels(
 
 def _judged(answers: Iterable[Record], labels: list[int], label_type: LabelType) -> Iterator[tuple[int, bool]]:
     """Yield each answered image, and whether its class is its label."""
-    layout = _LAYOUTS[label_type]
-    for qsl_idx, data in answers:
+    for qsl_idx, number in read_classes(answers, label_type):
         if qsl_idx >= len(labels):
             raise AccuracyLogError(
                 f"sample {qsl_idx} is answered, which the data set does not have",
@@ -114,7 +113,14 @@ def _judged(answers: Iterable[Record], labels: list[int], label_type: LabelType)
                 found=f"{qsl_idx:,}",
                 fix="give the data set of the run, with --dataset-path or as its val_map.txt was",
             )
-        yield qsl_idx, _class(qsl_idx, data, layout) == labels[qsl_idx]
+        yield qsl_idx, number == labels[qsl_idx]
+
+
+def read_classes(answers: Iterable[Record], label_type: LabelType) -> Iterator[tuple[int, int]]:
+    """Yield each answered image and its class; see `Top1.score` for errors."""
+    layout = _LAYOUTS[label_type]
+    for qsl_idx, data in answers:
+        yield qsl_idx, _class(qsl_idx, data, layout)
 
 
 def _class(qsl_idx: int, data: bytes, layout: struct.Struct) -> int:

@@ -97,9 +97,10 @@ class WordErrorRate:
                     fix="score the log with the data set of its run",
                 )
             reference = references[qsl_idx].split()
-            yield qsl_idx, Levenshtein.distance(self._text(qsl_idx, data).split(), reference), len(reference)
+            yield qsl_idx, Levenshtein.distance(self.transcript(qsl_idx, data).split(), reference), len(reference)
 
-    def _text(self, qsl_idx: int, data: bytes) -> str:
+    def transcript(self, qsl_idx: int, data: bytes) -> str:
+        """Return the text of an answer; raises AccuracyLogError if it is not made of labels."""
         import numpy as np
 
         label = np.dtype(self.label_type).newbyteorder("<")

@@ -112,12 +112,22 @@ class MLPerf:
         result = replace(result, attempts=self._item.stash[ATTEMPT])
         if error is None:
             result = self._session.gate.hold(case, result, lambda: self._run_old(case))
+            result = self._explained(case, result)
         self._item.stash[RESULT] = to_builtins(result)
         self._item.user_properties[:] = [*others(self._item.user_properties), *properties(result)]
         self._item.ihook.pytest_mlperf_result(item=self._item, case=case, result=result)
         if error is not None:
             raise error
         return result
+
+    def _explained(self, case: Case, result: RunResult) -> RunResult:
+        """Return the result, with an explanation if it failed for its accuracy."""
+        from pytest_mlperf.plugin.explaining import before_of, explained, needs_explaining
+
+        if not needs_explaining(result):
+            return result
+        with self._session.provider.device("cpu", alone=False):  # beside a performance run, it would disturb that
+            return explained(case, result, before_of(self._session.gate, result))
 
     def _run_old(self, case: Case) -> RunResult:
         """Run a case with the model of --mlperf-compare-model.

@@ -102,6 +102,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         Of a performance run, the calls of its model and of the one that it is compared with.
     pilot
         Of a performance run, the layouts that the warm-up tried; empty where it was given one.
+    explanation
+        The explanation.json of an accuracy run that is worse than what it was compared with, or below its target;
+        else empty.
     """
 
     case: str
@@ -144,6 +147,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison | None = None
     turns: Turns | None = None
     pilot: tuple[Trial, ...] = ()
+    explanation: str = ""
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -1,0 +1,1 @@
+"""Why an accuracy run is worse: which samples and classes changed most, and which usual cause explains it."""
