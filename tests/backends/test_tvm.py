@@ -36,7 +36,7 @@ SHORT = ("--short", "--dataset-size=24", "--scenario=Offline")
 )
 def test_options_that_do_not_exist_are_refused_before_anything_is_compiled(options: dict[str, str]) -> None:
     with pytest.raises(OptionError) as caught:
-        TvmOnnx().preparation(MODEL, "", ROW, options, "python")
+        TvmOnnx().preparation(MODEL, "", ROW, options, "python", "cpu")
     [(name, value)] = options.items()
     assert f"{name}={value}" in caught.value.found
     assert caught.value.fix
@@ -44,7 +44,7 @@ def test_options_that_do_not_exist_are_refused_before_anything_is_compiled(optio
 
 def test_a_library_is_one_of_a_model_a_target_and_shapes() -> None:
     def key(sha256: str = "0", **options: str) -> dict[str, object]:
-        return dict(TvmOnnx().preparation(MODEL, sha256, ROW, options, "python").recipe.key())
+        return dict(TvmOnnx().preparation(MODEL, sha256, ROW, options, "python", "cpu").recipe.key())
 
     assert key() == key(target=DEFAULT_TARGET)
     assert len({str(each) for each in (key(), key("1"), key(target="llvm"))}) == 3
@@ -52,13 +52,13 @@ def test_a_library_is_one_of_a_model_a_target_and_shapes() -> None:
 
 
 def test_the_notice_says_what_is_compiled_and_how_long_it_takes() -> None:
-    notice = TvmOnnx().preparation(MODEL, "", ROW, {}, "python").notice
+    notice = TvmOnnx().preparation(MODEL, "", ROW, {}, "python", "cpu").notice
     assert notice.startswith(f"compiling resnet50-tiny.onnx with TVM for {DEFAULT_TARGET}: seconds")
 
 
 def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
-        TvmOnnx().preparation(tmp_path / "none.onnx", "", ROW, {}, "python")
+        TvmOnnx().preparation(tmp_path / "none.onnx", "", ROW, {}, "python", "cpu")
 
 
 def unknown_operator(path: Path) -> Path:

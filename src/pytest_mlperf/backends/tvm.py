@@ -80,9 +80,16 @@ class Tvm:
     prepared: Path | None = None
 
     def preparation(
-        self, file: Path, sha256: str, model: ModelFile, options: Mapping[str, str], interpreter: str
+        self,
+        file: Path,
+        sha256: str,
+        model: ModelFile,
+        options: Mapping[str, str],
+        interpreter: str,
+        device: str,
     ) -> Preparation:
         """Return how a model is compiled; see `pytest_mlperf.backends.base.Prepares.preparation`."""
+        del device
         target = _target(options)
         require_file(file, f"a model of the format {model.format}")
         recipe = LibraryRecipe(file, sha256, model.format, model.graph, target, interpreter)
