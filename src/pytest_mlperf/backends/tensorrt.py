@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from pytest_mlperf.backends.base import Preparation
 from pytest_mlperf.backends.contract import require_file
 from pytest_mlperf.backends.fixed_shapes import varying
+from pytest_mlperf.backends.gpus import number_of
 from pytest_mlperf.backends.onnxruntime import known_weights
-from pytest_mlperf.backends.onnxruntime_cuda import number_of
 from pytest_mlperf.backends.tensorrt_builder import ENGINE, REDUCED, build_engine, look
 from pytest_mlperf.backends.tensorrt_engine import (
     EngineRecipe,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.backends import tensorrt_builder as builder
 from pytest_mlperf.backends.contract import FoundTensor, check_tensors
+from pytest_mlperf.backends.gpus import no_device, same_order
 from pytest_mlperf.backends.tensorrt_builder import ENGINE, REDUCED, STRONGLY_TYPED_ALONE, Found, Job, Seen
 from pytest_mlperf.errors import ModelError, OptionError, RequirementError
 
@@ -167,17 +169,6 @@ def require_seen(seen: Seen, device: str, precision: str) -> None:
         )
 
 
-def no_device(device: str, count: int) -> RequirementError:
-    """Return the error about a GPU that is not there."""
-    there = "cuda:0 alone" if count == 1 else f"cuda:0 to cuda:{count - 1}"
-    return RequirementError(
-        f"there is no device {device}",
-        expected=f"one of the {count} GPUs that CUDA shows: {there}",
-        found=device,
-        fix="choose another --device, or look at CUDA_VISIBLE_DEVICES",
-    )
-
-
 def largest_batch(options: Mapping[str, str]) -> int:
     """Return the largest batch that an engine is to take, by the options.
 
@@ -238,7 +229,7 @@ def _told(interpreter: str, action: str, argument: str) -> dict[str, Any]:
     """Run the program, and return what its last line says."""
     from pytest_mlperf.environments.commands import run_command
 
-    done = run_command([interpreter, "-I", builder.__file__, action, argument])
+    done = run_command([interpreter, "-I", builder.__file__, action, argument], same_order(os.environ))
     try:
         # What TensorRT warns of stands before it.
         told: dict[str, Any] = json.loads([line for line in done.output.splitlines() if line.startswith("{")][-1])

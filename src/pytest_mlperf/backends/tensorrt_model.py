@@ -7,7 +7,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.backends.cuda_memory import Buffers, Gpu
-from pytest_mlperf.backends.onnxruntime_cuda import number_of
+from pytest_mlperf.backends.gpus import number_of
 from pytest_mlperf.backends.tensorrt_builder import BUILT, dtype_name, listener
 from pytest_mlperf.errors import ModelError
 

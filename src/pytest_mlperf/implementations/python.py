@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, ClassVar
 
+from pytest_mlperf.backends.gpus import same_order
 from pytest_mlperf.implementations.base import Program
 
 if TYPE_CHECKING:
@@ -31,7 +33,7 @@ class PythonWorker:
         """Return the interpreter. In another environment, links make this package, but no other, importable."""
         python = provision.python()
         # A module in the current directory must not shadow one of the runtime's (from Python 3.11 on).
-        environment: dict[str, str | None] = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+        environment: dict[str, str | None] = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1", **same_order(os.environ)}
         if python.foreign:
             from pytest_mlperf.environments.sources import link_sources
 
