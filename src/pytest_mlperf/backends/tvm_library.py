@@ -11,6 +11,7 @@ from pytest_mlperf.backends.contract import FoundTensor, check_tensors
 from pytest_mlperf.backends.fixed_shapes import shapes_for
 from pytest_mlperf.backends.tvm_compiler import Found, Job
 from pytest_mlperf.errors import ModelError, RequirementError
+from pytest_mlperf.machine.hardware import processor_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,8 @@ class LibraryRecipe:
         TVM's target.
     interpreter
         A Python with TVM, and with what reads the model.
+    candidates
+        How many candidates are timed for each operator; 0 for none.
     """
 
     model: Path
@@ -48,6 +51,7 @@ class LibraryRecipe:
     graph: Graph
     target: str
     interpreter: str
+    candidates: int = 0
     kind: str = "compiled"
 
     @property
@@ -58,7 +62,8 @@ class LibraryRecipe:
     @property
     def source(self) -> str:
         """The source, as shown to users."""
-        return f"compiled from {self.model.name} by TVM {TVM} for {self.target}"
+        tuned = f", {self.candidates} candidates for each operator" if self.candidates else ""
+        return f"compiled from {self.model.name} by TVM {TVM} for {self.target}{tuned}"
 
     def key(self) -> dict[str, KeyValue]:
         """Return what determines the library."""
@@ -71,6 +76,8 @@ class LibraryRecipe:
             "machine": platform.machine(),
             "tvm": TVM,
             "version": VERSION,
+            # What is tuned is tuned for a processor; it runs on others, too, where it is not the fastest.
+            **({"candidates": self.candidates, "processor": processor_model()} if self.candidates else {}),
         }
 
     def build(self, directory: Path) -> None:
@@ -87,7 +94,7 @@ class LibraryRecipe:
         from pytest_mlperf.backends.model_content import require_unchanged
         from pytest_mlperf.environments.commands import run_command
 
-        job = job_for(self.model, directory, self.format, self.graph, self.target)
+        job = job_for(self.model, directory, self.format, self.graph, self.target, self.candidates)
         done = run_command([self.interpreter, "-I", tvm_compiler.__file__, json.dumps(job.__dict__)])
         try:
             # What TVM and PyTorch warn of stands around it.
@@ -100,11 +107,11 @@ class LibraryRecipe:
         require_unchanged(self.model, self.format, (), self.sha256, during="it was compiled")
 
 
-def job_for(model: Path, directory: Path, form: str, graph: Graph, target: str) -> Job:
+def job_for(model: Path, directory: Path, form: str, graph: Graph, target: str, candidates: int) -> Job:
     """Return the job of compiling a model into a directory."""
     inputs = {name: list(shape) for name, shape in shapes_for(graph, BATCH).items()}
     outputs = [tensor.in_file for tensor in graph.outputs]
-    return Job(str(model.absolute()), str(directory.absolute()), form, target, inputs, outputs)
+    return Job(str(model.absolute()), str(directory.absolute()), form, target, inputs, outputs, candidates)
 
 
 def require_compiled(model: Path, graph: Graph, target: str, found: Found) -> None:
