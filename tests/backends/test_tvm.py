@@ -11,7 +11,7 @@ import pytest
 from pytest_mlperf.backends.model_file import ModelFile
 from pytest_mlperf.backends.tvm import DEFAULT_TARGET, TvmOnnx
 from pytest_mlperf.benchmarks.resnet50 import TINY, class_graph
-from pytest_mlperf.errors import ModelError, OptionError
+from pytest_mlperf.errors import ModelError, OptionError, RequirementError
 from pytest_mlperf.machine.cores import available_cores
 from pytest_mlperf.shipped import shipped
 
@@ -71,6 +71,16 @@ def test_the_notice_says_what_is_compiled_and_how_long_it_takes() -> None:
 def test_a_model_that_is_missing_is_told(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         TvmOnnx().preparation(tmp_path / "none.onnx", "", ROW, {}, "python", "cpu")
+
+
+def test_no_compiler_is_said_before_anything_is_tuned(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    recipe = TvmOnnx().preparation(MODEL, "", ROW, {"tune": "8"}, "/nowhere/python", "cpu").recipe
+    monkeypatch.setenv("PATH", str(tmp_path))
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(RequirementError, match="TVM has nothing to link the library with") as caught:
+        recipe.build(tmp_path)
+    assert "install" in caught.value.fix
 
 
 def unknown_operator(path: Path) -> Path:

@@ -14,7 +14,7 @@ from pytest_mlperf.backends.contract import require_file
 from pytest_mlperf.backends.fixed_shapes import varying
 from pytest_mlperf.backends.onnx_weights import weight_dtypes
 from pytest_mlperf.backends.tvm_compiler import LIBRARY, NAMES, compile_model
-from pytest_mlperf.backends.tvm_library import BATCH, TVM, LibraryRecipe, job_for, require_compiled
+from pytest_mlperf.backends.tvm_library import BATCH, TVM, LibraryRecipe, job_for, require_compiled, require_linker
 from pytest_mlperf.errors import OptionError
 from pytest_mlperf.machine.cores import available_cores
 
@@ -112,6 +112,7 @@ class Tvm:
         weights = _weights(path) if model.format == "onnx" else (model.precision,)
         if self.prepared is not None:
             return TvmModel(self.prepared, model.graph, threads, weights)
+        require_linker()
         with tempfile.TemporaryDirectory(prefix="tvm-") as name:
             found = compile_model(job_for(path, Path(name), model.format, model.graph, target, candidates))
             require_compiled(path, model.graph, target, found)

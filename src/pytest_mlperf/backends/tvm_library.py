@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 VERSION = 1
 TVM = "0.27.0.post1"
 BATCH = 1
+#: What TVM looks for on PATH, unless CXX or CC names another.
+LINKERS = ("g++", "gcc", "clang++", "clang", "c++", "cc")
 
 
 @dataclass(frozen=True)
@@ -88,12 +92,13 @@ class LibraryRecipe:
         ModelError
             TVM cannot compile it, its inputs or outputs are others, or it is not the file with that digest.
         RequirementError
-            The compiler ended without a word about the model.
+            There is no compiler to link it with, or TVM's ended without a word about the model.
         """
         from pytest_mlperf.backends import tvm_compiler
         from pytest_mlperf.backends.model_content import require_unchanged
         from pytest_mlperf.environments.commands import run_command
 
+        require_linker()
         job = job_for(self.model, directory, self.format, self.graph, self.target, self.candidates)
         done = run_command([self.interpreter, "-I", tvm_compiler.__file__, json.dumps(job.__dict__)])
         try:
@@ -112,6 +117,26 @@ def job_for(model: Path, directory: Path, form: str, graph: Graph, target: str, 
     inputs = {name: list(shape) for name, shape in shapes_for(graph, BATCH).items()}
     outputs = [tensor.in_file for tensor in graph.outputs]
     return Job(str(model.absolute()), str(directory.absolute()), form, target, inputs, outputs, candidates)
+
+
+def require_linker() -> None:
+    """Raise unless there is a compiler, with which TVM links what it compiles: at the end, after all the tuning.
+
+    Raises
+    ------
+    RequirementError
+        There is none.
+    """
+    from pytest_mlperf.environments.distribution import install_compiler
+
+    named = os.environ.get("CXX") or os.environ.get("CC")
+    if not any(shutil.which(name) for name in ([named] if named else LINKERS)):
+        raise RequirementError(
+            "TVM has nothing to link the library with that it compiles",
+            expected=f"{named}, which CXX or CC names" if named else f"one of {', '.join(LINKERS)} on PATH",
+            found="nothing",
+            fix=f"install a compiler: {install_compiler('g++')} (as root)",
+        )
 
 
 def require_compiled(model: Path, graph: Graph, target: str, found: Found) -> None:
