@@ -185,6 +185,9 @@ def test_a_session_builds_one_engine_for_a_gpu_and_runs_it(
         assert result["versions"]["tensorrt"] == "10.16.1"
         assert result["weight_types"] == ["fp32"]
     assert performance["layout"]["batch"] <= 4
+    [state] = performance["machine"]["device"]["accelerators"]
+    assert (state["name"], state["driver"], state["power_limit_w"]) == ("Stand-in GPU", "580.95.05", 700)
+    assert (state["clock_mhz"], state["max_clock_mhz"]) == (1980, 1980)
     engine = engines(cache)[-1]
     assert engine["device"] == 1
     assert (engine["flags"], engine["strongly typed"]) == ([], True)  # no TF32

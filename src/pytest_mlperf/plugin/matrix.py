@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pytest_mlperf.backends.base import Traits
 from pytest_mlperf.backends.model_file import CHAT, ENDPOINT, FUNCTION
 from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError, raised_elsewhere
 from pytest_mlperf.metrics.base import ScoresParts
 from pytest_mlperf.origin import Url
+from pytest_mlperf.plugin.reasons import is_meant, of_devices, of_implementation
 from pytest_mlperf.run.case import COMPLIANCE, CONFORMANCE, Case, Plan
 
 if TYPE_CHECKING:
@@ -172,9 +173,10 @@ class Matrix:
         supported = [each for each in runs if implementation.supports(of_file, names[2], *each)]
         reason = ""
         if runs and not supported:
-            reason = f"the implementation {names[1]} does not run its file {file}{self._who_does(names, of_file, runs)}"
-        elif not runs and wanted.device and self._is_meant(names[2]):
-            reason = f"it runs on {' and '.join(backend.devices)}, not on {' and '.join(wanted.device)}"
+            there = self._registry.installed.implementations
+            reason = of_implementation(names[1], file, there, [(of_file, names[2], *each) for each in runs])
+        elif not runs and is_meant(names[2], wanted.backend, self._registry.installed.backends):
+            reason = of_devices(backend.devices, wanted.device)
         if reason:
             self.uncollected.setdefault((names[2], reason), []).append(names[0])
         return [
@@ -183,20 +185,6 @@ class Matrix:
             )
             for device, scenario in supported
         ]
-
-    def _is_meant(self, backend: str) -> bool:
-        """Return whether ``--backend`` names a backend, and not all of them."""
-        named = self._settings.selection.backend
-        return backend in named and len(named) < len(self._registry.installed.backends)
-
-    def _who_does(self, names: tuple[str, str, str], benchmark: Benchmark, runs: Sequence[tuple[str, str]]) -> str:
-        """Return which other implementations would run some of these devices and scenarios, for a reason."""
-        able = [
-            name
-            for name, there in self._registry.installed.implementations.items()
-            if name != names[1] and any(_does(there, benchmark, names[2], *each) for each in runs)
-        ]
-        return f"; --implementation {' or '.join(able)} does" if able else ""
 
     def _model_file(self, benchmark: Benchmark, backend: type[Backend] | Backend) -> ModelFile | str:
         """Return the first selected file that the backend runs, in its order of formats; else why there is none."""
@@ -297,14 +285,6 @@ def _no_address(backend: str, file: ModelFile) -> OptionError:
         found="none" if isinstance(file.source, Url) else str(file.source),
         fix="give it with --endpoint URL",
     )
-
-
-def _does(implementation: Implementation | EntryPointError, *what: Any) -> bool:
-    """Return whether an implementation supports a case; another than the case's own, so that it is asked with care."""
-    try:
-        return not isinstance(implementation, EntryPointError) and bool(implementation.supports(*what))
-    except Exception:  # a fault of its own is told with its own cases
-        return False
 
 
 def _among(values: Sequence[str], there: Iterable[str]) -> list[str]:
