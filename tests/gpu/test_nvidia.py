@@ -20,10 +20,14 @@ from pytest_mlperf.backends.tensorrt_engine import EngineRecipe, require_seen
 from pytest_mlperf.benchmarks.resnet50 import TINY
 from pytest_mlperf.errors import MLPerfError, OptionError, RequirementError
 from pytest_mlperf.implementations import nvidia
+from pytest_mlperf.plugin.matrix import Matrix
+from pytest_mlperf.plugin.options import read_settings
+from pytest_mlperf.registry import Registry
 from pytest_mlperf.shipped import shipped
 from tests.conftest import run_benchmarks
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from tests.conftest import RunSession
@@ -43,26 +47,52 @@ def gpus(standin_python: Path, standin_variables: dict[str, str], tmp_path: Path
     return partial(run_benchmarks, directory=here, python=(str(standin_python),), **standin_variables)
 
 
+@pytest.fixture
+def matrix(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Matrix]:
+    """Return the matrix of some options."""
+    monkeypatch.delenv("PYTEST_MLPERF_CACHE", raising=False)
+
+    def make(*options: str) -> Matrix:
+        registry = Registry()
+        return Matrix(registry, read_settings(pytester.parseconfig("--scenario=Offline", *options), registry))
+
+    return make
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (("--backend=tensorrt",), "it runs on cuda, not on cpu"),
-        (("--backend=tensorrt", "--device=cuda"), "the implementation python does not run its file onnx fp32; "
-         "--implementation nvidia does"),
-        ((*NAMED,), "it runs on cuda, not on cpu"),
-        (("--implementation=nvidia", "--device=cuda"), "the implementation nvidia does not run its file onnx fp32"),
+        (
+            ("--backend=tensorrt", "--device=cuda"),
+            "the implementation python does not run its file onnx fp32; --implementation nvidia does",
+        ),
+        (NAMED, "it runs on cuda, not on cpu"),
+        (("--implementation=nvidia", "--device=cuda"), "the implementation nvidia does not run its file onnx fp32; "),
     ],
-)  # fmt: skip
-def test_what_is_not_collected_says_why(benchmarks: RunSession, options: tuple[str, ...], says: str) -> None:
-    session = benchmarks("--mlperf-plan", "--model=resnet50-tiny", *options)
-    assert session.code == pytest.ExitCode.USAGE_ERROR
-    assert says in session.output
+)
+def test_what_is_not_collected_says_why(matrix: Callable[..., Matrix], options: tuple[str, ...], says: str) -> None:
+    made = matrix("--model=resnet50-tiny", *options)
+    assert made.cases("accuracy") == []
+    [line] = made.not_collected()
+    assert says in line
 
 
-def test_the_plan_has_the_cases_of_a_gpu_and_says_which_files_no_engine_is_built_of(benchmarks: RunSession) -> None:
-    session = benchmarks("--mlperf-plan", "-k", "tiny and Offline", *NAMED, "--device=cuda:1")
-    assert "retinanet-tiny-nvidia-tensorrt-heads-cuda:1-Offline accuracy" in session.output
-    assert "not collected on tensorrt: rnnt, rnnt-tiny (it has several graphs)" in session.output
+def test_nobody_is_told_of_a_device_that_all_backends_were_not_asked_about(matrix: Callable[..., Matrix]) -> None:
+    made = matrix("--model=resnet50-tiny", "--backend=all")
+    assert made.cases("accuracy")
+    assert not [line for line in made.not_collected() if "not on cpu" in line]
+
+
+def test_a_gpu_has_cases_of_all_graphs_with_fixed_shapes(matrix: Callable[..., Matrix]) -> None:
+    made = matrix(*NAMED, "--device=cuda:1")
+    found = {case.id for case in made.cases("accuracy")}
+    assert "retinanet-tiny-nvidia-tensorrt-heads-cuda:1-Offline" in found
+    assert {name.partition("-nvidia-")[0] for name in found} >= {"resnet50", "bert-99-tiny", "yolo-95", "3d-unet-99.9"}
+    assert list(made.not_collected()) == ["not collected on tensorrt: rnnt, rnnt-tiny (it has several graphs)"]
+    assert [case.id for case in made.cases("conformance")] == []
+    [case] = matrix(*NAMED, "--device=cuda", "--model=resnet50-tiny", "--mode=conformance").cases("conformance")
+    assert case.id == "resnet50-tiny-nvidia-tensorrt-cuda"
 
 
 def test_a_machine_without_a_driver_is_told_before_anything_is_installed(
