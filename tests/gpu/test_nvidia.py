@@ -7,9 +7,12 @@ the part of its Python API that is called: all of this package's own code runs, 
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import sys
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -28,7 +31,6 @@ from tests.conftest import run_benchmarks
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from tests.conftest import RunSession
 
@@ -194,12 +196,31 @@ def test_an_interpreter_without_tensorrt_says_so() -> None:
     assert "No module named 'tensorrt'" in caught.value.found
 
 
+def test_an_engine_serves_calls_from_many_threads_on_its_own_gpu_and_leaves_nothing(
+    standin_python: Path, standin_variables: dict[str, str], tmp_path: Path
+) -> None:
+    command = [str(standin_python), str(Path(__file__).with_name("run_engine.py")), str(tmp_path), "cuda:1"]
+    done = subprocess.run(command, env=os.environ | standin_variables, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["notice"].startswith("building an engine of resnet50-tiny.onnx in fp32 for Stand-in GPU")
+    assert told["right"] == [True] * 6
+    assert (told["device"], told["max_batch"], told["precision"]) == ("cuda:1", 8, "fp32")
+    assert told["owners"] == [1]
+    assert 1 < told["streams"] <= 3  # one for each call at a time
+    assert "does not take input_tensor:0 of the shape (9, 3, 48, 48)" in told["too many"]
+    assert (told["left"], told["streams left"]) == (0, 0)
+    assert "cannot load the engine" in told["other version"]
+    assert "not compatible" in told["other version"]
+
+
 def engines(cache: Path) -> list[dict[str, object]]:
     """Return what stands in the engines of a cache, the newest last."""
     files = sorted(cache.glob("engine/*/content/model.engine"), key=lambda file: file.stat().st_mtime)
     return [json.loads(file.read_bytes().partition(b"\n")[0]) for file in files]
 
 
+@pytest.mark.slow
 def test_a_session_builds_one_engine_for_a_gpu_and_runs_it(
     gpus: RunSession, shared_cache: Path, tmp_path: Path
 ) -> None:
