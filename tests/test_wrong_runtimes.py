@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -35,12 +36,16 @@ WRONG = {
 QUICK = ("sometimes-wrong", "fewer")
 
 
+#: What does no harm to a result, and is found by the conformance suite alone.
+HARMLESS = ("right", "prints", "spawns", "leaks")
+
+
 def run(sandbox: Sandbox, *runtimes: str, mode: str = "accuracy") -> dict[str, dict[str, Any]]:
     """Run the tiny BERT on runtimes, those that are right last; check what fails, and return the results."""
     # Its data ships, and takes no time to make.
     options = ("--model=bert-99-tiny", "--scenario=Offline", "--dataset-size=40", "--test-query-count=700")
     code, output = sandbox.run(str(BENCHMARKS), *options, f"--mode={mode}", f"--backend={','.join(runtimes)}")
-    assert code == (pytest.ExitCode.TESTS_FAILED if set(runtimes) - {"right"} else 0), output
+    assert code == (pytest.ExitCode.TESTS_FAILED if set(runtimes) - {*HARMLESS} else 0), output
     assert_no_traceback(output)
     failures = sandbox.failures()
     results = {result["backend"]: result for result in sandbox.results().values()}
@@ -48,7 +53,7 @@ def run(sandbox: Sandbox, *runtimes: str, mode: str = "accuracy") -> dict[str, d
     for runtime in runtimes:
         text = failures[f"test_{mode}[bert-99-tiny-{runtime}-lengths-cpu-Offline]"]
         result = results[runtime]
-        if runtime == "right":
+        if runtime in HARMLESS:
             assert text is None
             continue
         assert text is not None
@@ -73,6 +78,13 @@ def test_a_model_that_computes_wrongly_is_refused_and_the_next_is_unharmed(sandb
 @pytest.mark.slow
 def test_every_other_way_to_be_wrong_is_refused_too(sandbox: Sandbox) -> None:
     run(sandbox, *(runtime for runtime in WRONG if runtime not in QUICK), "right")
+
+
+@pytest.mark.slow
+def test_what_a_runtime_prints_and_keeps_does_no_harm_to_its_result(sandbox: Sandbox) -> None:
+    results = run(sandbox, *HARMLESS)
+    assert len({result["accuracy"]["value"] for result in results.values()}) == 1
+    assert "inference done" in (Path(results["prints"]["output"]) / "worker.log").read_text()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import os
 import resource
 import shutil
 import subprocess
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -15,7 +16,8 @@ import pytest
 
 from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.store import Store
-from pytest_mlperf.errors import CacheError
+from pytest_mlperf.environments.commands import run_command
+from pytest_mlperf.errors import CacheError, ModelError
 from tests.artifacts.recipes import NOBODY, Made, Scenes, artifacts_in, become, get, leftovers, run, verify
 
 if TYPE_CHECKING:
@@ -265,6 +267,21 @@ def test_a_full_disk_says_so_and_keeps_what_is_whole(
     assert leftovers(store.root) == []
     assert recipe.is_whole(store.get(recipe))
     assert store.find(Made(make)) is None
+
+
+def convert_too_much(directory: Path) -> None:
+    """Let a program of its own write, as compilers and converters do, and tell its last words."""
+    code = f"open({str(directory / 'big')!r}, 'wb').write(bytes(1 << 20))"
+    done = run_command([sys.executable, "-I", "-c", code])
+    raise ModelError("the model cannot be converted", found=done.last_lines(), fix="give another model")
+
+
+@as_root
+def test_a_program_that_finds_the_disk_full_is_not_taken_for_one_that_fails(small_disk: Path) -> None:
+    store = Store(small_disk / "cache")
+    with pytest.raises(CacheError, match=r"no room to make made\n[^$]*No space left on device[^$]*bytes are free in /"):
+        store.get(Made(convert_too_much))
+    assert leftovers(store.root) == []
 
 
 @as_root

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 
 from pytest_mlperf.backends import onnxruntime as backend
-from pytest_mlperf.backends.onnxruntime_cuda import cause, check_profile, heard, number_of, run_bound
+from pytest_mlperf.backends.onnxruntime_cuda import cause, check_profile, heard, is_hidden, run_bound
 from pytest_mlperf.benchmarks.resnet50 import TINY
 from pytest_mlperf.errors import RequirementError
 
@@ -116,5 +116,28 @@ def test_what_is_heard_is_written_as_well(capfd: pytest.CaptureFixture[str]) -> 
     assert capfd.readouterr().err == "one\ntwo\n"
 
 
-def test_a_gpu_has_the_number_of_its_device() -> None:
-    assert [number_of(each) for each in ("cuda", "cuda:0", "cuda:3")] == [0, 0, 3]
+@pytest.mark.parametrize(
+    ("said", "count"),
+    [
+        ("Invalid device ID: 7, must be between 0 (inclusive) and 2 (exclusive).", 2),
+        ("CUDA failure 101: invalid device ordinal ; GPU=0 ; expr=cudaSetDevice(info_.device_id);", 0),
+        (SAID, None),
+    ],
+)
+def test_a_gpu_that_is_not_there_is_known_from_what_is_said(said: str, count: int | None) -> None:
+    assert is_hidden(said) == count
+
+
+def test_a_number_that_no_gpu_has_is_no_fault_of_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_arguments: object, providers: list[tuple[str, dict[str, str]]]) -> None:
+        [(_provider, settings)] = providers
+        raise RuntimeError(
+            f"Invalid device ID: {settings['device_id']}, must be between 0 (inclusive) and 2 (exclusive)."
+        )
+
+    monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+    monkeypatch.setattr(onnxruntime, "InferenceSession", refuse)
+    with pytest.raises(
+        RequirementError, match=r"there is no device cuda:7\nexpected: .*cuda:0 to cuda:1; found: cuda:7"
+    ):
+        backend.OnnxRuntime().load(Path(str(ROW.source)), ROW, "cuda:7", 1, {})

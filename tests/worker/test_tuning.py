@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pytest_mlperf.scenarios import SCENARIOS
-from pytest_mlperf.scenarios.base import Machine
+from pytest_mlperf.scenarios.base import Machine, Tuned
 from pytest_mlperf.worker.guard import Guard
 from pytest_mlperf.worker.tuning import Bench, Models, tune
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.backends.base import Inputs, Outputs
+    from pytest_mlperf.implementations.protocol import ExecutionLayout
 
 
 @dataclass
@@ -61,6 +62,41 @@ def bench(runtime: Runtime, scenario: str, threads: int, tmp_path: Path) -> Benc
     inference: Any = lambda model: Nothing()  # noqa: E731
     machine = Machine(threads, max_batch=4, samples_per_query=8)
     return Bench(SCENARIOS[scenario], Models(runtime.load), inference, Guard(tmp_path), range(4), machine)
+
+
+@dataclass
+class Costs:
+    """Trials of a model of which a call costs something, and each sample of it something else, in seconds."""
+
+    call: float
+    sample: float
+    scenario: Any = SCENARIOS["Offline"]
+    machine: Machine = field(default_factory=lambda: Machine(1, max_batch=1024, samples_per_query=8))
+
+    def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
+        return Tuned(layout, layout.batch / (self.call + layout.batch * self.sample), 0.0, {})
+
+    def is_prompt(self, trial: Tuned) -> bool:
+        return True
+
+    def keep(self, layout: ExecutionLayout) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("call", "sample", "batch", "tried"),
+    [
+        # 2.6 % with two samples and 4 % with four: either half of the way is too little, the whole is not.
+        (15e-6, 267e-6, 4, [1, 2, 4, 8, 16]),
+        (1e-3, 1e-3, 32, [1, 2, 4, 8, 16, 32, 64]),
+        (0.0, 267e-6, 1, [1, 2, 4]),
+        # What takes long is not tried twice: no cost of a call is a part of it.
+        (1e-3, 50e-3, 1, [1, 2]),
+    ],
+)
+def test_a_batch_grows_as_far_as_it_pays(call: float, sample: float, batch: int, tried: list[int]) -> None:
+    tuned, record = tune(Costs(call, sample))
+    assert (tuned.layout.batch, [each.layout.batch for each in record]) == (batch, tried)
+    assert list(tuned.latency) == [size for size in tried if size <= batch]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)

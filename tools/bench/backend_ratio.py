@@ -1,139 +1,184 @@
 """Offline through the plugin over a backend's own bare loop, with the same model and samples.
 
     python tools/bench/backend_ratio.py openvino
-    python tools/bench/backend_ratio.py openvino --benchmark yolo-95-tiny --precision bf16
+    python tools/bench/backend_ratio.py tvm-pytorch --benchmark yolo-95-tiny --backend-option tune=2
 
-Run it with an interpreter that has the backend's packages. The bare loop runs the graph alone, on batches that are made
-beforehand, in the best of the layouts that the plugin has to choose from. Loop and plugin take turns; the ratio is of
-the best of each, because what else runs on a machine only takes time. A model that is made from another one is named
-with --model.
+Both run in the interpreter that the plugin would take: this one if it has the backend's packages, else that of an
+environment of the cache, made if necessary. The bare loop runs the graph alone, on batches that are made beforehand, in
+the best of the layouts that the plugin has to choose from. Loop and plugin take turns; the ratio is of the best of
+each, because what else runs on a machine only takes time.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from dataclasses import dataclass, replace
-from inspect import isclass
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bare_loop import batches_per_second
+from bare_backend import Job
 from plugin_run import run
 
 from pytest_mlperf.artifacts.layout import default_cache_dir
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.backends.base import Traits
-from pytest_mlperf.machine.cores import available_cores
-from pytest_mlperf.origin import MissingFile, Remote
+from pytest_mlperf.backends.model_content import model_content
+from pytest_mlperf.environments.provide import Needs, from_store, provide, tool_environment
+from pytest_mlperf.environments.pythons import Wanted
+from pytest_mlperf.environments.venv import executable
+from pytest_mlperf.implementations.base import Provision
+from pytest_mlperf.implementations.python import PYTHON
+from pytest_mlperf.origin import Derived, MissingFile, Remote
 from pytest_mlperf.registry import Registry
-from pytest_mlperf.scenarios.base import splits
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from pytest_mlperf.backends.base import Backend, Inputs, Model
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.benchmarks.base import Benchmark
+    from pytest_mlperf.implementations.base import Program
 
-BATCHES = (1, 2, 4, 8, 16)
 AIM = 0.95
 
 
-@dataclass(frozen=True)
-class Subject:
-    """What is measured: a backend with a model file, and the first samples of a data set."""
-
-    benchmark: Benchmark
-    backend: Backend
-    file: ModelFile
-    path: Path
-    dataset: Path
-    precision: str
-    samples: int
-
-    def inputs(self, batch: int) -> list[Inputs]:
-        """Return all samples in batches."""
-        samples = self.benchmark.dataset.open(self.dataset, self.samples, self.file.variant)
-        loaded = [samples[index] for index in range(self.samples)]
-        whole = range(0, self.samples - batch + 1, batch)
-        return [self.benchmark.collate(loaded[start : start + batch]) for start in whole]
-
-    def models(self, streams: int, threads: int) -> Sequence[Model]:
-        """Return a loaded model for each stream, as the plugin has them."""
-
-        def load() -> Model:
-            return self.backend.load(self.path, replace(self.file, precision=self.precision), "cpu", threads, {})
-
-        first = load()
-        return [first] * streams if first.concurrent else [first, *(load() for _ in range(streams - 1))]
+def model_path(store: Store, file: ModelFile) -> Path:
+    """Return the path of a model that ships, or is made from one that does."""
+    source = file.source
+    if isinstance(source, Derived) and source.ready is not None:
+        return source.ready
+    if isinstance(source, Path):
+        return source
+    if not isinstance(source, Derived) or not isinstance(source.source, Path):
+        raise SystemExit(f"{file} is not a file of the package, or made from one; name it with --model")
+    tool = source.tool
+    maker = sys.executable
+    if tool is not None:
+        maker = str(executable(store.get(tool_environment(tool.requirements, tool.python)).path))
+    sha256 = model_content(source.source, source.source_format or file.format).sha256
+    made = store.get(source.recipe(source.source, sha256, maker)).path
+    return made if file.directory else next(made.iterdir())
 
 
-class BareLoop:
-    """The layout in which a loop around the backend is fastest."""
+def program(benchmark: Benchmark, backend: Any, store: Store, arguments: argparse.Namespace, scratch: Path) -> Program:
+    """Return what runs the worker, in the interpreter that the plugin would take."""
+    traits, installed = Traits.of(backend), Registry()
+    needs = Needs(
+        backend=arguments.backend,
+        device="cpu",
+        requirements=backend.requirements,
+        wanted=Wanted((), (), traits.python),
+        also=(*traits.also_requires, *benchmark.dataset.requirements),
+        install=True,
+    )
+    references = (installed.benchmarks[arguments.benchmark].value, installed.backends[arguments.backend].value)
 
-    def __init__(self, subject: Subject, seconds: float) -> None:
-        self.rate = 0.0
-        for streams, threads in splits(available_cores()):
-            models = subject.models(streams, threads)
-            for batch in BATCHES:
-                if batch > (models[0].max_batch or batch) or batch > subject.samples:
-                    break
-                inputs = subject.inputs(batch)
-                rate = batch * batches_per_second(models, inputs, 4 * streams)
-                count = max(4 * streams, round(seconds * rate / batch))
-                rate = batch * batches_per_second(models, inputs, count)
-                if rate > self.rate:
-                    self.rate, self.layout = rate, f"{streams}x{threads} batch {batch}"
-                    self._best = (models, inputs, count, batch)
+    def obtain(recipe: Any) -> Path:
+        return store.get(recipe).path
 
-    def again(self) -> float:
-        """Return the samples a second of one more loop in that layout."""
-        models, inputs, count, batch = self._best
-        return batch * batches_per_second(models, inputs, count)
+    python = provide(needs, from_store(store, obtain, install=True))
+    return PYTHON.provide(Provision(references, lambda: python, obtain, lambda: scratch))
 
 
-def subject(arguments: argparse.Namespace) -> Subject:
-    """Return what the arguments name."""
-    # The interpreter of a backend need not have what finds the cache, where the data set ships.
-    registry, store = Registry(), Store(arguments.cache or default_cache_dir(os.environ))
-    benchmark, backend = registry.benchmark(arguments.benchmark), registry.installed.backends[arguments.backend]
-    if isinstance(backend, Exception):
-        raise SystemExit(str(backend))
-    runs = Traits.of(backend).can_run
-    rows = [row for form in backend.formats for row in benchmark.models if row.format == form]
+def job_of(arguments: argparse.Namespace, store: Store, scratch: Path) -> tuple[Job, Program]:
+    """Return what the arguments name, and what runs it."""
+    registry = Registry()
+    benchmark, backend = registry.benchmark(arguments.benchmark), registry.backend(arguments.backend)
+    assert isinstance(backend, type)  # noqa: S101 - a function is no backend of the table
+    traits = Traits.of(backend)
+    rows = [row for form in backend.formats for row in benchmark.rows(form)]
     rows = [row for row in rows if (row.variant or "whole") == arguments.variant or not arguments.variant]
     exact = [row for row in rows if row.precision == arguments.precision]
-    file = next(iter(exact or [row for row in rows if runs(arguments.precision, row.precision)]), None)
-    if file is None or (len(file.graphs) != 1):
+    able = exact or [row for row in rows if traits.can_run(arguments.precision, row.precision)]
+    file = next((row for row in able if len(row.graphs) == 1 and not traits.refuses(row)), None)
+    if file is None:
         raise SystemExit(f"{arguments.backend} has no file of one graph of {arguments.benchmark} here")
-    path = arguments.model or file.source
-    if not isinstance(path, Path):
-        raise SystemExit(f"{file} is not a file of the package; name it with --model")
+    path = (arguments.model or model_path(store, file)).absolute()
     source = benchmark.dataset.source(arguments.samples)
     if isinstance(source, (Remote, MissingFile)):
         raise SystemExit(f"the data set of {arguments.benchmark} is not generated")
     dataset = source if isinstance(source, Path) else store.get(source).path
-    benchmark = replace(benchmark, variant=file.variant)
-    assert isclass(backend)  # noqa: S101 - a function is no backend of the table
-    return Subject(benchmark, backend(), file, path.absolute(), dataset, arguments.precision, arguments.samples)
-
-
-def plugin_rate(arguments: argparse.Namespace, what: Subject, count: int) -> tuple[float, Any]:
-    """Return the samples a second of Offline through the plugin, and the layout that it chose."""
-    registry = Registry()
-    log, layout = run(
+    runner = program(benchmark, backend, store, arguments, scratch)
+    options = dict(text.split("=", 1) for text in arguments.backend_option)
+    prepared = ""
+    made: Any = backend()
+    if hasattr(made, "preparation"):
+        sha256 = model_content(path, file.format).sha256
+        recipe, notice = made.preparation(path, sha256, file, options, runner.command[0], "cpu")
+        print(notice)
+        prepared = str(store.get(recipe).path)
+    job = Job(
         benchmark=registry.benchmarks[arguments.benchmark].value,
         backend=registry.backends[arguments.backend].value,
-        backend_name=arguments.backend,
+        form=file.format,
+        of_file=file.precision,
+        variant=file.variant,
+        precision=arguments.precision,
+        path=str(path),
+        prepared=prepared,
+        dataset=str(dataset),
+        samples=arguments.samples,
+        seconds=arguments.seconds / 4,
+        options=options,
+    )
+    return job, runner
+
+
+class BareProcess:
+    """The process with the bare loop."""
+
+    def __init__(self, job: Job, runner: Program) -> None:
+        ours = {name: value for name, value in runner.environment.items() if value is not None}
+        here = str(Path(__file__).parent)
+        path = os.pathsep.join(filter(None, (here, ours.get("PYTHONPATH", os.environ.get("PYTHONPATH", "")))))
+        command = [runner.command[0], str(Path(here) / "bare_backend.py"), json.dumps(asdict(job))]
+        self._process = subprocess.Popen(
+            command,
+            env={**os.environ, **ours, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        found = self._read()
+        self.rate, self.layout = found["rate"], found["layout"]
+
+    def again(self) -> float:
+        """Return the samples a second of one more loop."""
+        assert self._process.stdin is not None  # noqa: S101 - it is a pipe
+        print(file=self._process.stdin, flush=True)
+        return float(self._read())
+
+    def close(self) -> None:
+        """End it."""
+        self._process.communicate()
+
+    def _read(self) -> Any:
+        assert self._process.stdout is not None  # noqa: S101 - it is a pipe
+        line = self._process.stdout.readline()
+        if not line:
+            raise SystemExit(f"the bare loop ended with exit code {self._process.wait()}")
+        return json.loads(line)
+
+
+def plugin_rate(job: Job, runner: Program, name: str, count: int) -> tuple[float, Any]:
+    """Return the samples a second of Offline through the plugin, and the layout that it chose."""
+    log, layout = run(
+        runner,
+        benchmark=job.benchmark,
+        backend=job.backend,
+        backend_name=name,
+        backend_options=dict(job.options),
         scenario="Offline",
-        model=str(what.path),
-        model_format=what.file.format,
-        model_precision=what.file.precision,
-        precision=what.precision,
-        variant=what.file.variant,
-        dataset=str(what.dataset),
-        sample_count=what.samples,
+        model=job.path,
+        model_format=job.form,
+        model_precision=job.of_file,
+        precision=job.precision,
+        variant=job.variant,
+        prepared=job.prepared,
+        dataset=job.dataset,
+        sample_count=job.samples,
         test_query_count=count,
     )
     return log.number("result_samples_per_second") or 0.0, layout
@@ -145,26 +190,30 @@ def main() -> None:
     parser.add_argument("--benchmark", default="resnet50-tiny")
     parser.add_argument("--precision", default="fp32")
     parser.add_argument("--variant", default="")
-    parser.add_argument("--model", type=Path, help="the model file, if it is not one of the package")
+    parser.add_argument("--model", type=Path, help="the model file, if it is not one of the package or made from one")
+    parser.add_argument("--backend-option", action="append", default=[], metavar="NAME=VALUE")
     parser.add_argument("--samples", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="how long a loop and a run last")
     parser.add_argument("--cache", type=Path, help="default: the cache of pytest-mlperf")
     arguments = parser.parse_args()
-    what = subject(arguments)
-    loop = BareLoop(what, arguments.seconds / 4)
-    count = max(what.samples, round(arguments.seconds * loop.rate))
-    print(f"{arguments.backend}, {arguments.benchmark} {arguments.precision}; samples/s; bare loop {loop.layout}")
-    bare, plugin = [], []
-    for _ in range(arguments.rounds):
-        bare.append(loop.again())
-        rate, layout = plugin_rate(arguments, what, count)
-        plugin.append(rate)
-        print(
-            f"  bare {bare[-1]:10.1f}   plugin {rate:10.1f} ({layout.streams}x{layout.threads} batch {layout.batch})"
-            f"   ratio {rate / bare[-1]:.3f}"
-        )
-    print(f"ratio of the best {max(plugin) / max(bare):.3f} (aim: at least {AIM})")
+    store = Store(arguments.cache or default_cache_dir(os.environ))
+    with tempfile.TemporaryDirectory() as scratch:
+        job, runner = job_of(arguments, store, Path(scratch))
+        loop = BareProcess(job, runner)
+        count = max(job.samples, round(arguments.seconds * loop.rate))
+        print(f"{arguments.backend}, {arguments.benchmark} {arguments.precision}; samples/s; bare loop {loop.layout}")
+        bare, plugin = [], []
+        for _ in range(arguments.rounds):
+            bare.append(loop.again())
+            rate, layout = plugin_rate(job, runner, arguments.backend, count)
+            plugin.append(rate)
+            print(
+                f"  bare {bare[-1]:10.1f}   plugin {rate:10.1f}"
+                f" ({layout.streams}x{layout.threads} batch {layout.batch})   ratio {rate / bare[-1]:.3f}"
+            )
+        loop.close()
+        print(f"ratio of the best {max(plugin) / max(bare):.3f} (aim: at least {AIM})")
 
 
 if __name__ == "__main__":

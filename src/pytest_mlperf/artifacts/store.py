@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import platform
+import re
 import shutil
 import stat
 import tempfile
@@ -37,7 +38,7 @@ from pytest_mlperf.artifacts.locks import lease
 from pytest_mlperf.artifacts.recipe import FORMAT, PartRecipe, RemoteRecipe, canonical_key, entry_name
 from pytest_mlperf.artifacts.sharing import UNSHARED, check_own, is_everybodys, is_unsafe, make_directory, unsafe
 from pytest_mlperf.artifacts.sources import Network
-from pytest_mlperf.errors import CacheError
+from pytest_mlperf.errors import CacheError, MLPerfError
 from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ __all__ = ["Artifact", "Store"]
 
 _log = logging.getLogger(__name__)
 _NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_SAYS_FULL = re.compile(r"No space left on device|Errno 28|Disk quota exceeded")
 
 
 @dataclass(frozen=True)
@@ -295,9 +297,14 @@ def _not_whole(staged: Path, found: str) -> CacheError:
 
 @contextmanager
 def _faults_of(recipe: Recipe, directory: Path) -> Iterator[None]:
-    """Turn an OSError that is the cache's, not the recipe's, into a CacheError."""
+    """Turn an error that is the cache's, not the recipe's, into a CacheError."""
     try:
         yield
+    except MLPerfError as error:
+        # A compiler or a converter says in its words that a disk is full, and would be taken to be at fault.
+        if isinstance(error, CacheError) or not _SAYS_FULL.search(error.found):
+            raise
+        raise unwritten(f"no room to make {recipe.name}", OSError(error.found), directory.parent) from error
     except OSError as error:
         # numpy reports a full disk ("8192 requested and 4096 written") without an error number.
         is_full = error.errno is None and shutil.disk_usage(directory).free < 1 << 20

@@ -196,7 +196,13 @@ class Prepares(Protocol):
     prepared: Path | None
 
     def preparation(
-        self, file: Path, sha256: str, model: ModelFile, options: Mapping[str, str], interpreter: str
+        self,
+        file: Path,
+        sha256: str,
+        model: ModelFile,
+        options: Mapping[str, str],
+        interpreter: str,
+        device: str,
     ) -> Preparation:
         """Return what is to be made; called in the session, where the runtime need not be installed.
 
@@ -204,7 +210,7 @@ class Prepares(Protocol):
         ----------
         file, sha256
             The model's file or directory, and its digest.
-        model, options
+        model, options, device
             As for `Backend.load`.
         interpreter
             The Python with the backend's packages.
@@ -213,6 +219,8 @@ class Prepares(Protocol):
         ------
         ModelError
             The file is missing or unreadable.
+        RequirementError
+            What it is made with, or for, is not there.
         OptionError
             An option does not exist, or its value is invalid.
         """

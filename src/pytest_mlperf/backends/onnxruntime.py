@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.backends.contract import FoundTensor, check_tensors, require_file
+from pytest_mlperf.backends.gpus import no_device, number_of
 from pytest_mlperf.backends.onnx_weights import weight_dtypes
-from pytest_mlperf.backends.onnxruntime_cuda import CUDA_PROVIDER, cause, check_profile, heard, number_of, run_bound
+from pytest_mlperf.backends.onnxruntime_cuda import CUDA_PROVIDER, cause, check_profile, heard, is_hidden, run_bound
 from pytest_mlperf.errors import ModelError, OptionError, RequirementError
 
 if TYPE_CHECKING:
@@ -198,8 +199,8 @@ def _session(
             session = onnxruntime.InferenceSession(str(path), options, providers=[(provider, settings)])
     except Exception as error:
         # onnxruntime's exceptions have no public base class; unless a library is missing, it is about this file.
-        if device != "cpu" and (why := cause(f"{said} {error}")):
-            raise _no_device(device, provider, [why]) from error
+        if device != "cpu":
+            _raise_for_gpu(f"{said} {error}", device, provider, error)
         raise ModelError(
             f"ONNX Runtime cannot load {path}",
             expected="an ONNX model",
@@ -208,9 +209,19 @@ def _session(
         ) from error
     # onnxruntime uses the cpu if the libraries of cuda are missing, and says so on standard error alone.
     if session.get_providers()[0] != provider:
+        if (count := is_hidden(said[0])) is not None:
+            raise no_device(device, count)
         why = cause(said[0])
         raise _no_device(device, provider, [*session.get_providers(), *([why] if why else [])])
     return session
+
+
+def _raise_for_gpu(said: str, device: str, provider: str, error: Exception) -> None:
+    """Raise if what ONNX Runtime said is about the GPU, and not about the file."""
+    if (count := is_hidden(said)) is not None:
+        raise no_device(device, count) from error
+    if why := cause(said):
+        raise _no_device(device, provider, [why]) from error
 
 
 def _found(values: Sequence[Any]) -> list[FoundTensor]:

@@ -29,12 +29,10 @@ _HEAVY = re.compile(
 )
 #: What the dynamic linker says, and what ONNX Runtime says of the versions that it needs.
 _MISSING = re.compile(r"(lib[\w.+-]+\.so[.\d]*): cannot open shared object file")
+#: What it says of a number that no GPU has, and what CUDA says of it.
+_COUNT = re.compile(r"Invalid device ID: -?\d+, must be between 0 \(inclusive\) and (\d+)")
+_ORDINAL = re.compile(r"invalid device ordinal|cudaErrorInvalidDevice")
 _NEEDS = re.compile(r"Require[s]? (cuDNN [^.]*\.\*? and CUDA [\d.]+\*?)")
-
-
-def number_of(device: str) -> int:
-    """Return the number of a GPU: 1 for ``cuda:1``, 0 for ``cuda``."""
-    return int(device.partition(":")[2] or 0)
 
 
 def cause(said: str) -> str:
@@ -44,6 +42,16 @@ def cause(said: str) -> str:
     parts = [f"{', '.join(missing)} is missing"] if missing else []
     parts += [f"it needs {needs[1]}"] if needs else []
     return "; ".join(parts)
+
+
+def is_hidden(said: str) -> int | None:
+    """Return how many GPUs there are, from what ONNX Runtime said of one that is not there: 0 if it did not say.
+
+    None if it said nothing of that.
+    """
+    if found := _COUNT.search(said):
+        return int(found[1])
+    return 0 if _ORDINAL.search(said) else None
 
 
 @contextmanager

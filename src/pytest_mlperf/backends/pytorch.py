@@ -8,6 +8,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.backends.gpus import no_device
 from pytest_mlperf.backends.pytorch_options import PyTorchOptions
 from pytest_mlperf.errors import OptionError, RequirementError
 
@@ -174,12 +175,7 @@ def _device(torch: Any, device: str) -> torch.device:
         )
     count = torch.cuda.device_count()
     if number and int(number) >= count:
-        raise RequirementError(
-            f"there is no device {device}",
-            expected=f"cuda:0 to cuda:{count - 1}",
-            found=device,
-            fix="choose another --device",
-        )
+        raise no_device(device, count)
     return torch.device(device)
 
 

@@ -14,8 +14,9 @@ from pytest_mlperf.backends.contract import require_file
 from pytest_mlperf.backends.fixed_shapes import varying
 from pytest_mlperf.backends.onnx_weights import weight_dtypes
 from pytest_mlperf.backends.tvm_compiler import LIBRARY, NAMES, compile_model
-from pytest_mlperf.backends.tvm_library import BATCH, TVM, LibraryRecipe, job_for, require_compiled
+from pytest_mlperf.backends.tvm_library import BATCH, TVM, LibraryRecipe, job_for, require_compiled, require_linker
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.machine.cores import available_cores
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -45,6 +46,7 @@ class TvmModel:
         names = json.loads((directory / NAMES).read_text("utf-8"))
         ours = {tensor.in_file: tensor.name for tensor in graph.inputs}
         self._order = [ours[name] for name in names["inputs"]]
+        self.notes = (f"tuned: {names['tuned']}",) if names.get("tuned") else ()
         self._places = [names["outputs"].index(tensor.in_file) for tensor in graph.outputs]
         self._tensor = tvm.runtime.tensor
         library = tvm.runtime.load_module(str(directory / LIBRARY))
@@ -67,7 +69,8 @@ class TvmModel:
 class Tvm:
     """What both backends of TVM have in common.
 
-    The option ``target`` is TVM's target: ``llvm``, or JSON with that kind, as `DEFAULT_TARGET`.
+    The option ``target`` is TVM's target: ``llvm``, or JSON with that kind, as `DEFAULT_TARGET`. The option ``tune`` is
+    how many candidates are built and timed for each operator.
     """
 
     devices: tuple[str, ...] = ("cpu",)
@@ -80,26 +83,38 @@ class Tvm:
     prepared: Path | None = None
 
     def preparation(
-        self, file: Path, sha256: str, model: ModelFile, options: Mapping[str, str], interpreter: str
+        self,
+        file: Path,
+        sha256: str,
+        model: ModelFile,
+        options: Mapping[str, str],
+        interpreter: str,
+        device: str,
     ) -> Preparation:
         """Return how a model is compiled; see `pytest_mlperf.backends.base.Prepares.preparation`."""
-        target = _target(options)
+        del device
+        target, candidates = _target(options), _candidates(options)
         require_file(file, f"a model of the format {model.format}")
-        recipe = LibraryRecipe(file, sha256, model.format, model.graph, target, interpreter)
-        return Preparation(recipe, f"compiling {file.name} with TVM for {target}: seconds, a minute for a large model")
+        recipe = LibraryRecipe(file, sha256, model.format, model.graph, target, interpreter, candidates)
+        what, took = f"compiling {file.name} with TVM for {target}", "seconds, a minute for a large model"
+        if candidates:
+            what += f" and timing {candidates} candidates for each operator"
+            took = "minutes, or hours for many candidates of a large model"
+        return Preparation(recipe, f"{what}: {took}")
 
     def load(
         self, file: Path | str, model: ModelFile, device: str, threads: int, options: Mapping[str, str]
     ) -> TvmModel:
         """Load a compiled model; see `pytest_mlperf.backends.base.Backend.load`."""
         del device
-        path, target = Path(file), _target(options)
+        path, target, candidates = Path(file), _target(options), _candidates(options)
         require_file(path, f"a model of the format {model.format}")
         weights = _weights(path) if model.format == "onnx" else (model.precision,)
         if self.prepared is not None:
             return TvmModel(self.prepared, model.graph, threads, weights)
+        require_linker()
         with tempfile.TemporaryDirectory(prefix="tvm-") as name:
-            found = compile_model(job_for(path, Path(name), model.format, model.graph, target))
+            found = compile_model(job_for(path, Path(name), model.format, model.graph, target, candidates))
             require_compiled(path, model.graph, target, found)
             return TvmModel(Path(name), model.graph, threads, weights)
 
@@ -138,21 +153,16 @@ def _target(options: Mapping[str, str]) -> str:
         An option is not known, or the target is not one of the cpu.
     """
     for name, value in options.items():
-        if name == "tune":
-            raise OptionError(
-                "--backend-option: tune is not supported",
-                expected="no tuning",
-                found=f"tune={value}",
-                fix="leave it out; docs/backends/tvm.md says why",
-            )
-        if name != "target":
+        if name not in ("target", "tune"):
             raise OptionError(
                 f"--backend-option: TVM has no option {name}",
-                expected="target",
+                expected="target or tune",
                 found=f"{name}={value}",
                 fix="see docs/backends/tvm.md",
             )
     target = options.get("target", DEFAULT_TARGET)
+    if _candidates(options):
+        target = _with_cores(target)
     if _kind(target) != "llvm":
         raise OptionError(
             "--backend-option: the target is not one for the cpu",
@@ -161,6 +171,34 @@ def _target(options: Mapping[str, str]) -> str:
             fix="see docs/backends/tvm.md",
         )
     return target
+
+
+def _candidates(options: Mapping[str, str]) -> int:
+    """Return how many candidates are timed for each operator; 0 without the option.
+
+    Raises
+    ------
+    OptionError
+        Its value is no such number.
+    """
+    value = options.get("tune", "0")
+    if not (value.isdecimal() and len(value) < 6):
+        raise OptionError(
+            "--backend-option: tune is a number of candidates for each operator",
+            expected="tune=N with N from 1 to 99999, or 0 for none",
+            found=f"tune={value}",
+            fix="see docs/backends/tvm.md",
+        )
+    return int(value)
+
+
+def _with_cores(target: str) -> str:
+    """Return a target with the number of cores, which candidates are made for; what is no target stays as it is."""
+    try:
+        attributes = json.loads(target) if target.startswith("{") else {"kind": target}
+    except ValueError:
+        return target
+    return json.dumps({"num-cores": available_cores(), **attributes}, separators=(",", ":"))
 
 
 def _kind(target: str) -> object:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -34,6 +35,8 @@ class Job:
         TVM's target: its kind, or JSON with its kind and attributes.
     inputs, outputs
         The inputs' names in the file with the shapes to compile for, and the names of the wanted outputs.
+    candidates
+        How many candidates are built and timed for each operator; 0 to take what TVM gives without timing.
     """
 
     model: str
@@ -42,6 +45,7 @@ class Job:
     target: str
     inputs: dict[str, list[int]]
     outputs: list[str]
+    candidates: int = 0
 
 
 @dataclass(frozen=True)
@@ -49,12 +53,13 @@ class Found:
     """What was found in the model: name, element type and shape of each input and output.
 
     A length in a shape is None if it may vary, the shape if nobody says it. ``fault`` is why there is no library; it is
-    empty if there is one.
+    empty if there is one. ``tuned`` is what was tuned, and how long that took; empty for nothing.
     """
 
     inputs: list[tuple[str, str, list[int | None] | None]]
     outputs: list[tuple[str, str, list[int | None] | None]]
     fault: str = ""
+    tuned: str = ""
 
 
 def compile_model(job: Job) -> Found:
@@ -67,14 +72,73 @@ def compile_model(job: Job) -> Found:
 
         read = _from_onnx if job.format == "onnx" else _from_pytorch
         module = read(job, inputs, outputs)
-        target = json.loads(job.target) if job.target.startswith("{") else job.target
+        target = tvm.target.Target(json.loads(job.target) if job.target.startswith("{") else job.target)
         module = relax.transform.DecomposeOpsForInference()(module)
-        tvm.compile(module, target=tvm.target.Target(target)).export_library(str(Path(job.directory) / LIBRARY))
-        names = {"inputs": [name for name, *_ in inputs], "outputs": [name for name, *_ in outputs]}
+        tuned = ""
+        if job.candidates:
+            module, tuned = _tuned(module, target, job.candidates)
+        tvm.compile(module, target=target).export_library(str(Path(job.directory) / LIBRARY))
+        names = {"inputs": [name for name, *_ in inputs], "outputs": [name for name, *_ in outputs], "tuned": tuned}
         (Path(job.directory) / NAMES).write_text(json.dumps(names), "utf-8")
     except Exception as error:  # TVM's own have no common class; any of them is about this model
         return Found(inputs, outputs, _said(error))
-    return Found(inputs, outputs)
+    return Found(inputs, outputs, "", tuned)
+
+
+def _tuned(module: Any, target: Any, candidates: int) -> tuple[Any, str]:
+    """Return a module with the fastest of some candidates for each of its operators, and what that took.
+
+    Candidates are drawn at random, and timed in a process of their own: TVM's evolutionary search takes 10 to 20 s for
+    an operator, and asks a model of their cost that is learned with xgboost, of more than a gigabyte.
+    """
+    import tvm
+    from tvm import relax
+    from tvm.s_tir import meta_schedule
+
+    start = time.perf_counter()
+    with target, tempfile.TemporaryDirectory() as directory:
+        steps = [relax.transform.CanonicalizeBindings(), relax.get_pipeline("zero")]
+        module = tvm.transform.Sequential(steps)(module)
+        tasks = len(meta_schedule.relax_integration.extract_tasks(module, target, {}))
+        database = meta_schedule.relax_integration.tune_relax(
+            module,
+            {},
+            target,
+            directory,
+            max_trials_global=candidates * tasks,
+            max_trials_per_task=candidates,
+            num_trials_per_iter=candidates,
+            builder=_builder(),
+            database="memory",
+            cost_model="random",
+            strategy="replay-trace",
+            seed=1,
+        )
+        with database:
+            module = relax.transform.MetaScheduleApplyDatabase(None)(module)
+    seconds = time.perf_counter() - start
+    return module, f"{candidates} candidates for each of {tasks} operators, {seconds:.0f} s"
+
+
+def _builder() -> Any:
+    """Return what builds candidates here: TVM's own starts a Python for each few, for 5 to 10 s of a core."""
+    from tvm.ir.utils import derived_object
+    from tvm.s_tir.meta_schedule.builder import BuilderResult, PyBuilder
+    from tvm.s_tir.meta_schedule.builder.local_builder import default_build, default_export
+
+    @derived_object
+    class Builder(PyBuilder):  # type: ignore[misc]
+        def build(self, wanted: list[Any]) -> list[Any]:
+            """Return the library of each candidate, or why there is none."""
+            return [self._one(each) for each in wanted]
+
+        def _one(self, wanted: Any) -> Any:
+            try:
+                return BuilderResult(default_export(default_build(wanted.mod, wanted.target, None)), None)
+            except Exception as error:  # a candidate that cannot be built is not taken
+                return BuilderResult(None, _said(error))
+
+    return Builder()
 
 
 def _from_onnx(job: Job, inputs: list[Any], outputs: list[Any]) -> Any:

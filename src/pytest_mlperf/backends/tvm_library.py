@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
+import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,7 @@ from pytest_mlperf.backends.contract import FoundTensor, check_tensors
 from pytest_mlperf.backends.fixed_shapes import shapes_for
 from pytest_mlperf.backends.tvm_compiler import Found, Job
 from pytest_mlperf.errors import ModelError, RequirementError
+from pytest_mlperf.machine.hardware import processor_model
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 VERSION = 1
 TVM = "0.27.0.post1"
 BATCH = 1
+#: What TVM looks for on PATH, unless CXX or CC names another.
+LINKERS = ("g++", "gcc", "clang++", "clang", "c++", "cc")
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,8 @@ class LibraryRecipe:
         TVM's target.
     interpreter
         A Python with TVM, and with what reads the model.
+    candidates
+        How many candidates are timed for each operator; 0 for none.
     """
 
     model: Path
@@ -48,6 +55,7 @@ class LibraryRecipe:
     graph: Graph
     target: str
     interpreter: str
+    candidates: int = 0
     kind: str = "compiled"
 
     @property
@@ -58,7 +66,8 @@ class LibraryRecipe:
     @property
     def source(self) -> str:
         """The source, as shown to users."""
-        return f"compiled from {self.model.name} by TVM {TVM} for {self.target}"
+        tuned = f", {self.candidates} candidates for each operator" if self.candidates else ""
+        return f"compiled from {self.model.name} by TVM {TVM} for {self.target}{tuned}"
 
     def key(self) -> dict[str, KeyValue]:
         """Return what determines the library."""
@@ -71,6 +80,8 @@ class LibraryRecipe:
             "machine": platform.machine(),
             "tvm": TVM,
             "version": VERSION,
+            # What is tuned is tuned for a processor; it runs on others, too, where it is not the fastest.
+            **({"candidates": self.candidates, "processor": processor_model()} if self.candidates else {}),
         }
 
     def build(self, directory: Path) -> None:
@@ -81,13 +92,14 @@ class LibraryRecipe:
         ModelError
             TVM cannot compile it, its inputs or outputs are others, or it is not the file with that digest.
         RequirementError
-            The compiler ended without a word about the model.
+            There is no compiler to link it with, or TVM's ended without a word about the model.
         """
         from pytest_mlperf.backends import tvm_compiler
         from pytest_mlperf.backends.model_content import require_unchanged
         from pytest_mlperf.environments.commands import run_command
 
-        job = job_for(self.model, directory, self.format, self.graph, self.target)
+        require_linker()
+        job = job_for(self.model, directory, self.format, self.graph, self.target, self.candidates)
         done = run_command([self.interpreter, "-I", tvm_compiler.__file__, json.dumps(job.__dict__)])
         try:
             # What TVM and PyTorch warn of stands around it.
@@ -100,11 +112,31 @@ class LibraryRecipe:
         require_unchanged(self.model, self.format, (), self.sha256, during="it was compiled")
 
 
-def job_for(model: Path, directory: Path, form: str, graph: Graph, target: str) -> Job:
+def job_for(model: Path, directory: Path, form: str, graph: Graph, target: str, candidates: int) -> Job:
     """Return the job of compiling a model into a directory."""
     inputs = {name: list(shape) for name, shape in shapes_for(graph, BATCH).items()}
     outputs = [tensor.in_file for tensor in graph.outputs]
-    return Job(str(model.absolute()), str(directory.absolute()), form, target, inputs, outputs)
+    return Job(str(model.absolute()), str(directory.absolute()), form, target, inputs, outputs, candidates)
+
+
+def require_linker() -> None:
+    """Raise unless there is a compiler, with which TVM links what it compiles: at the end, after all the tuning.
+
+    Raises
+    ------
+    RequirementError
+        There is none.
+    """
+    from pytest_mlperf.environments.distribution import install_compiler
+
+    named = os.environ.get("CXX") or os.environ.get("CC")
+    if not any(shutil.which(name) for name in ([named] if named else LINKERS)):
+        raise RequirementError(
+            "TVM has nothing to link the library with that it compiles",
+            expected=f"{named}, which CXX or CC names" if named else f"one of {', '.join(LINKERS)} on PATH",
+            found="nothing",
+            fix=f"install a compiler: {install_compiler('g++')} (as root)",
+        )
 
 
 def require_compiled(model: Path, graph: Graph, target: str, found: Found) -> None:

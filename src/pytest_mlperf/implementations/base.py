@@ -79,7 +79,8 @@ class Provision:
 class Implementation(Protocol):
     """An implementation of the benchmarks. The name of its entry point is its name.
 
-    One with an attribute ``default`` that is False is run only where ``--implementation`` names it.
+    One with an attribute ``default`` that is False is run only where ``--implementation`` names it. One that runs this
+    package's worker, which checks what it loads, has an attribute ``checks_conformance`` that is True.
     """
 
     def supports(self, benchmark: Benchmark, backend: str, device: str, scenario: str) -> bool:

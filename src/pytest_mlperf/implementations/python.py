@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import os
+from typing import TYPE_CHECKING, ClassVar
 
+from pytest_mlperf.backends.gpus import same_order
 from pytest_mlperf.implementations.base import Program
 
 if TYPE_CHECKING:
@@ -13,19 +15,25 @@ if TYPE_CHECKING:
     from pytest_mlperf.implementations.base import Provision
 
 
+#: The backend that the implementation `nvidia` runs.
+TENSORRT = "tensorrt"
+
+
 class PythonWorker:
     """Runs ``python -m pytest_mlperf.worker run.json``; it can load every backend."""
 
+    checks_conformance: ClassVar[bool] = True
+
     def supports(self, benchmark: Benchmark, backend: str, device: str, scenario: str) -> bool:
-        """Return True: the worker can run every benchmark on every backend."""
-        del benchmark, backend, device, scenario
-        return True
+        """Return whether it is not the backend that has an implementation of its own."""
+        del benchmark, device, scenario
+        return backend != TENSORRT
 
     def provide(self, provision: Provision) -> Program:
         """Return the interpreter. In another environment, links make this package, but no other, importable."""
         python = provision.python()
         # A module in the current directory must not shadow one of the runtime's (from Python 3.11 on).
-        environment: dict[str, str | None] = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+        environment: dict[str, str | None] = {"PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1", **same_order(os.environ)}
         if python.foreign:
             from pytest_mlperf.environments.sources import link_sources
 

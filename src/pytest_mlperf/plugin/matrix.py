@@ -12,6 +12,7 @@ from pytest_mlperf.backends.model_file import CHAT, ENDPOINT, FUNCTION
 from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError, raised_elsewhere
 from pytest_mlperf.metrics.base import ScoresParts
 from pytest_mlperf.origin import Url
+from pytest_mlperf.plugin.reasons import is_meant, of_devices, of_implementation
 from pytest_mlperf.run.case import COMPLIANCE, CONFORMANCE, Case, Plan
 
 if TYPE_CHECKING:
@@ -88,8 +89,13 @@ class Matrix:
         )
 
     def _conformance(self, selected: Iterable[Case]) -> list[Case]:
-        """Return a case for each backend and device of a benchmark: the worker of ``python`` checks what it loads."""
-        ours = [case for case in selected if case.implementation in ("", "python")]
+        """Return a case for each backend and device of a benchmark: this package's worker checks what it loads."""
+        there = self._registry.installed.implementations
+        ours = [
+            case
+            for case in selected
+            if not case.implementation or getattr(there[case.implementation], "checks_conformance", False)
+        ]
         return list(dict.fromkeys(replace(case, mode=CONFORMANCE, scenario="") for case in ours))
 
     def _selected(self, marked: Marked | None) -> tuple[Case, ...]:
@@ -165,8 +171,13 @@ class Matrix:
         of_file, wanted = replace(benchmark, variant=file.variant), self._settings.selection
         runs = list(product(_devices(wanted.device, backend.devices), _among(wanted.scenario, benchmark.scenarios)))
         supported = [each for each in runs if implementation.supports(of_file, names[2], *each)]
+        reason = ""
         if runs and not supported:
-            reason = f"the implementation {names[1]} does not run its file {file}"
+            there = self._registry.installed.implementations
+            reason = of_implementation(names[1], file, there, [(of_file, names[2], *each) for each in runs])
+        elif not runs and is_meant(names[2], wanted.backend, self._registry.installed.backends):
+            reason = of_devices(backend.devices, wanted.device)
+        if reason:
             self.uncollected.setdefault((names[2], reason), []).append(names[0])
         return [
             Case(

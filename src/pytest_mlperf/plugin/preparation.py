@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from inspect import isclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,8 @@ def prepare(
         if not isinstance(backend, Prepares) or not isinstance(path, Path):
             return None
         options = session.settings.run_options.backend_options
-        recipe, notice = backend.preparation(path, sha256, file, options, interpreter())
+        wanted = replace(file, precision=session.settings.precision)
+        recipe, notice = backend.preparation(path, sha256, wanted, options, interpreter(), case.device)
     if session.store.find(recipe) is None:
         from pytest_mlperf.report.progress import Terminal
 

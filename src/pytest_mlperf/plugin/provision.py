@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.backends.base import REMOTE, Traits
+from pytest_mlperf.backends.gpus import on_machine
 from pytest_mlperf.errors import (
     CacheError,
     DatasetError,
@@ -207,7 +209,7 @@ class Provider:
         from pytest_mlperf.run.device import hold_device
 
         # What waits for an endpoint's answers is this machine's processor.
-        held = "cpu" if device == REMOTE else device
+        held = "cpu" if device == REMOTE else on_machine(device, os.environ)
         with hold_device(held, self.tell(f"waiting for the device {held}"), alone=alone):
             yield
 

@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: The part of Server's latency bound that an answer of a remote model may take at full load.
 PROMPT = 0.5
 LARGEST_BATCH = 1024
+#: Where a batch takes less, what each call costs may be a part of it, and less of twice the batch: one that gains too
+#: little alone may be on the way to one that gains enough.
+QUICK_SECONDS = 0.01
 
 
 @dataclass(frozen=True)
@@ -127,14 +130,17 @@ def _sizes(largest: int) -> list[int]:
 
 def _grown(layout: ExecutionLayout, trials: Trials, pilot: Pilot) -> Tuned:
     """Double the batch while throughput grows, and return it with the latency of each size."""
-    sizes = [layout]
+    chosen, sizes = layout, [layout]
     while (batch := sizes[-1].batch * 2) <= trials.machine.max_batch and not pilot.gives_up:
         larger = structs.replace(layout, batch=batch)
-        if not pilot.is_better(larger, sizes[-1]):
-            break
+        missed = chosen is not sizes[-1]
         sizes.append(larger)
-    best = pilot.usual(sizes[-1])
-    latency = {each.batch: seconds_of_a_batch(pilot.usual(each)) for each in sizes}
+        if pilot.is_better(larger, chosen):
+            chosen = larger
+        elif missed or seconds_of_a_batch(pilot.usual(larger)) > QUICK_SECONDS:
+            break
+    best = pilot.usual(chosen)
+    latency = {each.batch: seconds_of_a_batch(pilot.usual(each)) for each in sizes if each.batch <= chosen.batch}
     return Tuned(best.layout, best.samples_per_second, best.query_seconds, latency)
 
 
