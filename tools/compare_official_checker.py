@@ -3,7 +3,8 @@
     python tools/compare_official_checker.py INFERENCE TREE ROUND
 
 INFERENCE is a checkout of mlcommons/inference, or a repository that has the round's tag; TREE a submission's directory,
-or REPOSITORY:PATH, such as inference_results_v5.1:closed/NVIDIA, which is extracted for the time of the comparison. It
+or REPOSITORY:PATH, such as inference_results_v5.1:closed/NVIDIA, which is extracted for the time of the comparison; the
+benchmarks whose logs the repository lacks, as they are too large, are left out. It
 prints where the two differ, with what both say, and what level strict refuses of what the official checker accepts.
 """
 
@@ -41,6 +42,9 @@ _LINE = re.compile(r"(?:INFO|ERROR)\S*\s+(Results|NoResults) (?:/\S*/)?((?:close
 _OF_BENCHMARK = {"required-scenarios"}
 #: The part of mlcommons/inference that has the checkers.
 _CHECKERS = "tools/submission"
+_PARTS = ("results", "measurements", "compliance")
+#: A log that decides: division, submitter, system, benchmark.
+_LOG = re.compile(rf"([^/]+)/([^/]+)/(?:{'|'.join(_PARTS)})/([^/]+)/([^/]+)/.*/mlperf_log_detail\.txt$")
 _LINK, _SUBMODULE = "120000", "160000"
 
 
@@ -131,6 +135,16 @@ def extract(repository: Path, commit: str, path: str, directory: Path) -> None:
         git.stdin.close()
     if lacking:
         print(f"the repository does not have {len(lacking)} files of {path}: {', '.join(lacking[:3])}", file=sys.stderr)
+        _leave_out(directory, lacking)
+
+
+def _leave_out(directory: Path, lacking: list[str]) -> None:
+    """Remove the benchmarks that lack logs because the copy does: nobody submitted them so."""
+    found = {match.groups() for name in lacking if (match := _LOG.match(name))}
+    for division, submitter, system, benchmark in sorted(found):
+        for part in _PARTS:
+            shutil.rmtree(directory / division / submitter / part / system / benchmark, ignore_errors=True)
+        print(f"left out: {division}/{submitter}/results/{system}/{benchmark}", file=sys.stderr)
 
 
 def official(source: Path, round_: Round, root: Path, log: Path | None) -> Said:
@@ -228,8 +242,10 @@ class Comparison:
         for place in sorted((mine.accepted.keys() | theirs.accepted.keys()) - locations):
             ours_, theirs_ = mine.accepted.get(place, True), theirs.accepted.get(place, True)
             # A scenario whose result is refused is one that the official checkers miss: that is no other difference.
+            # What is refused above all results, the modular checker tells of each result.
             refused = any(not mine.accepted[each] for each in locations if each.startswith(f"{place}/"))
-            if ours_ != theirs_ and not (ours_ and refused):
+            below = [theirs.accepted.get(each, False) for each in locations if each.startswith(f"{place}/")]
+            if ours_ != theirs_ and not (ours_ and refused) and (ours_ or not below or any(below)):
                 self.others.append((place, _why(theirs, place), _why(mine, place)))
         after = (self.results, self.agree, self.accepted, self.refused)
         self._last = (after[0] - before[0], after[1] - before[1], after[2] - before[2], after[3] - before[3])

@@ -136,7 +136,7 @@ def test_a_power_measurement_is_no_error_and_without_its_directory_its_samples_a
     directory = with_power(it)
     assert errors(judged(it, "official")) == errors(judged(it, "strict")) == set()
     (directory / "power").rename(directory / "other")
-    assert errors(judged(it, "official")) == {"performance-files"}
+    assert errors(judged(it, "official")) == {"performance-extra-files"}
 
 
 @pytest.mark.parametrize(

@@ -18,43 +18,72 @@ if TYPE_CHECKING:
 LOGS = (DETAIL_LOG, SUMMARY_LOG)
 #: Files that no official checker minds beside the logs.
 TOLERATED = {"mlperf_log_trace.json", "results.json", ".gitkeep"}
+_OF_ACCURACY = (*LOGS, "accuracy.txt", ACCURACY_LOG)
 _LARGEST_FILE = 50 << 20
 _ROOT_SUFFIXES = (".md", ".pdf")
 _SHOWN = 5
 
 
 def performance_files(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when performance/run_1 lacks a file, or has one too many."""
-    required = (*LOGS, SPL) if case.result.has_power else LOGS
-    yield from run_files("performance-files", case.result.performance, required, {ACCURACY_LOG})
+    """Yield a finding when performance/run_1 lacks a file."""
+    yield from _absent_files("performance-files", case.result.performance, _of_performance(case))
+
+
+def performance_extra_files(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when performance/run_1 has a file that nobody asks for."""
+    run = case.result.performance
+    yield from _extra_files("performance-extra-files", run, _of_performance(case), {ACCURACY_LOG})
 
 
 def accuracy_files(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when accuracy/ lacks a file, or has one too many."""
-    yield from run_files("accuracy-files", case.result.accuracy, (*LOGS, "accuracy.txt", ACCURACY_LOG), set())
+    """Yield a finding when accuracy/ lacks a file."""
+    yield from _absent_files("accuracy-files", case.result.accuracy, _OF_ACCURACY)
+
+
+def accuracy_extra_files(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when accuracy/ has a file that nobody asks for."""
+    yield from _extra_files("accuracy-extra-files", case.result.accuracy, _OF_ACCURACY, set())
+
+
+def _of_performance(case: ResultCase) -> tuple[str, ...]:
+    return (*LOGS, SPL) if case.result.has_power else LOGS
 
 
 def run_files(rule: str, run: Run, required: tuple[str, ...], optional: set[str]) -> Iterator[Finding]:
-    """Yield a finding when a run's directory lacks a required file, or has one that nobody asks for."""
+    """Yield a finding when a run's directory lacks a required file, and one when it has others."""
+    yield from _absent_files(rule, run, required)
+    yield from _extra_files(rule, run, required, optional)
+
+
+def _absent_files(rule: str, run: Run, required: tuple[str, ...]) -> Iterator[Finding]:
     there = run.directory.names if run.directory is not None else set()
     missing = [name for name in required if name not in there]
-    foreign = sorted(there - {*required, *optional, *TOLERATED})
-    if missing or foreign:
-        lacks = f"lacks {', '.join(missing)}" if missing else ""
-        has = f"has {', '.join(foreign[:_SHOWN])} too" if foreign else ""
+    if missing:
         yield Finding(
             rule=rule,
-            what=f"the run's directory {' and '.join(filter(None, (lacks, has)))}",
+            what=f"the run's directory lacks {', '.join(missing)}",
             expected=", ".join(required),
             found=", ".join(sorted(there)[: 2 * _SHOWN]) or "nothing",
-            fix="; ".join(_steps(missing, foreign)),
+            fix="copy what LoadGen left in the run's directory",
             file=run.path,
         )
 
 
-def _steps(missing: list[str], foreign: list[str]) -> Iterator[str]:
-    if missing:
-        yield "copy what LoadGen left in the run's directory"
+def _extra_files(rule: str, run: Run, required: tuple[str, ...], optional: set[str]) -> Iterator[Finding]:
+    there = run.directory.names if run.directory is not None else set()
+    foreign = sorted(there - {*required, *optional, *TOLERATED})
+    if foreign:
+        yield Finding(
+            rule=rule,
+            what=f"the run's directory has {', '.join(foreign[:_SHOWN])} too",
+            expected=", ".join(required),
+            found=", ".join(sorted(there)[: 2 * _SHOWN]),
+            fix="; ".join(_steps(foreign)),
+            file=run.path,
+        )
+
+
+def _steps(foreign: list[str]) -> Iterator[str]:
     if SPL in foreign:
         yield f"if power was measured, add performance/power and ranging, else remove {SPL}"
     if set(foreign) - {SPL}:
