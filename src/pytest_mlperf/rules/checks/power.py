@@ -44,12 +44,16 @@ def power_files(case: ResultCase) -> Iterator[Finding]:
 def power_samples(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when no power was measured while the run lasted."""
     power = case.result.power
-    if power is not None and not power.samples:
+    if power is None:
+        return
+    found = power.session.samples["run_1"]
+    samples = found.timed if case.round.spl_lines == "Time" else found.every
+    if samples.fault or not (samples.above if case.round.spl_counts == "above 0" else samples.count):
         yield Finding(
             rule="power-samples",
-            what="there is no power sample in the run's time",
+            what="there is no power sample in the run's time" if not samples.fault else f"{SPL} cannot be read",
             expected=f"lines of {SPL} with a number above 0 between power_begin and power_end of the run's log",
-            found=power.fault or "no such line",
+            found=samples.fault or "no such line",
             fix=_AGAIN,
             file=f"{case.result.performance.path}/{SPL}",
         )
