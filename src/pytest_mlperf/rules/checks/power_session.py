@@ -1,4 +1,4 @@
-"""The rules of a power measurement's two programs: one session, known sources, clocks that agree, the files as they were."""
+"""The rules of a power measurement's two programs: one session of known sources, with clocks that agree."""
 
 from __future__ import annotations
 
@@ -197,7 +197,8 @@ def _durations(session: PowerSession) -> tuple[float, float]:
 
 
 def _average(session: PowerSession, every: bool) -> None:
-    found = [each.every if every else each.timed for each in (session.samples["ranging"], session.samples["run_1"])]
+    read = [session.samples_of(run) for run in ("ranging", "run_1")]
+    found = [each.every if every else each.timed for each in read]
     for samples in found:
         if samples.fault or samples.factor_fault:
             raise RefusedError("the power of a run cannot be read", "samples", samples.fault or samples.factor_fault)

@@ -1,4 +1,4 @@
-"""Reads what a power measurement's two programs leave: client.json, server.json, PTDaemon's log, and the files' hashes."""
+"""Reads what a power measurement's programs leave: client.json, server.json, PTDaemon's log, the files' hashes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.log_files import DETAIL_LOG, SPL, SUMMARY_LOG
 from pytest_mlperf.rules.reading.files import read_document
-from pytest_mlperf.rules.reading.spl import STAMP, read_samples, text_lines
+from pytest_mlperf.rules.reading.spl import STAMP, logged_ends, read_samples, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,21 +51,17 @@ class PowerSession:
     ----------
     root
         The submission.
-    directory
-        performance/power.
+    path, directory
+        performance/power, relative to the submission; None where a file has that name.
     ranging, testing
         The two runs.
     """
 
     root: Path
-    directory: Directory
+    path: str
+    directory: Directory | None
     ranging: Run
     testing: Run
-
-    @property
-    def path(self) -> str:
-        """performance/power, relative to the submission."""
-        return self.directory.path
 
     @cached_property
     def client(self) -> Document:
@@ -78,10 +74,23 @@ class PowerSession:
         return read_document(self.root, self.directory, "server.json", self.path)
 
     @cached_property
-    def samples(self) -> Mapping[str, PowerSamples]:
-        """The samples of power, by the run's directory."""
-        runs = {"ranging": self.ranging, "run_1": self.testing}
-        return {name: read_samples(self.root, run, run.detail) for name, run in runs.items()}
+    def samples(self) -> PowerSamples:
+        """The samples of the run, between the times that its detail log has as values."""
+        return read_samples(self.root, self.testing, logged_ends(self.testing.detail))
+
+    def samples_of(self, run: str) -> PowerSamples:
+        """Return the samples of a run between `ends`.
+
+        Raises
+        ------
+        ValueError
+            The log does not have them.
+        """
+        of = self.ranging if run == "ranging" else self.testing
+        begin, end = (_sortable(each) for each in self.ends(run))
+        if of is self.testing and (begin, end) == logged_ends(of.detail):
+            return self.samples
+        return read_samples(self.root, of, (begin, end))
 
     @cached_property
     def hashes(self) -> Mapping[str, str]:
@@ -143,6 +152,10 @@ def line_time(line: str, form: re.Pattern[str]) -> float:
     if found is None:
         raise ValueError(f"no time in {line[:80]!r}")
     return datetime.strptime(found[0], STAMP).replace(tzinfo=timezone.utc).timestamp()
+
+
+def _sortable(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, tz=timezone.utc).replace(tzinfo=None).isoformat(" ", "microseconds")
 
 
 def _odd_stamp(line: str) -> bool:

@@ -159,16 +159,19 @@ class _Reader:
         )
 
     def _power(self, path: str, measurements: str) -> Power | None:
-        directory = self.directory.find(f"{path}/performance/power")
-        if directory is None:
+        performance = self.directory.find(f"{path}/performance")
+        if performance is None or "power" not in {*performance.directories, *performance.files}:
             return None
+        directory = performance.find("power")
         ranging, run = self._run(f"{path}/performance/ranging"), self._run(f"{path}/performance/run_1")
         settings: dict[str, int] = {}
         while measurements:
             found = self.directory.find(measurements)
             settings |= found.files if found is not None else {}
             measurements = measurements.rpartition("/")[0]
-        return Power(ranging, directory, PowerSession(self.root, directory, ranging, run), settings)
+        return Power(
+            ranging, directory, PowerSession(self.root, f"{performance.path}/power", directory, ranging, run), settings
+        )
 
     def _measurements_name(self, path: str, system: str, scenario: str) -> str:
         """Return the measurements' file name; until v5.1 it names the implementation between system and scenario."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pytest_mlperf.rules.log_files import SPL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable
     from pathlib import Path
 
     from pytest_mlperf.rules.detail_log import DetailLog
@@ -23,7 +23,6 @@ _PLAIN = re.compile(
     r"(0[1-9]|1[0-2])-(0[1-9]|1\d|2[0-8])-([1-9]\d{3}) ((?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d)\.(\d{1,6})", re.ASCII
 )
 _LARGEST = 256 << 20
-_ENDS = ("power_begin", "power_end")
 #: The fields of a line: "Time,<date>,Watts,<number>,Volts,<number>,Amps,<number>,PF,<number>,...".
 _TIME, _WATTS, _FACTOR = 1, 3, 9
 
@@ -65,19 +64,26 @@ class PowerSamples(NamedTuple):
     every: Samples
 
 
-def read_samples(root: Path, run: Run, log: DetailLog) -> PowerSamples:
-    """Return the samples of a run's spl.txt between power_begin and power_end of its log, or why nobody knows."""
+def read_samples(root: Path, run: Run, ends: tuple[str, str] | None) -> PowerSamples:
+    """Return the samples of a run's spl.txt between two times, as `sortable` has them, or why nobody knows."""
     lines = _lines(root, run)
     if isinstance(lines, str):
         return PowerSamples(Samples(fault=lines), Samples(fault=lines))
-    try:
-        begin, end = (_time(log.text(key)) for key in _ENDS)
-    except ValueError:
+    if ends is None:
         fault = "no power_begin or power_end"
         return PowerSamples(Samples(fault=fault), Samples(fault=fault))
-    others = [number for number, line in enumerate(lines, 1) if not line.startswith("Time")]
-    timed = _count(((number, line) for number, line in enumerate(lines, 1) if line.startswith("Time")), begin, end)
-    return PowerSamples(timed, _count(enumerate(lines, 1), begin, end) if others else timed)
+    numbered = list(enumerate(lines, 1))
+    plain = [each for each in numbered if each[1].startswith("Time")]
+    timed = _count(plain, ends)
+    return PowerSamples(timed, timed if len(plain) == len(numbered) else _count(numbered, ends))
+
+
+def logged_ends(log: DetailLog) -> tuple[str, str] | None:
+    """Return power_begin and power_end of a detail log, as `sortable` has them; None where it does not have both."""
+    try:
+        return sortable(log.text("power_begin")), sortable(log.text("power_end"))
+    except ValueError:
+        return None
 
 
 def _lines(root: Path, run: Run) -> list[str] | str:
@@ -106,21 +112,28 @@ def text_lines(data: bytes) -> list[str]:
     return lines[:-1] if lines[-1] == "" else lines
 
 
-def _time(text: str) -> str:
-    """Return a time in a form whose order is that of the times."""
+def sortable(text: str) -> str:
+    """Return a time in a form whose order is that of the times.
+
+    Raises
+    ------
+    ValueError
+        It is no time.
+    """
     if found := _PLAIN.fullmatch(text):
         month, day, year, time, part = found.groups()
         return f"{year}-{month}-{day} {time}.{part.ljust(6, '0')}"
     return datetime.strptime(text, STAMP).isoformat(" ", "microseconds")
 
 
-def _count(lines: Iterator[tuple[int, str]], begin: str, end: str) -> Samples:
+def _count(lines: Iterable[tuple[int, str]], ends: tuple[str, str]) -> Samples:
+    begin, end = ends
     count = above = 0
     watts, factor_fault = 0.0, ""
     for number, line in lines:
         fields = line.split(",")
         try:
-            if not begin < _time(fields[_TIME]) < end:
+            if not begin < sortable(fields[_TIME]) < end:
                 continue
             power = float(fields[_WATTS])
         except (ValueError, IndexError):

@@ -55,7 +55,7 @@ class Power:
     ranging
         The first of the two runs, with which the analyser's ranges were found.
     directory
-        performance/power.
+        performance/power; None where a file has that name, which the official checkers take for a measurement too.
     session
         What the programs of the measurement left.
     settings
@@ -63,7 +63,7 @@ class Power:
     """
 
     ranging: Run
-    directory: Directory
+    directory: Directory | None
     session: PowerSession
     settings: Mapping[str, int]
 
