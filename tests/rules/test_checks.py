@@ -203,6 +203,13 @@ BREAKS: list[tuple[str, str, Callable[[Submission], object]]] = [
         "v6.1_open",
         lambda it: add_message(it.performance() / DETAIL, "effective_min_duration_ms", 1, is_error=False),
     ),
+    (
+        "accuracy-number",
+        "v6.1_open",
+        lambda it: (it.accuracy / "accuracy.txt").write_text(
+            "accuracy=1.2.3%\n" + (it.accuracy / "accuracy.txt").read_text()
+        ),
+    ),
     ("accuracy-extra-files", "v5.1_open", lambda it: (it.accuracy / "metadata.json").write_text("{}")),
     ("summary-log", "v6.1_open", cut_summary),
     ("loadgen-errors", "v6.1_open", count_errors),

@@ -101,6 +101,7 @@ RESULT_CHECKS: tuple[Check[ResultCase], ...] = (
     accuracy.accuracy_text,
     accuracy.accuracy_metric,
     accuracy.accuracy_stated,
+    accuracy.accuracy_number,
     accuracy.accuracy_target,
     accuracy.accuracy_hash,
     accuracy.accuracy_hash_value,

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.rules.checks.power_session import asked_session
-from pytest_mlperf.rules.checks.told import RefusedError, told
+from pytest_mlperf.rules.checks.refusals import RefusedError, refusals
 from pytest_mlperf.rules.reading.power_session import line_time
 
 if TYPE_CHECKING:
@@ -42,8 +42,8 @@ def power_meter(case: ResultCase) -> Iterator[Finding]:
         return
     server, file = session.server.values, session.server.file
     fix = f"{_REPEAT} with a PTDaemon and an analyser that the round takes"
-    yield from told("power-meter", file, fix, lambda: _identity(server["ptd_messages"], rules))
-    yield from told("power-meter", file, fix, lambda: _configuration(server["ptd_config"], rules))
+    yield from refusals("power-meter", file, fix, lambda: _identity(server["ptd_messages"], rules))
+    yield from refusals("power-meter", file, fix, lambda: _configuration(server["ptd_config"], rules))
 
 
 def power_commands(case: ResultCase) -> Iterator[Finding]:
@@ -52,8 +52,8 @@ def power_commands(case: ResultCase) -> Iterator[Finding]:
     if session is None or rules is None:
         return
     server, file = session.server.values, session.server.file
-    yield from told("power-commands", file, _REPEAT, lambda: _replies(server["ptd_messages"]))
-    yield from told("power-commands", file, _REPEAT, lambda: _restored(server["ptd_messages"], rules))
+    yield from refusals("power-commands", file, _REPEAT, lambda: _replies(server["ptd_messages"]))
+    yield from refusals("power-commands", file, _REPEAT, lambda: _restored(server["ptd_messages"], rules))
 
 
 def power_analyser_log(case: ResultCase) -> Iterator[Finding]:
@@ -62,7 +62,7 @@ def power_analyser_log(case: ResultCase) -> Iterator[Finding]:
     if session is None or rules is None:
         return
     file = f"{session.path}/ptd_logs.txt"
-    yield from told(
+    yield from refusals(
         "power-analyser-log", file, f"find out why, and {_REPEAT}", lambda: _LogCheck(session, rules).check()
     )
 

@@ -9,7 +9,7 @@ import uuid
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.rules.checks.told import RefusedError, told
+from pytest_mlperf.rules.checks.refusals import RefusedError, refusals
 from pytest_mlperf.rules.reading.files import state
 from pytest_mlperf.rules.reading.power_session import HASHED
 
@@ -33,7 +33,7 @@ _AN_HOUR = 3600
 
 def power_session(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when client.json and server.json are not there with their fields, or not of one session."""
-    session, _ = _asked(case)
+    session, _ = _of_round(case)
     if session is None:
         return
     for document in (session.client, session.server):
@@ -41,13 +41,15 @@ def power_session(case: ResultCase) -> Iterator[Finding]:
         if document.fault or lacking:
             found = state(document.fault) if document.fault else f"no {', '.join(lacking)}"
             refusal = RefusedError("a file of the power measurement cannot be read", ", ".join(_FIELDS), found)
-            yield from told("power-session", document.file, _UNCHANGED, refusal)
+            yield from refusals("power-session", document.file, _UNCHANGED, refusal)
             return
     client, server = session.client.values, session.server.values
     file = session.server.file
-    yield from told("power-session", file, _UNCHANGED, lambda: _same_session(client, server))
-    yield from told("power-session", file, _UNCHANGED, lambda: _same_messages(client["messages"], server["messages"]))
-    yield from told("power-session", file, f"{_REPEAT} without the server's debug mode", lambda: _no_debug(server))
+    yield from refusals("power-session", file, _UNCHANGED, lambda: _same_session(client, server))
+    yield from refusals(
+        "power-session", file, _UNCHANGED, lambda: _same_messages(client["messages"], server["messages"])
+    )
+    yield from refusals("power-session", file, f"{_REPEAT} without the server's debug mode", lambda: _no_debug(server))
 
 
 def power_sources(case: ResultCase) -> Iterator[Finding]:
@@ -57,7 +59,7 @@ def power_sources(case: ResultCase) -> Iterator[Finding]:
         return
     fix = f"{_REPEAT} with a release of mlcommons/power-dev that the round takes, unchanged"
     for document in (session.client, session.server):
-        yield from told("power-sources", document.file, fix, partial(_known_sources, document.values, rules))
+        yield from refusals("power-sources", document.file, fix, partial(_known_sources, document.values, rules))
 
 
 def power_clocks(case: ResultCase) -> Iterator[Finding]:
@@ -65,7 +67,7 @@ def power_clocks(case: ResultCase) -> Iterator[Finding]:
     session, rules = asked_session(case)
     if session is None or rules is None:
         return
-    yield from told("power-clocks", session.client.file, _REPEAT, lambda: _clocks(session, rules))
+    yield from refusals("power-clocks", session.client.file, _REPEAT, lambda: _clocks(session, rules))
 
 
 def power_average(case: ResultCase) -> Iterator[Finding]:
@@ -80,7 +82,7 @@ def power_average(case: ResultCase) -> Iterator[Finding]:
         return
     if not shorter:
         file = f"{session.testing.path}/spl.txt"
-        yield from told("power-average", file, _REPEAT, lambda: _average(session, case.round.spl_lines == "every"))
+        yield from refusals("power-average", file, _REPEAT, lambda: _average(session, case.round.spl_lines == "every"))
 
 
 def power_checksums(case: ResultCase) -> Iterator[Finding]:
@@ -89,21 +91,21 @@ def power_checksums(case: ResultCase) -> Iterator[Finding]:
     if session is None:
         return
     client, server = session.client.values, session.server.values
-    yield from told("power-checksums", session.server.file, _UNCHANGED, lambda: _checksums(client, server, session))
+    yield from refusals("power-checksums", session.server.file, _UNCHANGED, lambda: _checksums(client, server, session))
 
 
 def asked_session(case: ResultCase) -> tuple[PowerSession | None, PowerRules | None]:
     """Return the session of a power measurement whose two files can be read, and what the round asks of it."""
-    session, rules = _asked(case)
-    return (session, rules) if session is not None and _readable(session) else (None, None)
+    session, rules = _of_round(case)
+    return (session, rules) if session is not None and _has_both(session) else (None, None)
 
 
-def _asked(case: ResultCase) -> tuple[PowerSession | None, PowerRules | None]:
+def _of_round(case: ResultCase) -> tuple[PowerSession | None, PowerRules | None]:
     power, rules = case.result.power, case.round.power
     return (power.session, rules) if power is not None and rules is not None else (None, None)
 
 
-def _readable(session: PowerSession) -> bool:
+def _has_both(session: PowerSession) -> bool:
     return all(
         each.fault is None and not set(_FIELDS) - each.values.keys() for each in (session.client, session.server)
     )

@@ -21,7 +21,7 @@ class RefusedError(Exception):
         self.what, self.expected, self.found = what, expected, found
 
 
-def told(rule: str, file: str, fix: str, check: Callable[[], None] | RefusedError) -> Iterator[Finding]:
+def refusals(rule: str, file: str, fix: str, check: Callable[[], None] | RefusedError) -> Iterator[Finding]:
     """Yield a finding for what a check refuses, or cannot read."""
     try:
         if isinstance(check, RefusedError):
