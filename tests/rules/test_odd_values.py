@@ -72,3 +72,19 @@ def test_an_odd_value_counts_as_in_the_official_checker_and_is_a_fault_at_strict
     strict = broken(root, round_, "strict")
     assert strict
     assert set(rules.split()) or "log-numbers" in strict
+
+
+@pytest.mark.parametrize("name", ["v2.1", "v3.0"])
+@pytest.mark.parametrize(
+    ("key", "value", "refused"),
+    [(MIN_DURATION, '"abc"', True), (MIN_DURATION, "1", False), (PER_QUERY, None, True), (PER_QUERY, "1", False)],
+)
+def test_v2_1_and_v3_0_refuse_what_cannot_be_compared_and_log_what_is_too_small(
+    copy_of: Callable[[str], Submission], name: str, key: str, value: str | None, refused: bool
+) -> None:
+    root = copy_of("v5.1_open").root
+    put(root, key, value)
+    report = check(read_submission(root), find_round(name), "official")
+    found = {finding.rule for finding in report.all_findings() if finding.severity == "error"}
+    assert ("compared-numbers" in found) is refused
+    assert not found & {"min-duration", "samples-per-query", "samples-per-query-number"}

@@ -5,6 +5,7 @@ The verdicts of level official are those of the checker of v5.1.1 on the same tr
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,7 +16,7 @@ from pytest_mlperf.rules.reading.read import read_run, read_submission
 from pytest_mlperf.rules.reading.spl import logged_ends, read_samples
 from pytest_mlperf.rules.round import find_round
 from pytest_mlperf.rules.severity import SubmissionWeights
-from tests.rules.power import NAME, change_json, change_text, measure_power
+from tests.rules.power import NAME, change_json, change_text, keep_hashes, measure_power
 from tests.rules.test_check import errors, judged
 
 if TYPE_CHECKING:
@@ -50,6 +51,17 @@ def test_a_power_measurement_is_no_error_and_without_its_directory_its_samples_a
     assert errors(judged(it, "official")) == errors(judged(it, "strict")) == set()
     (directory / "power").rename(directory / "other")
     assert errors(judged(it, "official")) == {"performance-extra-files"}
+
+
+def test_a_figure_of_0_is_taken_beside_a_power_measurement_and_is_an_error_at_strict(copy_of: Copy) -> None:
+    it = copy_of("v5.1_open")
+    performance = measure_power(it)
+    log = performance / "run_1" / "mlperf_log_detail.txt"
+    text = re.sub(r'("result_samples_per_second", "value": )[\d.]+', r"\g<1>0.0", log.read_text())
+    log.write_text(text)
+    keep_hashes(performance)
+    assert errors(judged(it, "official")) == set()
+    assert errors(judged(it, "strict")) == {"result-zero"}
 
 
 def test_a_file_named_power_counts_as_a_measurement(copy_of: Copy) -> None:
