@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"(?:INFO|ERROR)\S*\s+(Results|NoResults) (?:/\S*/)?((?:closed|open|network)\S*|root)(.*)")
 #: What is refused of a benchmark's directory, and not of its results, in the single-file checkers.
 _OF_BENCHMARK = {"required-scenarios"}
+#: What is refused of a submitter here, and of each result there.
+_OF_RESULTS = {"code"}
 #: The part of mlcommons/inference that has the checkers.
 _CHECKERS = "tools/submission"
 _PARTS = ("results", "measurements", "compliance")
@@ -199,15 +201,17 @@ def ours(report: Report) -> tuple[Said, dict[str, set[str]]]:
     tell("root", list(report.findings))
     for submitter in report.submitters:
         tell(f"{submitter.division}/{submitter.name}", list(submitter.findings))
+        code = [each for each in submitter.findings if each.rule in _OF_RESULTS]
         for system in submitter.systems:
             place = f"{submitter.division}/{submitter.name}/results/{system.name}"
             tell(place, [each for each in system.findings if not each.file.startswith(f"{place}/")])
             for result in system.results:
                 benchmark = result.record.location.rpartition("/")[0]
                 about = [each for each in system.findings if _about(each, place, benchmark)]
-                tell(benchmark, [each for each in about if each.rule in _OF_BENCHMARK])
-                kept = [each for each in about if each.rule not in _OF_BENCHMARK]
-                tell(result.record.location, [*result.findings, *kept])
+                of_benchmark = _OF_BENCHMARK if report.checker != "head" else set()
+                tell(benchmark, [each for each in about if each.rule in of_benchmark])
+                kept = [each for each in about if each.rule not in of_benchmark]
+                tell(result.record.location, [*result.findings, *kept, *code])
     return said, rules
 
 

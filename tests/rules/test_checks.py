@@ -340,7 +340,7 @@ OF_SESSIONS = {"accuracy-answers", "run-finished", "conformance", "quiet-machine
 ELSEWHERE = {
     *("benchmark-judged", "token-latencies-asked", "token-bounds", "equal-issue-conf", "accuracy-directories"),
     *("endpoints-benchmark", "endpoints-files", "endpoints-score", "log-numbers", "samples-per-query-number"),
-    *("links-from-root", "compared-numbers", "result-zero"),
+    *("links-from-root", "compared-numbers", "result-zero", "measurements-json"),
     *(rule for rule in catalogue() if rule.startswith("power-")),
 }
 

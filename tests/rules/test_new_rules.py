@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.rules.asked import asked_by_round
+from pytest_mlperf.rules.check import check
 from pytest_mlperf.rules.checks.case import RunCase
 from pytest_mlperf.rules.checks.every import check_run
 from pytest_mlperf.rules.detail_log import DetailLog
@@ -87,6 +88,18 @@ def test_servers_figure_is_what_was_scheduled_until_v4_0(name: str, value: float
     values = {"effective_scenario": "Server", "result_scheduled_samples_per_sec": 90.0}
     log = DetailLog({**values, "result_completed_samples_per_sec": 80.0})
     assert figure_of("Server", log, find_round(name).figures_of("resnet")).value == value
+
+
+def test_v3_0_takes_no_file_that_is_a_link_and_any_directory(copy_of: Copy) -> None:
+    it = copy_of("v5.1_open")
+    (it.code / "other").symlink_to(it.model)
+    assert broken_at_official(it, "v3.0") == set()
+    (it.code / it.model / "OTHER.md").symlink_to("README.md")
+    assert broken_at_official(it, "v3.0") == {"links-any"}
+
+
+def broken_at_official(it: Submission, round_: str) -> set[str]:
+    return errors(check(read_submission(it.root, "measurements"), find_round(round_), "official"))
 
 
 def test_a_link_from_a_file_to_its_neighbour_is_broken_to_the_official_checker_alone(copy_of: Copy) -> None:

@@ -88,3 +88,15 @@ def test_v2_1_and_v3_0_refuse_what_cannot_be_compared_and_log_what_is_too_small(
     found = {finding.rule for finding in report.all_findings() if finding.severity == "error"}
     assert ("compared-numbers" in found) is refused
     assert not found & {"min-duration", "samples-per-query", "samples-per-query-number"}
+
+
+@pytest.mark.parametrize("name", ["v2.1", "v3.0"])
+@pytest.mark.parametrize(("text", "refused"), [(" ", True), ("7", True), ("{", True), ("[]", False), ('"x"', False)])
+def test_v2_1_and_v3_0_refuse_measurements_that_are_no_json_and_log_missing_ones(
+    copy_of: Callable[[str], Submission], name: str, text: str, refused: bool
+) -> None:
+    it = copy_of("v5.1_open")
+    it.measurements_file.write_text(text)
+    assert ("measurements-json" in broken(it.root, name, "official")) is refused
+    it.measurements_file.unlink()
+    assert broken(it.root, name, "official") == set()

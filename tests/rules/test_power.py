@@ -93,6 +93,14 @@ def test_power_settings_are_described(copy_of: Copy) -> None:
     assert errors(judged(it, "official")) == {"power-settings"}
 
 
+def test_the_files_below_a_linked_directory_are_none_of_the_measurement(copy_of: Copy) -> None:
+    it = copy_of("v5.1_open")
+    performance = measure_power(it)
+    (performance / "ranging").rename(performance / "first")
+    (performance / "ranging").symlink_to("first")
+    assert errors(judged(it, "official")) == {"power-checksums"}
+
+
 @pytest.mark.parametrize(
     ("program", "change", "rule"),
     [

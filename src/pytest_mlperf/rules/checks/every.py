@@ -110,6 +110,7 @@ RESULT_CHECKS: tuple[Check[ResultCase], ...] = (
     accuracy.accuracy_log_size,
     accuracy.accuracy_directories,
     measurements.measurements_file,
+    measurements.measurements_json,
     measurements.measurements_fields,
     measurements.measurements_files,
     measurements.measurements_text,

@@ -197,7 +197,7 @@ def links_from_root(case: SubmitterCase) -> Iterator[Finding]:
         f"{directory.place(link.name)} to {link.target}"
         for directory in case.submitter.directory.walk()
         for link in directory.links
-        if link.name not in directory.directories and not link.broken and not link.from_root
+        if not link.to_directory and not link.broken and not link.from_root
     ]
     if found:
         yield _many(
@@ -231,8 +231,13 @@ def links_outside(case: SubmitterCase) -> Iterator[Finding]:
 
 
 def links_any(case: SubmitterCase) -> Iterator[Finding]:
-    """Yield a finding when there are links at all."""
-    found = [directory.place(link.name) for directory in case.submitter.directory.walk() for link in directory.links]
+    """Yield a finding when files are links."""
+    found = [
+        directory.place(link.name)
+        for directory in case.submitter.directory.walk()
+        for link in directory.links
+        if not link.to_directory
+    ]
     if found:
         yield _many(
             "links-any", "files are links", "files", found, "put the files in the links' place", case.submitter.path

@@ -23,6 +23,9 @@ FIELDS = (
 )
 _FILES = ("user.conf", "README.md")
 
+#: What the checkers of v2.1 and v3.0 look for fields in, too.
+_SEARCHED = ("is a JSON list", "is a JSON str")
+
 
 def measurements_file(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when the measurements are missing or cannot be read."""
@@ -56,6 +59,20 @@ def measurements_fields(case: ResultCase) -> Iterator[Finding]:
 def measurements_files(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding for each file beside the measurements that is missing or empty."""
     yield from _files(case, (*_FILES, *(("mlperf.conf",) if case.round.wants_mlperf_conf else ())))
+
+
+def measurements_json(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when the measurements are there, and have nothing in which a field can be looked for."""
+    document = case.result.measurements
+    if document.fault is not None and not document.missing and not document.fault.startswith(_SEARCHED):
+        yield Finding(
+            rule="measurements-json",
+            what="the measurements cannot be read",
+            expected="a JSON object",
+            found=state(document.fault),
+            fix="correct the file",
+            file=document.file,
+        )
 
 
 def measurements_readme(case: ResultCase) -> Iterator[Finding]:

@@ -55,6 +55,8 @@ class PowerSession:
         performance/power, relative to the submission; None where a file has that name.
     ranging, testing
         The two runs.
+    linked
+        Those of the three directories that are links, which power_checker.py does not follow.
     """
 
     root: Path
@@ -62,6 +64,7 @@ class PowerSession:
     directory: Directory | None
     ranging: Run
     testing: Run
+    linked: frozenset[str] = frozenset()
 
     @cached_property
     def client(self) -> Document:
@@ -99,6 +102,8 @@ class PowerSession:
         found = {}
         for place in HASHED:
             folder, name = place.split("/")
+            if folder in self.linked:
+                continue
             data = _bytes(self.root, directories[folder], name)
             if data is not None:
                 found[place] = hashlib.sha1(data, usedforsecurity=False).hexdigest()

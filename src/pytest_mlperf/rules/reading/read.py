@@ -169,9 +169,9 @@ class _Reader:
             found = self.directory.find(measurements)
             settings |= found.files if found is not None else {}
             measurements = measurements.rpartition("/")[0]
-        return Power(
-            ranging, directory, PowerSession(self.root, f"{performance.path}/power", directory, ranging, run), settings
-        )
+        linked = frozenset(link.name for link in performance.links)
+        session = PowerSession(self.root, f"{performance.path}/power", directory, ranging, run, linked)
+        return Power(ranging, directory, session, settings)
 
     def _measurements_name(self, path: str, system: str, scenario: str) -> str:
         """Return the measurements' file name; until v5.1 it names the implementation between system and scenario."""
