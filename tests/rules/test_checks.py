@@ -340,7 +340,8 @@ OF_SESSIONS = {"accuracy-answers", "run-finished", "conformance", "quiet-machine
 ELSEWHERE = {
     *("benchmark-judged", "token-latencies-asked", "token-bounds", "equal-issue-conf", "accuracy-directories"),
     *("endpoints-benchmark", "endpoints-files", "endpoints-score", "log-numbers", "samples-per-query-number"),
-    *("links-from-root", "compared-numbers", "result-zero", "measurements-json"),
+    *("links-from-root", "compared-numbers", "result-zero", "measurements-json", "measurements-directory"),
+    *("accuracy-detail-empty", "results-no-file"),
     *(rule for rule in catalogue() if rule.startswith("power-")),
 }
 

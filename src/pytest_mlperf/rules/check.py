@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 #: ``short``: every error is expected of a short run. ``not judged``: nothing is wrong, but not everything was judged.
 Word = Literal["OK", "errors", "short", "not judged"]
 _ENFORCED = ("closed", "network")
-_BUT_RESULTS_DIRECTORY = tuple(name for name in catalogue() if name != "results-directory")
+_BUT_RESULTS_DIRECTORY = tuple(name for name in catalogue() if name not in ("results-directory", "results-no-file"))
 CaseT = TypeVar("CaseT")
 
 

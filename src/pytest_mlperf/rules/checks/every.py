@@ -51,6 +51,7 @@ SUBMISSION_CHECKS: tuple[Check[SubmissionCase], ...] = (
 
 SUBMITTER_CHECKS: tuple[Check[SubmitterCase], ...] = (
     scenarios.results_directory,
+    scenarios.results_no_file,
     scenarios.model_mapping,
     measurements.code,
     measurements.calibration,
@@ -110,6 +111,7 @@ RESULT_CHECKS: tuple[Check[ResultCase], ...] = (
     accuracy.accuracy_log_size,
     accuracy.accuracy_directories,
     measurements.measurements_file,
+    measurements.measurements_directory,
     measurements.measurements_json,
     measurements.measurements_fields,
     measurements.measurements_files,
@@ -171,6 +173,7 @@ ENDPOINTS_RUN_CHECKS: Mapping[str, tuple[Check[RunCase], ...]] = {
 LOG_CHECKS: tuple[Check[RunCase], ...] = (
     logs.performance_log,
     logs.accuracy_detail,
+    logs.accuracy_detail_empty,
     logs.compliance_run,
 )
 

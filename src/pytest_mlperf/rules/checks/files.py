@@ -93,10 +93,10 @@ def _steps(foreign: list[str]) -> Iterator[str]:
 def stray_files(case: SubmissionCase) -> Iterator[Finding]:
     """Yield a finding when files stand beside the divisions or beside the submitters."""
     tree = case.submission.tree
-    stray = [name for name in sorted(tree.names) if not name.endswith(_ROOT_SUFFIXES)]
+    stray = [name for name in sorted(_files(tree)) if not name.endswith(_ROOT_SUFFIXES)]
     for name in DIVISIONS:
         if (division := tree.directories.get(name)) is not None:
-            stray += [division.place(file) for file in sorted(division.names)]
+            stray += [division.place(file) for file in sorted(_files(division))]
     if stray:
         yield _many(
             "stray-files",
@@ -105,6 +105,11 @@ def stray_files(case: SubmissionCase) -> Iterator[Finding]:
             stray,
             "move them into the submitter's directory, or leave them out",
         )
+
+
+def _files(directory: Directory) -> set[str]:
+    """Return the names of files, and of links to files wherever they are."""
+    return {*directory.files, *(link.name for link in directory.links if link.outside and not link.to_directory)}
 
 
 def hidden_names(case: SubmitterCase) -> Iterator[Finding]:
@@ -254,8 +259,11 @@ def readable(case: SubmissionCase) -> Iterator[Finding]:
 
 
 def special_files(case: SubmissionCase) -> Iterator[Finding]:
-    """Yield a finding when there are pipes, devices or sockets."""
+    """Yield a finding when there are pipes, devices or sockets, or broken links outside the submitters' directories."""
+    tree = case.submission.tree
     found = [each.place(name) for each in _in_divisions(case) for name in each.odd]
+    above = [tree, *(tree.directories[name] for name in DIVISIONS if name in tree.directories)]
+    found += [each.place(link.name) for each in above for link in each.links if link.broken]
     if found:
         what, expected = "not everything in the submission is a file", "files, directories and links"
         yield _many("special-files", what, expected, found, "remove it")

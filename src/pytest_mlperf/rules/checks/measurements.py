@@ -61,6 +61,20 @@ def measurements_files(case: ResultCase) -> Iterator[Finding]:
     yield from _files(case, (*_FILES, *(("mlperf.conf",) if case.round.wants_mlperf_conf else ())))
 
 
+def measurements_directory(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when a result has no directory of measurements."""
+    place = f"measurements/{case.system.name}/{case.directory}/{case.result.directory_name}"
+    if case.submitter.layout == "measurements" and case.submitter.directory.find(place) is None:
+        yield Finding(
+            rule="measurements-directory",
+            what="the measurements are missing",
+            expected=place,
+            found="no such directory",
+            fix="add it, with the result's settings",
+            file=f"{case.submitter.path}/{place}",
+        )
+
+
 def measurements_json(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when the measurements are there, and have nothing in which a field can be looked for."""
     document = case.result.measurements
@@ -130,7 +144,9 @@ def code(case: SubmitterCase) -> Iterator[Finding]:
     """Yield a finding when the submitter has no code at all."""
     name = "code" if case.submitter.layout == "measurements" else "src"
     results = any(system.results for system in case.submitter.systems)
-    if name not in case.submitter.directory.directories and results:
+    # Where src/ is asked for, the official checker looks whether something has that name.
+    files = case.submitter.directory.files if case.submitter.layout == "results" else ()
+    if name not in case.submitter.directory.directories and name not in files and results:
         yield Finding(
             rule="code",
             what="the submission has no code",
@@ -155,7 +171,7 @@ def code_of_benchmark(case: BenchmarkCase) -> Iterator[Finding]:
             expected=f"code/{place}",
             found=", ".join([*directory.directories, *directory.files][:5]) or "an empty directory",
             fix="add what ran the benchmark, or a README.md that says where it is",
-            file=directory.path,
+            file=f"{directory.path}/{case.directory}",
         )
 
 
