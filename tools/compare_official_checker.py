@@ -219,7 +219,7 @@ def _about(finding: Finding, system: str, benchmark: str) -> bool:
     """Say whether a system's finding is one of a benchmark's results: its own, the description's, or its code's."""
     if "/code/" in finding.file:
         return finding.file.rpartition("/")[2] == benchmark.rpartition("/")[2]
-    return finding.file.startswith(benchmark) or not finding.file.startswith(f"{system}/")
+    return f"{finding.file}/".startswith(f"{benchmark}/") or not finding.file.startswith(f"{system}/")
 
 
 class Comparison:
