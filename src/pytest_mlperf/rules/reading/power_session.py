@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.rules.log_files import DETAIL_LOG, SPL, SUMMARY_LOG
 from pytest_mlperf.rules.reading.files import read_document
-from pytest_mlperf.rules.reading.spl import STAMP, logged_ends, read_samples, text_lines
+from pytest_mlperf.rules.reading.spl import STAMP, logged_ends, read_samples, seconds, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,7 +31,7 @@ HASHED = (
     *(f"{run}/{name}" for run in ("ranging", "run_1") for name in (DETAIL_LOG, SUMMARY_LOG, SPL)),
 )
 _LARGEST = 256 << 20
-_ENDS = re.compile(rb"power_begin|power_end", re.IGNORECASE)
+_END_WORDS = re.compile(rb"power_begin|power_end", re.IGNORECASE)
 _STAMP_IN_LINE = re.compile(r"\d*-\d*-\d* \d*:\d*:\d*\.\d*")
 #: A line of PTDaemon's log that says something here, or begins with a time that none is.
 _TOLD = re.compile(r"Go with mark|Completed test|Uncertainty checking|WARNING:|ERROR:")
@@ -131,18 +131,27 @@ class PowerSession:
         ValueError
             The log does not have them.
         """
-        directory = (self.ranging if run == "ranging" else self.testing).directory
-        data = _bytes(self.root, directory, DETAIL_LOG) or b""
-        begin = end = 0.0
-        for found in _ENDS.finditer(data):
-            line = _line_around(data, found.start()).decode()
-            if "power_begin" in line.lower():
-                begin = line_time(line, _STAMP_IN_LINE)
-            else:
-                end = line_time(line, _STAMP_IN_LINE)
-            if begin and end:
-                return begin, end
-        raise ValueError(f"no {'power_end' if begin else 'power_begin'} in the log of {run}")
+        if run not in self._known_ends:
+            directory = (self.ranging if run == "ranging" else self.testing).directory
+            self._known_ends[run] = _ends(_bytes(self.root, directory, DETAIL_LOG) or b"", run)
+        return self._known_ends[run]
+
+    @cached_property
+    def _known_ends(self) -> dict[str, tuple[float, float]]:
+        return {}
+
+
+def _ends(data: bytes, run: str) -> tuple[float, float]:
+    begin = end = 0.0
+    for found in _END_WORDS.finditer(data):
+        line = _line_around(data, found.start()).decode()
+        if "power_begin" in line.lower():
+            begin = line_time(line, _STAMP_IN_LINE)
+        else:
+            end = line_time(line, _STAMP_IN_LINE)
+        if begin and end:
+            return begin, end
+    raise ValueError(f"no {'power_end' if begin else 'power_begin'} in the log of {run}")
 
 
 def line_time(line: str, form: re.Pattern[str]) -> float:
@@ -156,7 +165,7 @@ def line_time(line: str, form: re.Pattern[str]) -> float:
     found = form.search(line)
     if found is None:
         raise ValueError(f"no time in {line[:80]!r}")
-    return datetime.strptime(found[0], STAMP).replace(tzinfo=timezone.utc).timestamp()
+    return seconds(found[0])
 
 
 def _sortable(seconds: float) -> str:

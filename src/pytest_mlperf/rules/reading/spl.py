@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.rules.log_files import SPL
@@ -124,6 +124,22 @@ def sortable(text: str) -> str:
         month, day, year, time, part = found.groups()
         return f"{year}-{month}-{day} {time}.{part.ljust(6, '0')}"
     return datetime.strptime(text, STAMP).isoformat(" ", "microseconds")
+
+
+def seconds(text: str) -> float:
+    """Return a time in seconds since 1970, as if it were UTC.
+
+    Raises
+    ------
+    ValueError
+        It is no time.
+    """
+    if found := _PLAIN.fullmatch(text):
+        month, day, year, time, part = found.groups()
+        hours, minutes, whole = time.split(":")
+        date = (int(year), int(month), int(day))
+        return datetime(*date, int(hours), int(minutes), int(whole), int(part.ljust(6, "0")), timezone.utc).timestamp()
+    return datetime.strptime(text, STAMP).replace(tzinfo=timezone.utc).timestamp()
 
 
 def _count(lines: Iterable[tuple[int, str]], ends: tuple[str, str]) -> Samples:
