@@ -3,7 +3,8 @@
     python tools/compare_official_checker.py INFERENCE TREE ROUND
 
 INFERENCE is a checkout of mlcommons/inference, or a repository that has the round's tag; TREE a submission's directory,
-or REPOSITORY:PATH, such as inference_results_v5.1:closed/NVIDIA, which is extracted for the time of the comparison. It
+or REPOSITORY:PATH, such as inference_results_v5.1:closed/NVIDIA, which is extracted for the time of the comparison; the
+benchmarks whose logs the repository lacks, as they are too large, are left out. It
 prints where the two differ, with what both say, and what level strict refuses of what the official checker accepts.
 """
 
@@ -39,8 +40,13 @@ if TYPE_CHECKING:
 _LINE = re.compile(r"(?:INFO|ERROR)\S*\s+(Results|NoResults) (?:/\S*/)?((?:closed|open|network)\S*|root)(.*)")
 #: What is refused of a benchmark's directory, and not of its results, in the single-file checkers.
 _OF_BENCHMARK = {"required-scenarios"}
+#: What is refused of a submitter here, and of each result there.
+_OF_RESULTS = {"code"}
 #: The part of mlcommons/inference that has the checkers.
 _CHECKERS = "tools/submission"
+_PARTS = ("results", "measurements", "compliance")
+#: A log that decides: division, submitter, system, benchmark.
+_LOG = re.compile(rf"([^/]+)/([^/]+)/(?:{'|'.join(_PARTS)})/([^/]+)/([^/]+)/.*/mlperf_log_detail\.txt$")
 _LINK, _SUBMODULE = "120000", "160000"
 
 
@@ -131,6 +137,16 @@ def extract(repository: Path, commit: str, path: str, directory: Path) -> None:
         git.stdin.close()
     if lacking:
         print(f"the repository does not have {len(lacking)} files of {path}: {', '.join(lacking[:3])}", file=sys.stderr)
+        _leave_out(directory, lacking)
+
+
+def _leave_out(directory: Path, lacking: list[str]) -> None:
+    """Remove the benchmarks that lack logs because the copy does: nobody submitted them so."""
+    found = {match.groups() for name in lacking if (match := _LOG.match(name))}
+    for division, submitter, system, benchmark in sorted(found):
+        for part in _PARTS:
+            shutil.rmtree(directory / division / submitter / part / system / benchmark, ignore_errors=True)
+        print(f"left out: {division}/{submitter}/results/{system}/{benchmark}", file=sys.stderr)
 
 
 def official(source: Path, round_: Round, root: Path, log: Path | None) -> Said:
@@ -185,21 +201,25 @@ def ours(report: Report) -> tuple[Said, dict[str, set[str]]]:
     tell("root", list(report.findings))
     for submitter in report.submitters:
         tell(f"{submitter.division}/{submitter.name}", list(submitter.findings))
+        code = [each for each in submitter.findings if each.rule in _OF_RESULTS]
         for system in submitter.systems:
             place = f"{submitter.division}/{submitter.name}/results/{system.name}"
             tell(place, [each for each in system.findings if not each.file.startswith(f"{place}/")])
             for result in system.results:
                 benchmark = result.record.location.rpartition("/")[0]
                 about = [each for each in system.findings if _about(each, place, benchmark)]
-                tell(benchmark, [each for each in about if each.rule in _OF_BENCHMARK])
-                kept = [each for each in about if each.rule not in _OF_BENCHMARK]
-                tell(result.record.location, [*result.findings, *kept])
+                of_benchmark = _OF_BENCHMARK if report.checker != "head" else set()
+                tell(benchmark, [each for each in about if each.rule in of_benchmark])
+                kept = [each for each in about if each.rule not in of_benchmark]
+                tell(result.record.location, [*result.findings, *kept, *code])
     return said, rules
 
 
 def _about(finding: Finding, system: str, benchmark: str) -> bool:
-    """Say whether a system's finding is one of a benchmark's results: its own, the description's, or the code's."""
-    return finding.file.startswith(benchmark) or not finding.file.startswith(f"{system}/")
+    """Say whether a system's finding is one of a benchmark's results: its own, the description's, or its code's."""
+    if "/code/" in finding.file:
+        return finding.file.rpartition("/")[2] == benchmark.rpartition("/")[2]
+    return f"{finding.file}/".startswith(f"{benchmark}/") or not finding.file.startswith(f"{system}/")
 
 
 class Comparison:
@@ -228,8 +248,10 @@ class Comparison:
         for place in sorted((mine.accepted.keys() | theirs.accepted.keys()) - locations):
             ours_, theirs_ = mine.accepted.get(place, True), theirs.accepted.get(place, True)
             # A scenario whose result is refused is one that the official checkers miss: that is no other difference.
+            # What is refused above all results, the modular checker tells of each result.
             refused = any(not mine.accepted[each] for each in locations if each.startswith(f"{place}/"))
-            if ours_ != theirs_ and not (ours_ and refused):
+            below = [theirs.accepted.get(each, False) for each in locations if each.startswith(f"{place}/")]
+            if ours_ != theirs_ and not (ours_ and refused) and (ours_ or not below or any(below)):
                 self.others.append((place, _why(theirs, place), _why(mine, place)))
         after = (self.results, self.agree, self.accepted, self.refused)
         self._last = (after[0] - before[0], after[1] - before[1], after[2] - before[2], after[3] - before[3])

@@ -41,7 +41,7 @@ BROKEN: dict[str, dict[str, str]] = {
     "m06": {"": "accuracy-text accuracy-files"},
     "m08": {"": "accuracy-log-size"},
     "m10": {"": "performance-log performance-files"},
-    "m12": {"": "performance-files"},
+    "m12": {"v5.1_open": "performance-extra-files", "v5.1_closed": "performance-extra-files", "": ""},
     "m14": {"": "measurements-fields"},
     "m16": {"": "measurements-files"},
     "m18": {"": "code"},

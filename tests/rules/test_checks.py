@@ -203,6 +203,14 @@ BREAKS: list[tuple[str, str, Callable[[Submission], object]]] = [
         "v6.1_open",
         lambda it: add_message(it.performance() / DETAIL, "effective_min_duration_ms", 1, is_error=False),
     ),
+    (
+        "accuracy-number",
+        "v6.1_open",
+        lambda it: (it.accuracy / "accuracy.txt").write_text(
+            "accuracy=1.2.3%\n" + (it.accuracy / "accuracy.txt").read_text()
+        ),
+    ),
+    ("accuracy-extra-files", "v5.1_open", lambda it: (it.accuracy / "metadata.json").write_text("{}")),
     ("summary-log", "v6.1_open", cut_summary),
     ("loadgen-errors", "v6.1_open", count_errors),
     (
@@ -328,11 +336,13 @@ def test_a_note_is_no_error(rule: str, change: Callable[[Submission], object], c
 #: What no submission shows: tests/rules/test_judge.py, tests/test_compliance.py, tests/test_gate.py and tests/machine
 #: break them.
 OF_SESSIONS = {"accuracy-answers", "run-finished", "conformance", "quiet-machine", "no-regression"}
-#: What the bases do not show: test_new_rules.py, test_endpoints.py, test_odd_values.py, test_check.py break them.
+#: What the bases do not show: test_new_rules.py, test_endpoints.py, test_odd_values.py, test_power.py break them.
 ELSEWHERE = {
     *("benchmark-judged", "token-latencies-asked", "token-bounds", "equal-issue-conf", "accuracy-directories"),
     *("endpoints-benchmark", "endpoints-files", "endpoints-score", "log-numbers", "samples-per-query-number"),
-    *("links-from-root", "power-files", "power-samples", "power-ranging", "power-settings"),
+    *("links-from-root", "compared-numbers", "result-zero", "measurements-json", "measurements-directory"),
+    *("accuracy-detail-empty", "results-no-file"),
+    *(rule for rule in catalogue() if rule.startswith("power-")),
 }
 
 

@@ -1,4 +1,4 @@
-"""Rules that the base submissions do not show: language models, power, links, and what one round alone asks."""
+"""Rules that the base submissions do not show: language models, links, and what one round alone asks."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pytest_mlperf.rules.asked import asked_by_round
+from pytest_mlperf.rules.check import check
 from pytest_mlperf.rules.checks.case import RunCase
 from pytest_mlperf.rules.checks.every import check_run
 from pytest_mlperf.rules.detail_log import DetailLog
 from pytest_mlperf.rules.figures import figure_of
 from pytest_mlperf.rules.reading.files import Text
-from pytest_mlperf.rules.reading.power import count_samples
-from pytest_mlperf.rules.reading.read import read_run, read_submission
+from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.reading.submission import Run
 from pytest_mlperf.rules.round import find_round
 from pytest_mlperf.rules.severity import SubmissionWeights
@@ -23,7 +23,6 @@ from tests.rules.test_check import errors, judged
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
     from typing import Any
 
     from tests.rules.submissions import Submission
@@ -91,74 +90,16 @@ def test_servers_figure_is_what_was_scheduled_until_v4_0(name: str, value: float
     assert figure_of("Server", log, find_round(name).figures_of("resnet")).value == value
 
 
-@pytest.mark.parametrize(
-    ("lines", "samples"),
-    [
-        ("Time,11-22-2026 10:00:05.5,Watts,500.1,Volts,120\n", 1),
-        ("Time,11-22-2026 10:00:05.500,Watts,0,Volts,120\n", 0),
-        ("Time,11-22-2026 09:59:59.999,Watts,500,Volts,120\n", 0),
-        ("Time,11-22-2026 10:00:05.500,Watts,many,Volts,120\n", None),
-        ("Time,yesterday,Watts,500,Volts,120\n", None),
-        ("other words\n", 0),
-    ],
-)
-def test_power_samples_count_in_the_runs_time(tmp_path: Path, lines: str, samples: int | None) -> None:
-    (tmp_path / "spl.txt").write_text(lines)
-    ends = {"power_begin": "11-22-2026 10:00:00.000", "power_end": "11-22-2026 10:10:00.000"}
-    run = read_run(tmp_path)
-    assert count_samples(tmp_path, run, DetailLog(ends))[0] == samples
-    assert count_samples(tmp_path, run, DetailLog({}))[0] is None
-
-
-def with_power(it: Submission, scenario: str = "Offline") -> Path:
-    """Give a result a power measurement; return the performance directory."""
-    run = it.performance(scenario)
-    (run.parent / "power").mkdir()
-    for name in ("client.json", "client.log", "ptd_logs.txt", "server.json", "server.log"):
-        (run.parent / "power" / name).write_text("x")
-    log = read_run(run).detail
-    date, time = log.text("power_begin").split(" ")
-    second = f"{int(time[6:8]) + 1:02}" if time[6:8] != "59" else "59.999"
-    (run / "spl.txt").write_text(
-        f"Time,{date} {time[:6]}{second}{'' if '.' in second else '.000'},Watts,500,Volts,120\n"
-    )
-    ranging = run.parent / "ranging"
-    ranging.mkdir()
-    for file in run.iterdir():
-        (ranging / file.name).write_bytes(file.read_bytes())
-    for name in ("analyzer_table.md", "power_settings.md"):
-        (it.measurements / name).write_text("x")
-    return run.parent
-
-
-def test_a_power_measurement_is_no_error_and_without_its_directory_its_samples_are_one(copy_of: Copy) -> None:
+def test_v3_0_takes_no_file_that_is_a_link_and_any_directory(copy_of: Copy) -> None:
     it = copy_of("v5.1_open")
-    directory = with_power(it)
-    assert errors(judged(it, "official")) == errors(judged(it, "strict")) == set()
-    (directory / "power").rename(directory / "other")
-    assert errors(judged(it, "official")) == {"performance-files"}
+    (it.code / "other").symlink_to(it.model)
+    assert broken_at_official(it, "v3.0") == set()
+    (it.code / it.model / "OTHER.md").symlink_to("README.md")
+    assert broken_at_official(it, "v3.0") == {"links-any"}
 
 
-@pytest.mark.parametrize(
-    ("broken_file", "rules"),
-    [
-        ("power/ptd_logs.txt", {"power-files"}),
-        ("ranging/spl.txt", {"power-files"}),
-        ("ranging/mlperf_log_detail.txt", {"power-files", "power-ranging"}),
-        ("run_1/spl.txt", {"performance-files", "power-samples"}),
-    ],
-)
-def test_what_a_power_measurement_lacks_is_named(copy_of: Copy, broken_file: str, rules: set[str]) -> None:
-    it = copy_of("v5.1_open")
-    (with_power(it) / broken_file).unlink()
-    assert errors(judged(it, "official")) == rules
-
-
-def test_power_settings_are_described(copy_of: Copy) -> None:
-    it = copy_of("v5.1_open")
-    with_power(it)
-    (it.measurements / "analyzer_table.md").write_text("")
-    assert errors(judged(it, "official")) == {"power-settings"}
+def broken_at_official(it: Submission, round_: str) -> set[str]:
+    return errors(check(read_submission(it.root, "measurements"), find_round(round_), "official"))
 
 
 def test_a_link_from_a_file_to_its_neighbour_is_broken_to_the_official_checker_alone(copy_of: Copy) -> None:

@@ -72,3 +72,65 @@ def test_an_odd_value_counts_as_in_the_official_checker_and_is_a_fault_at_strict
     strict = broken(root, round_, "strict")
     assert strict
     assert set(rules.split()) or "log-numbers" in strict
+
+
+@pytest.mark.parametrize("name", ["v2.1", "v3.0"])
+@pytest.mark.parametrize(
+    ("key", "value", "refused"),
+    [(MIN_DURATION, '"abc"', True), (MIN_DURATION, "1", False), (PER_QUERY, None, True), (PER_QUERY, "1", False)],
+)
+def test_v2_1_and_v3_0_refuse_what_cannot_be_compared_and_log_what_is_too_small(
+    copy_of: Callable[[str], Submission], name: str, key: str, value: str | None, refused: bool
+) -> None:
+    root = copy_of("v5.1_open").root
+    put(root, key, value)
+    report = check(read_submission(root), find_round(name), "official")
+    found = {finding.rule for finding in report.all_findings() if finding.severity == "error"}
+    assert ("compared-numbers" in found) is refused
+    assert not found & {"min-duration", "samples-per-query", "samples-per-query-number"}
+
+
+@pytest.mark.parametrize("name", ["v2.1", "v3.0"])
+@pytest.mark.parametrize(("text", "refused"), [(" ", True), ("7", True), ("{", True), ("[]", False), ('"x"', False)])
+def test_v2_1_and_v3_0_refuse_measurements_that_are_no_json_and_log_missing_ones(
+    copy_of: Callable[[str], Submission], name: str, text: str, refused: bool
+) -> None:
+    it = copy_of("v5.1_open")
+    it.measurements_file.write_text(text)
+    assert ("measurements-json" in broken(it.root, name, "official")) is refused
+    it.measurements_file.unlink()
+    assert broken(it.root, name, "official") == set()
+
+
+@pytest.mark.parametrize("name", ["v2.1", "v3.0"])
+def test_v2_1_and_v3_0_refuse_a_result_without_a_directory_of_measurements(
+    copy_of: Callable[[str], Submission], name: str
+) -> None:
+    it = copy_of("v5.1_open")
+    it.measurements.rename(it.measurements.with_name("other"))
+    assert broken(it.root, name, "official") == {"measurements-directory"}
+
+
+@pytest.mark.parametrize(("name", "refused"), [("v3.0", False), ("v5.1", True)])
+def test_an_empty_accuracy_log_has_no_errors_for_the_checkers_until_v5_0(
+    copy_of: Callable[[str], Submission], name: str, refused: bool
+) -> None:
+    it = copy_of("v5.1_open")
+    (it.accuracy / "mlperf_log_detail.txt").write_text("")
+    assert ("accuracy-detail-empty" in broken(it.root, name, "official")) is refused
+    assert "accuracy-detail-empty" in broken(it.root, name, "strict")
+
+
+@pytest.mark.parametrize("base", ["v5.1_open", "v6.1_open"])
+def test_results_that_are_a_file_end_every_official_checker(copy_of: Callable[[str], Submission], base: str) -> None:
+    it = copy_of(base)
+    it.results.rename(it.results.with_name("other"))
+    it.results.write_text("")
+    assert "results-no-file" in broken(it.root, base.partition("_")[0], "official")
+
+
+def test_a_broken_link_in_the_place_of_a_submitter_is_no_stray_file(copy_of: Callable[[str], Submission]) -> None:
+    it = copy_of("v5.1_open")
+    (it.submitter.parent / "Other").symlink_to("nowhere")
+    assert broken(it.root, "v5.1", "official") == set()
+    assert broken(it.root, "v5.1", "strict") == {"special-files"}

@@ -85,6 +85,32 @@ def test_accuracy_text_is_read_as_far_as_each_metric_was_good_enough_and_the_has
     assert found.hash == "abc"
 
 
+@pytest.mark.parametrize(
+    ("round_", "values"), [((2, 1), ["9"]), ((3, 0), ["9"]), ((3, 1), ["7", "9"]), ((6, 1), ["7", "9"])]
+)
+def test_the_checkers_until_v3_0_heed_the_last_value_alone(round_: tuple[int, ...], values: list[str]) -> None:
+    found = read_accuracy_text(Text("accuracy.txt", "accuracy=7\naccuracy=9\nhash=abc\naccuracy=8\n"))
+    assert [each.value for each in found.heeded((Limit("acc", 8.5),), round_)] == values
+
+
+@pytest.mark.parametrize(
+    ("end", "values"), [("\n", 2), ("\r", 2), ("\r\n", 2), ("\x0b", 1), ("\u2028", 1), ("\x85", 1)]
+)
+def test_lines_of_accuracy_text_end_as_python_reads_text_files(end: str, values: int) -> None:
+    found = read_accuracy_text(Text("accuracy.txt", end.join(("accuracy=7", "accuracy=9"))))
+    assert len(found.metric("acc", (6, 1))) == values
+
+
+def test_a_long_line_is_read_and_one_without_its_last_brace_states_nothing() -> None:
+    long = "x" * 1_000_000
+    [stated] = read_accuracy_text(Text("accuracy.txt", f"{long} 'rouge1': 7")).metric("ROUGE1", (6, 1))
+    assert stated.value == "7"
+    many = '{"f1": 5, ' * 100_000
+    assert read_accuracy_text(Text("accuracy.txt", many)).metric("F1_HIERARCHICAL", (6, 1)) == []
+    [stated] = read_accuracy_text(Text("accuracy.txt", many + "}")).metric("F1_HIERARCHICAL", (6, 1))
+    assert stated.value == "5"
+
+
 def test_a_metric_with_only_a_maximum_is_not_waited_for() -> None:
     found = read_accuracy_text(Text("accuracy.txt", "mAP=40\nhash=abc\n{'tokens_per_sample': 12000.0}\n"))
     limits = (Limit("mAP", minimum=30.0), Limit("TOKENS_PER_SAMPLE", maximum=11_000.0))

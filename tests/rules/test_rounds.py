@@ -8,6 +8,7 @@ import pytest
 
 from pytest_mlperf.errors import OptionError
 from pytest_mlperf.rules.catalogue import catalogue
+from pytest_mlperf.rules.names import benchmark_of
 from pytest_mlperf.rules.round import find_round, newest_round, rounds
 
 #: Transcribed from MODEL_CONFIG of mlcommons/inference: of the modular checker ("head") and of each release tag.
@@ -128,6 +129,7 @@ SEEN_TO_FAIL = {
     "accuracy-log-size": "FF.F",
     "performance-log": "FFFF",
     "performance-files": "..FF",
+    "performance-extra-files": "..FF",
     "measurements-fields": "FFFF",
     "measurements-files": "FFFF",
     "code": "FFFF",
@@ -151,6 +153,7 @@ SEEN_TO_FAIL = {
     "compliance-missing": ".F.F",
     "compliance-accuracy": ".F.F",
     "accuracy-files": "..FF",
+    "accuracy-extra-files": "..FF",
     "accuracy-detail": "FFFF",
     "accuracy-mode": "....",
     "scenario-name": "FFFF",
@@ -164,6 +167,18 @@ def test_what_the_official_checkers_were_seen_to_make_of_a_broken_rule_is_in_the
     of_each = {"fails": "FF", "fails closed": ".F", "logs": "..", "ignores": ".."}
     found = "".join(of_each[rounds()[name].official[rule]] for name in ("v6.1", "v5.1"))
     assert found == SEEN_TO_FAIL[rule]
+
+
+@pytest.mark.parametrize("name", ["v5.0", "v5.1", "v6.0"])
+def test_llama_may_be_written_with_an_underscore(name: str) -> None:
+    assert benchmark_of("llama3_1-405b", find_round(name), {}) == "llama3.1-405b"
+
+
+def test_mlperf_conf_has_the_samples_of_language_models_issued_equally_often() -> None:
+    found = find_round("v6.0").benchmarks
+    assert {name for name, rules in found.items() if rules.tokens == "asked" and not rules.equal_issue} == set()
+    assert found["whisper"].equal_issue
+    assert not found["resnet"].equal_issue
 
 
 @pytest.mark.parametrize("name", rounds())

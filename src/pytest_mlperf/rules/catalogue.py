@@ -26,6 +26,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
         for what only matters because some official checker fails by it.
     since
         The round whose rules are the first that ask it: before, breaking it is a note.
+    until
+        The round whose rules are the first that ask it no more: from then on, breaking it is a note.
     why
         The reason, where it weighs less than an error.
     short
@@ -39,13 +41,18 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     open: Literal["error", "note", "nothing"] = "error"
     closed: Literal["error", "note", "nothing"] = "error"
     since: str = ""
+    until: str = ""
     why: str = ""
     short: bool = False
     bends: bool = False
 
     def asked_in(self, number: tuple[int, ...]) -> bool:
         """Say whether a round, by its number, asks it."""
-        return not self.since or number >= tuple(map(int, self.since.removeprefix("v").split(".")))
+        return (not self.since or number >= _number(self.since)) and (not self.until or number < _number(self.until))
+
+
+def _number(round_: str) -> tuple[int, ...]:
+    return tuple(map(int, round_.removeprefix("v").split(".")))
 
 
 @lru_cache(maxsize=1)

@@ -19,6 +19,8 @@ MARK = ":::MLLOG "
 _MARK = MARK.encode()
 #: LoadGen's own logs have some 30 kB; what is larger than this is not read.
 LARGEST_LOG = 64 << 20
+#: The fault of a log without any message.
+EMPTY = "has no line of LoadGen's"
 #: What a run says once: its settings and its results.
 _ONCE = ("effective_", "result_", "early_stopping_", "sut_name", "qsl_reported_", "num_errors")
 #: LoadGen before 5.1 counts ns in 64 bits without a sign: what happened a little before the log began wraps around.
@@ -137,7 +139,7 @@ def _parse(data: bytes) -> DetailLog:
         if values.setdefault(key, value) != value and key.startswith(_ONCE):
             twice[key] = None
     if fault is None and not values:
-        fault = "has no line of LoadGen's"
+        fault = EMPTY
     foreign = not lines or not lines[0].lstrip().startswith(_MARK.rstrip())
     return DetailLog(values, tuple(errors), fault, foreign, tuple(twice), _backwards(times))
 

@@ -34,6 +34,56 @@ class TokenBounds(msgspec.Struct, frozen=True, kw_only=True):
     tpot_ns: int
 
 
+class PowerRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a round asks of a power measurement's session (power_checker.py).
+
+    Attributes
+    ----------
+    ptd_versions
+        Of PTDaemon.
+    analysers
+        PTDaemon's numbers of the analysers, by their names.
+    sources
+        The SHA-256 of the lists of hashes of the two programs' files: as JSON with sorted keys and without spaces.
+    clocks_apart_ms
+        How far the client's and the server's clocks may be apart. As many seconds, as power_checker.py has it, after
+        the run's begin and before its end the warnings of PTDaemon count.
+    durations_apart
+        What part of the longer run's duration the two runs' durations may differ by; None where that is no error.
+    average
+        Whether the run's average power must be above 95 % of the ranging run's.
+    uncertainty
+        Whether a sample that is too uncertain is an error.
+    restoring
+        The numbers, from 1, of the commands of the current's range of which one must restore what was there before.
+    several
+        Whether server.json has a list of analysers.
+    zoned
+        Whether the times of PTDaemon's log are moved by the server's time zone.
+    errors_of_ranging
+        How the errors begin that are usual in the ranging run.
+    """
+
+    ptd_versions: tuple[str, ...]
+    analysers: dict[str, int]
+    sources: tuple[str, ...]
+    clocks_apart_ms: int
+    durations_apart: float | None = None
+    average: bool = True
+    uncertainty: bool = True
+    restoring: tuple[int, ...] = (3,)
+    several: bool = False
+    zoned: bool = False
+    errors_of_ranging: tuple[str, ...] = (
+        "Can't evaluate uncertainty of this sample!",
+        "Bad watts reading nan from ",
+        "Bad amps reading nan from ",
+        "Bad pf reading nan from ",
+        "Bad volts reading nan from ",
+        "Current appears to be too high for set range",
+    )
+
+
 class BenchmarkRules(msgspec.Struct, frozen=True, kw_only=True):
     """One benchmark's row in the round's table (MODEL_CONFIG of the official checker).
 
@@ -145,6 +195,12 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
         (tools/compare_official_checker.py), and agreed.
     test05_seeds
         The seeds of the compliance test TEST05, where the round has it.
+    power
+        What is asked of a power measurement's session; None where nothing is known.
+    spl_lines
+        Whether every line of spl.txt is a sample, or those that begin with ``Time``.
+    spl_counts
+        Whether each sample counts, or those above 0.
     """
 
     name: str
@@ -160,6 +216,9 @@ class Round(msgspec.Struct, frozen=True, kw_only=True):
     test05_seeds: Seeds | None = None
     endpoints: tuple[str, ...] = ()
     measured_on: int = 0
+    power: PowerRules | None = None
+    spl_lines: Literal["every", "Time"] = "Time"
+    spl_counts: Literal["any", "above 0"] = "above 0"
 
     @property
     def wants_mlperf_conf(self) -> bool:

@@ -66,6 +66,21 @@ def accuracy_stated(case: ResultCase) -> Iterator[Finding]:
         )
 
 
+def accuracy_number(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when the value of a metric is no number, such as 1.2.3."""
+    text = case.result.accuracy_text
+    odd = [each for each in text.heeded(_limits(case), case.round.number) if each.number is None]
+    if odd:
+        yield Finding(
+            rule="accuracy-number",
+            what=f"{odd[0].what} in accuracy.txt is no number",
+            expected="a number",
+            found=odd[0].value[:40],
+            fix=_SCORE,
+            file=text.file,
+        )
+
+
 def accuracy_target(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding for each metric with a stated value that misses its target, whatever else is stated of it."""
     for limit in _limits(case):

@@ -120,6 +120,8 @@ class RunCase:
         The compliance test whose run it is; empty for any other.
     measured
         What was measured beside LoadGen.
+    zero_taken
+        Whether the official checkers take 0 for its figure: of a test's run, and older ones beside a power measurement.
     """
 
     run: Run
@@ -129,6 +131,7 @@ class RunCase:
     in_network: bool = False
     test: str = ""
     measured: Measured = Measured()
+    zero_taken: bool = False
 
     @property
     def ran(self) -> str:

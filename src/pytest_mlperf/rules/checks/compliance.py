@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from pytest_mlperf.rules.checks.case import ResultCase
-    from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
+    from pytest_mlperf.rules.reading.accuracy_text import AccuracyText, Stated
     from pytest_mlperf.rules.reading.files import Text
     from pytest_mlperf.rules.reading.submission import ComplianceTest
 
@@ -159,7 +159,7 @@ def _lacking(test: ComplianceTest) -> list[str]:
 
 
 def _agrees(case: ResultCase, test: ComplianceTest) -> bool:
-    lines = test.accuracy.content.splitlines()
+    lines = test.accuracy.lines
     if case.round.layout == "results":
         return PASS in map(str.strip, lines)
     return any(PASS in line for line in lines)
@@ -168,10 +168,10 @@ def _agrees(case: ResultCase, test: ComplianceTest) -> bool:
 def _own_words(test: ComplianceTest) -> tuple[Text, list[str]]:
     """Return what a test without a run has to say, and what it does not say."""
     if test.name == "TEST06":
-        said = set(map(str.strip, test.accuracy.content.splitlines()))
+        said = set(map(str.strip, test.accuracy.lines))
         return test.accuracy, [words for words in _TOKEN_CHECKS if not said & set(_TOKEN_CHECKS[words])]
     text = test.output_length if test.name in _WITH_OUTPUT_LENGTH else test.accuracy
-    lines = text.content.splitlines()
+    lines = text.lines
     passed = PASS in map(str.strip, lines) if test.name == "TEST08" else PASS in text.content
     return text, [] if passed else [PASS]
 
@@ -198,6 +198,9 @@ def _disagreement(case: ResultCase, test: ComplianceTest) -> str | None:
         if limit.minimum is None:
             continue
         baseline, compliance = (_last(case, text, limit.value) for text in (test.baseline, test.compliance))
+        odd = [each.value for text in (test.baseline, test.compliance) for each in _odd(case, text, limit.value)]
+        if odd:
+            return f"neither, and {odd[0][:40]!r} for an accuracy"
         if not baseline or not compliance:
             return "neither, and no accuracy in baseline_accuracy.txt or compliance_accuracy.txt"
         apart, allowed = abs(1 - baseline / compliance) * 100, _delta(case, limit.value)
@@ -210,6 +213,10 @@ def _last(case: ResultCase, text: AccuracyText, metric: str) -> float | None:
     """Return the last value that a text states of a metric, which is the one that counts."""
     numbers = [each.number for each in text.metric(metric, case.round.number) if each.number is not None]
     return numbers[-1] if numbers else None
+
+
+def _odd(case: ResultCase, text: AccuracyText, metric: str) -> list[Stated]:
+    return [each for each in text.metric(metric, case.round.number) if each.number is None]
 
 
 def _delta(case: ResultCase, metric: str) -> float:

@@ -18,43 +18,72 @@ if TYPE_CHECKING:
 LOGS = (DETAIL_LOG, SUMMARY_LOG)
 #: Files that no official checker minds beside the logs.
 TOLERATED = {"mlperf_log_trace.json", "results.json", ".gitkeep"}
+_OF_ACCURACY = (*LOGS, "accuracy.txt", ACCURACY_LOG)
 _LARGEST_FILE = 50 << 20
 _ROOT_SUFFIXES = (".md", ".pdf")
 _SHOWN = 5
 
 
 def performance_files(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when performance/run_1 lacks a file, or has one too many."""
-    required = (*LOGS, SPL) if case.result.has_power else LOGS
-    yield from run_files("performance-files", case.result.performance, required, {ACCURACY_LOG})
+    """Yield a finding when performance/run_1 lacks a file."""
+    yield from _absent_files("performance-files", case.result.performance, _of_performance(case))
+
+
+def performance_extra_files(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when performance/run_1 has a file that nobody asks for."""
+    run = case.result.performance
+    yield from _extra_files("performance-extra-files", run, _of_performance(case), {ACCURACY_LOG})
 
 
 def accuracy_files(case: ResultCase) -> Iterator[Finding]:
-    """Yield a finding when accuracy/ lacks a file, or has one too many."""
-    yield from run_files("accuracy-files", case.result.accuracy, (*LOGS, "accuracy.txt", ACCURACY_LOG), set())
+    """Yield a finding when accuracy/ lacks a file."""
+    yield from _absent_files("accuracy-files", case.result.accuracy, _OF_ACCURACY)
+
+
+def accuracy_extra_files(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when accuracy/ has a file that nobody asks for."""
+    yield from _extra_files("accuracy-extra-files", case.result.accuracy, _OF_ACCURACY, set())
+
+
+def _of_performance(case: ResultCase) -> tuple[str, ...]:
+    return (*LOGS, SPL) if case.result.has_power else LOGS
 
 
 def run_files(rule: str, run: Run, required: tuple[str, ...], optional: set[str]) -> Iterator[Finding]:
-    """Yield a finding when a run's directory lacks a required file, or has one that nobody asks for."""
+    """Yield a finding when a run's directory lacks a required file, and one when it has others."""
+    yield from _absent_files(rule, run, required)
+    yield from _extra_files(rule, run, required, optional)
+
+
+def _absent_files(rule: str, run: Run, required: tuple[str, ...]) -> Iterator[Finding]:
     there = run.directory.names if run.directory is not None else set()
     missing = [name for name in required if name not in there]
-    foreign = sorted(there - {*required, *optional, *TOLERATED})
-    if missing or foreign:
-        lacks = f"lacks {', '.join(missing)}" if missing else ""
-        has = f"has {', '.join(foreign[:_SHOWN])} too" if foreign else ""
+    if missing:
         yield Finding(
             rule=rule,
-            what=f"the run's directory {' and '.join(filter(None, (lacks, has)))}",
+            what=f"the run's directory lacks {', '.join(missing)}",
             expected=", ".join(required),
             found=", ".join(sorted(there)[: 2 * _SHOWN]) or "nothing",
-            fix="; ".join(_steps(missing, foreign)),
+            fix="copy what LoadGen left in the run's directory",
             file=run.path,
         )
 
 
-def _steps(missing: list[str], foreign: list[str]) -> Iterator[str]:
-    if missing:
-        yield "copy what LoadGen left in the run's directory"
+def _extra_files(rule: str, run: Run, required: tuple[str, ...], optional: set[str]) -> Iterator[Finding]:
+    there = run.directory.names if run.directory is not None else set()
+    foreign = sorted(there - {*required, *optional, *TOLERATED})
+    if foreign:
+        yield Finding(
+            rule=rule,
+            what=f"the run's directory has {', '.join(foreign[:_SHOWN])} too",
+            expected=", ".join(required),
+            found=", ".join(sorted(there)[: 2 * _SHOWN]),
+            fix="; ".join(_steps(foreign)),
+            file=run.path,
+        )
+
+
+def _steps(foreign: list[str]) -> Iterator[str]:
     if SPL in foreign:
         yield f"if power was measured, add performance/power and ranging, else remove {SPL}"
     if set(foreign) - {SPL}:
@@ -64,10 +93,10 @@ def _steps(missing: list[str], foreign: list[str]) -> Iterator[str]:
 def stray_files(case: SubmissionCase) -> Iterator[Finding]:
     """Yield a finding when files stand beside the divisions or beside the submitters."""
     tree = case.submission.tree
-    stray = [name for name in sorted(tree.names) if not name.endswith(_ROOT_SUFFIXES)]
+    stray = [name for name in sorted(_files(tree)) if not name.endswith(_ROOT_SUFFIXES)]
     for name in DIVISIONS:
         if (division := tree.directories.get(name)) is not None:
-            stray += [division.place(file) for file in sorted(division.names)]
+            stray += [division.place(file) for file in sorted(_files(division))]
     if stray:
         yield _many(
             "stray-files",
@@ -76,6 +105,11 @@ def stray_files(case: SubmissionCase) -> Iterator[Finding]:
             stray,
             "move them into the submitter's directory, or leave them out",
         )
+
+
+def _files(directory: Directory) -> set[str]:
+    """Return the names of files, and of links to files wherever they are."""
+    return {*directory.files, *(link.name for link in directory.links if link.outside and not link.to_directory)}
 
 
 def hidden_names(case: SubmitterCase) -> Iterator[Finding]:
@@ -168,7 +202,7 @@ def links_from_root(case: SubmitterCase) -> Iterator[Finding]:
         f"{directory.place(link.name)} to {link.target}"
         for directory in case.submitter.directory.walk()
         for link in directory.links
-        if link.name not in directory.directories and not link.broken and not link.from_root
+        if not link.to_directory and not link.broken and not link.from_root
     ]
     if found:
         yield _many(
@@ -202,8 +236,13 @@ def links_outside(case: SubmitterCase) -> Iterator[Finding]:
 
 
 def links_any(case: SubmitterCase) -> Iterator[Finding]:
-    """Yield a finding when there are links at all."""
-    found = [directory.place(link.name) for directory in case.submitter.directory.walk() for link in directory.links]
+    """Yield a finding when files are links."""
+    found = [
+        directory.place(link.name)
+        for directory in case.submitter.directory.walk()
+        for link in directory.links
+        if not link.to_directory
+    ]
     if found:
         yield _many(
             "links-any", "files are links", "files", found, "put the files in the links' place", case.submitter.path
@@ -220,8 +259,11 @@ def readable(case: SubmissionCase) -> Iterator[Finding]:
 
 
 def special_files(case: SubmissionCase) -> Iterator[Finding]:
-    """Yield a finding when there are pipes, devices or sockets."""
+    """Yield a finding when there are pipes, devices or sockets, or broken links outside the submitters' directories."""
+    tree = case.submission.tree
     found = [each.place(name) for each in _in_divisions(case) for name in each.odd]
+    above = [tree, *(tree.directories[name] for name in DIVISIONS if name in tree.directories)]
+    found += [each.place(link.name) for each in above for link in each.links if link.broken]
     if found:
         what, expected = "not everything in the submission is a file", "files, directories and links"
         yield _many("special-files", what, expected, found, "remove it")

@@ -113,7 +113,7 @@ def accuracy_samples(case: RunCase) -> Iterator[Finding]:
             what="the accuracy run does not cover the data set",
             expected=f"{size:,} samples",
             found=f"{found:,.0f}" if found is not None else log.text(key),
-            fix="repeat the run on the whole official data set; a tiny edition does not have it",
+            fix="repeat the run on the whole official data set",
             file=case.run.detail_file,
         )
 

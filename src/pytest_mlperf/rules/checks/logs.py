@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from pytest_mlperf.rules.detail_log import EMPTY
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.reading.files import state
 
@@ -35,8 +36,14 @@ def performance_log(case: RunCase) -> Iterator[Finding]:
 
 def accuracy_detail(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when the accuracy run's detail log is missing or cannot be read."""
-    if case.mode == "accuracy":
+    if case.mode == "accuracy" and case.run.detail.fault != EMPTY:
         yield from _readable(case, "accuracy-detail", "the accuracy run")
+
+
+def accuracy_detail_empty(case: RunCase) -> Iterator[Finding]:
+    """Yield a finding when the accuracy run's detail log has no line of LoadGen's."""
+    if case.mode == "accuracy" and case.run.detail.fault == EMPTY:
+        yield from _readable(case, "accuracy-detail-empty", "the accuracy run")
 
 
 def compliance_run(case: RunCase) -> Iterator[Finding]:

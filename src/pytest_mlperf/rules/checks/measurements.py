@@ -23,6 +23,9 @@ FIELDS = (
 )
 _FILES = ("user.conf", "README.md")
 
+#: What the checkers of v2.1 and v3.0 look for fields in, too.
+_SEARCHED = ("is a JSON list", "is a JSON str")
+
 
 def measurements_file(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding when the measurements are missing or cannot be read."""
@@ -56,6 +59,34 @@ def measurements_fields(case: ResultCase) -> Iterator[Finding]:
 def measurements_files(case: ResultCase) -> Iterator[Finding]:
     """Yield a finding for each file beside the measurements that is missing or empty."""
     yield from _files(case, (*_FILES, *(("mlperf.conf",) if case.round.wants_mlperf_conf else ())))
+
+
+def measurements_directory(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when a result has no directory of measurements."""
+    place = f"measurements/{case.system.name}/{case.directory}/{case.result.directory_name}"
+    if case.submitter.layout == "measurements" and case.submitter.directory.find(place) is None:
+        yield Finding(
+            rule="measurements-directory",
+            what="the measurements are missing",
+            expected=place,
+            found="no such directory",
+            fix="add it, with the result's settings",
+            file=f"{case.submitter.path}/{place}",
+        )
+
+
+def measurements_json(case: ResultCase) -> Iterator[Finding]:
+    """Yield a finding when the measurements are there, and have nothing in which a field can be looked for."""
+    document = case.result.measurements
+    if document.fault is not None and not document.missing and not document.fault.startswith(_SEARCHED):
+        yield Finding(
+            rule="measurements-json",
+            what="the measurements cannot be read",
+            expected="a JSON object",
+            found=state(document.fault),
+            fix="correct the file",
+            file=document.file,
+        )
 
 
 def measurements_readme(case: ResultCase) -> Iterator[Finding]:
@@ -113,7 +144,9 @@ def code(case: SubmitterCase) -> Iterator[Finding]:
     """Yield a finding when the submitter has no code at all."""
     name = "code" if case.submitter.layout == "measurements" else "src"
     results = any(system.results for system in case.submitter.systems)
-    if name not in case.submitter.directory.directories and results:
+    # Where src/ is asked for, the official checker looks whether something has that name.
+    files = case.submitter.directory.files if case.submitter.layout == "results" else ()
+    if name not in case.submitter.directory.directories and name not in files and results:
         yield Finding(
             rule="code",
             what="the submission has no code",
@@ -138,7 +171,7 @@ def code_of_benchmark(case: BenchmarkCase) -> Iterator[Finding]:
             expected=f"code/{place}",
             found=", ".join([*directory.directories, *directory.files][:5]) or "an empty directory",
             fix="add what ran the benchmark, or a README.md that says where it is",
-            file=directory.path,
+            file=f"{directory.path}/{case.directory}",
         )
 
 

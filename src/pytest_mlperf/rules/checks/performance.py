@@ -30,20 +30,43 @@ _NETWORK_SUT = "Network SUT"
 
 def result_metric(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when the run has no figure of its scenario, or 0."""
-    log, figure = case.run.detail, figure_of(case.scenario, case.run.detail, case.asked.figures)
+    if _lacks_figure(case) and not _has_taken_zero(case):
+        yield _no_figure("result-metric", case)
+
+
+def result_zero(case: RunCase) -> Iterator[Finding]:
+    """Yield a finding when the figure is 0 where the official checkers take that."""
+    if _lacks_figure(case) and _has_taken_zero(case):
+        yield _no_figure("result-zero", case)
+
+
+def _no_figure(rule: str, case: RunCase) -> Finding:
+    log, field, key = case.run.detail, RESULT_FIELDS.get(case.ran), _figure_key(case)
+    return Finding(
+        rule=rule,
+        what=f"the run has no figure: {name_of(case.ran, log).words}"
+        if field
+        else "the log names no scenario that is known",
+        expected=f"{key} above 0" if field else f"effective_scenario one of {', '.join(RESULT_FIELDS)}",
+        found=log.text(key) if field else log.text("effective_scenario"),
+        fix="repeat the run; a figure of 0 means that no query was answered, or too few for an estimate",
+        file=case.run.detail_file,
+    )
+
+
+def _lacks_figure(case: RunCase) -> bool:
+    figure = figure_of(case.scenario, case.run.detail, case.asked.figures)
+    return figure.value is None and (figure.inferred or not _is_figure(case.run.detail.values.get(_figure_key(case))))
+
+
+def _has_taken_zero(case: RunCase) -> bool:
+    figure = figure_of(case.scenario, case.run.detail, case.asked.figures)
+    return case.zero_taken and not figure.inferred and _is_zero(case.run.detail.values.get(_figure_key(case)))
+
+
+def _figure_key(case: RunCase) -> str:
     field = RESULT_FIELDS.get(case.ran)
-    key = case.asked.figures.get(case.ran, field.key if field else "")
-    if figure.value is None and (figure.inferred or not _is_figure(log.values.get(key))):
-        yield Finding(
-            rule="result-metric",
-            what=f"the run has no figure: {name_of(case.ran, log).words}"
-            if field
-            else "the log names no scenario that is known",
-            expected=f"{key} above 0" if field else f"effective_scenario one of {', '.join(RESULT_FIELDS)}",
-            found=log.text(key) if field else log.text("effective_scenario"),
-            fix="repeat the run; a figure of 0 means that no query was answered, or too few for an estimate",
-            file=case.run.detail_file,
-        )
+    return case.asked.figures.get(case.ran, field.key if field else "")
 
 
 def log_numbers(case: RunCase) -> Iterator[Finding]:
@@ -70,6 +93,33 @@ def _is_figure(value: Any) -> bool:
         return float(value) != 0
     except (TypeError, ValueError, OverflowError):
         return False
+
+
+def _is_zero(value: Any) -> bool:
+    try:
+        return float(value) == 0
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def compared_numbers(case: RunCase) -> Iterator[Finding]:
+    """Yield a finding when what is compared is no number: the checkers of v2.1 and v3.0 then end in an error."""
+    log, asked = case.run.detail, case.asked
+    keys = ["effective_min_duration_ms"]
+    if case.ran == "Offline":
+        keys += ["effective_min_query_count", "effective_samples_per_query"]
+    if case.ran == "Server" and asked.server_latency_ns is not None:
+        keys += ["effective_target_latency_ns"]
+    odd = [key for key in keys if log.comparable(key) is None]
+    if odd:
+        yield Finding(
+            rule="compared-numbers",
+            what=f"{odd[0]} is no number",
+            expected="a number",
+            found=log.text(odd[0]),
+            fix="put the log of the run here as LoadGen wrote it",
+            file=case.run.detail_file,
+        )
 
 
 def server_latency(case: RunCase) -> Iterator[Finding]:

@@ -57,6 +57,19 @@ def results_directory(case: SubmitterCase) -> Iterator[Finding]:
         )
 
 
+def results_no_file(case: SubmitterCase) -> Iterator[Finding]:
+    """Yield a finding when a submitter's results is a file."""
+    if "results" in case.submitter.directory.files:
+        yield Finding(
+            rule="results-no-file",
+            what="the submitter's results is no directory",
+            expected="results/",
+            found="a file",
+            fix="put results/<system>/<benchmark>/<scenario> in its place",
+            file=f"{case.submitter.path}/results",
+        )
+
+
 def benchmark_known(case: BenchmarkCase) -> Iterator[Finding]:
     """Yield a finding when the directory's name means no benchmark of the round."""
     if case.benchmark is None:

@@ -38,12 +38,16 @@ def token_latencies(case: RunCase) -> Iterator[Finding]:
 def audit_settings(case: RunCase) -> Iterator[Finding]:
     """Yield a finding when a test's run lacks settings of its audit.config, or another run has some."""
     of = f"{case.test}'s own" if case.test else "a compliance test's"
-    yield from _otherwise(
-        case, "audit-settings", f"settings of the run are not {of}" if case.test else f"the run has {of} settings"
+    what = f"settings of the run are not {of}" if case.test else f"the run has {of} settings"
+    fix = (
+        f"repeat {case.test} with its audit.config in the directory that the run starts in"
+        if case.test
+        else "remove audit.config from the directory that the run starts in, and repeat the run"
     )
+    yield from _otherwise(case, "audit-settings", what, fix)
 
 
-def _otherwise(case: RunCase, rule: str, what: str) -> Iterator[Finding]:
+def _otherwise(case: RunCase, rule: str, what: str, fix: str = "") -> Iterator[Finding]:
     log = case.run.detail
     wrong = [each for each in fixed(case.ran, case.asked) if each.rule == rule and logged_otherwise(log, each)]
     if wrong:
@@ -52,7 +56,7 @@ def _otherwise(case: RunCase, rule: str, what: str) -> Iterator[Finding]:
             what=what,
             expected=", ".join(f"{each.key} {each.words}" for each in wrong),
             found=", ".join(_found(log, each) for each in wrong),
-            fix=f"leave {', '.join(each.key for each in wrong)} out of user.conf, and repeat the run",
+            fix=fix or f"leave {', '.join(each.key for each in wrong)} out of user.conf, and repeat the run",
             file=case.run.detail_file,
         )
 

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from pytest_mlperf.metrics.limit import Limit
     from pytest_mlperf.rules.reading.files import Text
 
+#: The first round whose checker heeds all values.
+_ALL_VALUES = (3, 1)
 _V5_0, _V5_1, _NEVER = (5, 0), (5, 1), (99,)
 
 
@@ -23,6 +25,14 @@ class _Pattern(NamedTuple):
     expression: re.Pattern[str]
     since: tuple[int, ...] = ()
     until: tuple[int, ...] = _NEVER
+    end: str = ""
+
+    def match(self, line: str) -> re.Match[str] | None:
+        """Return what a line states; `end`, where there is one, must follow somewhere."""
+        if not self.end:
+            return self.expression.match(line)
+        place = line.rfind(self.end)
+        return self.expression.match(line, 0, place) if place >= 0 else None
 
 
 def _named(metric: str, word: str) -> Iterator[_Pattern]:
@@ -57,14 +67,14 @@ _FORMS = (
     _Pattern("DLRM_ACC", "lifetime_accuracy", re.compile(r".*metric/lifetime_accuracy/rating:\s*([\d.]+)")),
     _Pattern("DLRM_AUC", "lifetime_gauc", re.compile(r".*metric/lifetime_gauc/rating:\s*([\d.]+)")),
     _Pattern("vbench_score", "vbench_score", re.compile(r".*'vbench_score':\s([\d.]+)")),
-    _Pattern("F1_HIERARCHICAL", '"f1"', re.compile(r"""\{.*"f1":\s*([\d.]+).*\}""")),
+    # The line is cut at its last brace, so that none has to be looked for after each number.
+    _Pattern("F1_HIERARCHICAL", '"f1"', re.compile(r"""\{.*"f1":\s*([\d.]+)"""), end="}"),
     _Pattern("E2E_ACCURACY", "Accuracy:", re.compile(r"Accuracy:\s*([\d.]+)")),
 )
 #: By metric, as the newest round's official checker matches it, at a line's start.
 PATTERNS: Mapping[str, re.Pattern[str]] = {each.metric: each.expression for each in _FORMS}
 _HASH = re.compile(r"hash=(\w+)$")
-_LONGEST_LINE = 10_000
-_MOST = 1_000
+_MOST = 100_000
 
 
 class Stated(NamedTuple):
@@ -115,9 +125,10 @@ class AccuracyText:
         return [each for each in self.stated if each.what == name and each.since <= round_ < each.until]
 
     def heeded(self, limits: Sequence[Limit], round_: tuple[int, ...]) -> list[Stated]:
-        """Return the statements of the limits' metrics up to the line where the official checkers stop to read.
+        """Return the statements of the limits' metrics that a round's official checker heeds.
 
-        They stop when each metric had a value that is enough, and the hash was stated.
+        They stop to read when each metric had a value that is enough, and the hash was stated. Those of v2.1 and v3.0
+        stop at any value and the hash, and heed the last value only.
         """
         found: list[Stated] = []
         waiting = {limit.value: limit for limit in limits if limit.minimum is not None}
@@ -131,23 +142,22 @@ class AccuracyText:
             elif each.what in known and each.since <= round_ < each.until:
                 found.append(each)
                 limit = waiting.get(each.what)
-                if limit is not None and each.number is not None and each.number >= (limit.minimum or 0):
-                    del waiting[each.what]
+                enough = limit is not None and each.number is not None and each.number >= (limit.minimum or 0)
+                if enough or round_ < _ALL_VALUES:
+                    waiting.pop(each.what, None)
             if hashed and not waiting:
                 last = each.line
-        return found
+        return found if round_ >= _ALL_VALUES else found[-1:]
 
 
 def read_accuracy_text(text: Text) -> AccuracyText:
     """Return what the text of an accuracy.txt states."""
-    return AccuracyText(text.file, tuple(_statements(text.content.splitlines())), text.fault)
+    return AccuracyText(text.file, tuple(_statements(text.lines)), text.fault)
 
 
 def _statements(lines: Iterable[str]) -> Iterator[Stated]:
     count = 0
     for number, line in enumerate(lines):
-        if len(line) > _LONGEST_LINE:
-            continue
         for found in _in_line(line, number):
             count += 1
             if count > _MOST:
@@ -157,7 +167,7 @@ def _statements(lines: Iterable[str]) -> Iterator[Stated]:
 
 def _in_line(line: str, number: int) -> Iterator[Stated]:
     for each in _FORMS:
-        if each.word in line and (match := each.expression.match(line)):
+        if each.word in line and (match := each.match(line)):
             yield Stated(each.metric, match[1], number, each.since, each.until)
     if match := _HASH.match(line):
         yield Stated("hash", match[1], number)

@@ -38,6 +38,11 @@ class Text:
         """Whether the file is not there."""
         return self.fault == MISSING
 
+    @property
+    def lines(self) -> list[str]:
+        """The lines as Python's text files have them: CR, LF and both end one, nothing else does."""
+        return self.content.replace("\r\n", "\n").replace("\r", "\n").split("\n")
+
 
 @dataclass(frozen=True)
 class Document:

@@ -10,7 +10,7 @@ from pytest_mlperf.rules.log_files import DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.reading.accuracy_text import read_accuracy_text
 from pytest_mlperf.rules.reading.endpoints import ACCURACY, SUMMARY, read_endpoints
 from pytest_mlperf.rules.reading.files import MISSING, read_accuracy_log, read_document, read_text
-from pytest_mlperf.rules.reading.power import count_samples
+from pytest_mlperf.rules.reading.power_session import PowerSession
 from pytest_mlperf.rules.reading.submission import (
     DIVISIONS,
     ComplianceTest,
@@ -159,17 +159,19 @@ class _Reader:
         )
 
     def _power(self, path: str, measurements: str) -> Power | None:
-        directory = self.directory.find(f"{path}/performance/power")
-        if directory is None:
+        performance = self.directory.find(f"{path}/performance")
+        if performance is None or "power" not in {*performance.directories, *performance.files}:
             return None
-        run = self._run(f"{path}/performance/run_1")
-        samples, fault = count_samples(self.root, run, run.detail)
+        directory = performance.find("power")
+        ranging, run = self._run(f"{path}/performance/ranging"), self._run(f"{path}/performance/run_1")
         settings: dict[str, int] = {}
         while measurements:
             found = self.directory.find(measurements)
             settings |= found.files if found is not None else {}
             measurements = measurements.rpartition("/")[0]
-        return Power(self._run(f"{path}/performance/ranging"), directory, samples, fault, settings)
+        linked = frozenset(link.name for link in performance.links)
+        session = PowerSession(self.root, f"{performance.path}/power", directory, ranging, run, linked)
+        return Power(ranging, directory, session, settings)
 
     def _measurements_name(self, path: str, system: str, scenario: str) -> str:
         """Return the measurements' file name; until v5.1 it names the implementation between system and scenario."""

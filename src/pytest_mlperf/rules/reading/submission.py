@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.rules.reading.accuracy_text import AccuracyText
     from pytest_mlperf.rules.reading.endpoints import Endpoints
     from pytest_mlperf.rules.reading.files import AccuracyLog, Document, Text
+    from pytest_mlperf.rules.reading.power_session import PowerSession
     from pytest_mlperf.rules.reading.tree import Directory
     from pytest_mlperf.rules.round import Layout
 
@@ -54,17 +55,16 @@ class Power:
     ranging
         The first of the two runs, with which the analyser's ranges were found.
     directory
-        performance/power.
-    samples
-        How many samples above 0 spl.txt has in the run's time; None where that cannot be said, and `fault` says why.
+        performance/power; None where a file has that name, which the official checkers take for a measurement too.
+    session
+        What the programs of the measurement left.
     settings
         Names and sizes of files beside the measurements, and in the three directories above these.
     """
 
     ranging: Run
-    directory: Directory
-    samples: int | None
-    fault: str
+    directory: Directory | None
+    session: PowerSession
     settings: Mapping[str, int]
 
 

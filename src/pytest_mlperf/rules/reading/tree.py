@@ -16,13 +16,17 @@ _MOST_BELOW_LINKS = 2_000
 
 
 class Link(NamedTuple):
-    """A symbolic link: where it points, what is wrong with that, and whether that is somewhere seen from the root."""
+    """A symbolic link: where it points, and what is wrong with that.
+
+    `from_root` says whether the target is there if it is read from the submission's root, `to_directory` what it is.
+    """
 
     name: str
     target: str
     broken: bool
     outside: bool
     from_root: bool = False
+    to_directory: bool = False
 
 
 @dataclass(frozen=True)
@@ -144,4 +148,5 @@ def _link(entry: os.DirEntry[str], root: str) -> Link:
     except (OSError, RuntimeError):
         return Link(entry.name, "", broken=True, outside=False)
     outside, from_root = not end.is_relative_to(root), os.path.exists(f"{root}/{target}")  # noqa: PTH110
-    return Link(entry.name, target, broken=False, outside=outside, from_root=from_root or Path(target).is_absolute())
+    from_root = from_root or Path(target).is_absolute()
+    return Link(entry.name, target, broken=False, outside=outside, from_root=from_root, to_directory=end.is_dir())
