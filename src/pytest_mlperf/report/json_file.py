@@ -6,11 +6,10 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pytest_mlperf import __version__
 from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.errors import OutputError
+from pytest_mlperf.results.document import Document, encoded
 from pytest_mlperf.run.directories import unwritable
 
 if TYPE_CHECKING:
@@ -25,8 +24,7 @@ def write_results(path: Path, finished: Finished) -> None:
     OutputError
         `path` cannot be written; the message says where the results are instead.
     """
-    content = msgspec.json.encode({"pytest_mlperf": __version__, "results": finished.results})
-    text = msgspec.json.format(content, indent=2) + b"\n"
+    text = encoded(document_of(finished))
     try:
         _write(path, text)
     except OSError as error:
@@ -34,6 +32,20 @@ def write_results(path: Path, finished: Finished) -> None:
         there = _write_elsewhere(path.name, text, [finished.directory] if finished.directory else [])
         fix = f"{failed.fix}; the results are in {there} instead" if there else failed.fix
         raise OutputError(failed.what, expected=failed.expected, found=failed.found, fix=fix) from error
+
+
+def document_of(finished: Finished) -> Document:
+    """Return a session's results as they stand in a file."""
+    commit, machine = finished.provenance
+    return Document(
+        pytest_mlperf=__version__,
+        results=finished.results,
+        started=finished.started.astimezone().isoformat(timespec="seconds"),
+        command=finished.command,
+        root=str(finished.root),
+        commit=commit,
+        machine=machine,
+    )
 
 
 def _write_elsewhere(name: str, text: bytes, beside: list[Path]) -> Path | None:
