@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import MLPerfError
+from pytest_mlperf.history.place import history_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -42,6 +43,8 @@ def places(settings: Settings) -> Iterator[Place]:
         yield Place(_json(settings.json), required=True, even_empty=True)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         yield Place(_github(Path(page)))
+    if (history := history_file(settings.history, {})) is not None:
+        yield Place(_history(history))
 
 
 def publish(finished: Finished, settings: Settings) -> tuple[list[MLPerfError], bool]:
@@ -78,5 +81,14 @@ def _github(page: Path) -> Callable[[Finished], None]:
         from pytest_mlperf.report.github import append_summary
 
         append_summary(page, finished.results)
+
+    return write
+
+
+def _history(path: Path) -> Callable[[Finished], None]:
+    def write(finished: Finished) -> None:
+        from pytest_mlperf.history.store import History
+
+        History(path).add(finished)
 
     return write

@@ -39,6 +39,8 @@ class Finished:
         When it started.
     root
         The directory of the project: where baselines are, and whose commit is checked out.
+    notes
+        What is told of no single result.
     recorded
         Of a past session, what its file says of commit and machine; None for the session that has just finished.
     """
@@ -47,6 +49,7 @@ class Finished:
     command: tuple[str, ...]
     started: datetime
     root: Path
+    notes: tuple[str, ...] = ()
     recorded: Provenance | None = None
 
     @property

@@ -45,6 +45,7 @@ def document_of(finished: Finished) -> Document:
         root=str(finished.root),
         commit=commit,
         machine=machine,
+        notes=finished.notes,
     )
 
 

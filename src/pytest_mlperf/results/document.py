@@ -38,6 +38,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         The commit that was checked out, with a plus sign if files differed from it; empty outside a repository.
     machine
         Where it was run.
+    notes
+        What is told of no single result.
     """
 
     pytest_mlperf: str
@@ -48,6 +50,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     root: str = ""
     commit: str = ""
     machine: Fingerprint | None = None
+    notes: tuple[str, ...] = ()
 
 
 class _Format(msgspec.Struct):
