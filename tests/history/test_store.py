@@ -1,4 +1,4 @@
-"""The history's file: what comes back, what many sessions at once and kills leave, and what cannot be read or written."""
+"""The history's file: what comes back, what many sessions at once and kills leave, what cannot be used."""
 
 from __future__ import annotations
 

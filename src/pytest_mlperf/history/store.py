@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.report.finished import Finished
+    from pytest_mlperf.run.result import RunResult
 
 #: The columns' version, in the file's user_version; a newer one is refused.
 SCHEMA = 1
@@ -54,8 +55,8 @@ class History:
 
     path: Path
 
-    def add(self, finished: Finished) -> None:
-        """Store the results of a session, all of them or none.
+    def add(self, *sessions: Finished) -> None:
+        """Store the results of sessions, all of them or none.
 
         Raises
         ------
@@ -63,7 +64,7 @@ class History:
             The file cannot be written: its directory is read-only, another process keeps it locked, it is damaged, or a
             newer version has written it.
         """
-        rows = [_row(finished, number) for number in range(len(finished.results))]
+        rows = [_row(session, result) for session in sessions for result in session.results]
         with _told(self.path, "written"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._connected("rwc") as connection:
@@ -188,8 +189,7 @@ def _elsewhere() -> str:
     return f"name another file with --mlperf-history or ${VARIABLE}; {OFF} keeps none"
 
 
-def _row(finished: Finished, number: int) -> tuple[str | float | None, ...]:
-    result = finished.results[number]
+def _row(finished: Finished, result: RunResult) -> tuple[str | float | None, ...]:
     commit, machine = finished.provenance
     metric, unit, value = figure_of(result)
     return (
