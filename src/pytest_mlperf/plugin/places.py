@@ -41,6 +41,7 @@ def places(settings: Settings) -> Iterator[Place]:
     """Yield the places that the options name, and those that the environment of a CI job has."""
     if settings.json is not None:
         yield Place(_json(settings.json), required=True, even_empty=True)
+    yield Place(_beside_logs)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         yield Place(_github(Path(page)))
     if (history := history_file(settings.history, {})) is not None:
@@ -74,6 +75,12 @@ def _json(path: Path) -> Callable[[Finished], None]:
         write_results(path, finished)
 
     return write
+
+
+def _beside_logs(finished: Finished) -> None:
+    from pytest_mlperf.report.json_file import write_beside_logs
+
+    write_beside_logs(finished)
 
 
 def _github(page: Path) -> Callable[[Finished], None]:
