@@ -22,8 +22,8 @@ def add(tools: Any) -> None:
     comparing = tools.add_parser(
         "compare",
         help=_TEXT,
-        description=f"{_TEXT.capitalize()}. Cases are paired by their ids, and compared as --mlperf-compare does, on the "
-        "samples that both runs have; diff shows what else differs between two submissions.",
+        description=f"{_TEXT.capitalize()}. Cases are paired by their ids, and compared as --mlperf-compare does, on "
+        "the samples that both runs have; diff shows what else differs between two submissions.",
     )
     what = "a file of --mlperf-json, a session's directory, a baseline's name or directory, or a submission"
     comparing.add_argument("before", metavar="A", help=what)

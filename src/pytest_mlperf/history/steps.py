@@ -60,7 +60,7 @@ class Step:
     count_after: int
 
 
-def steps(values: Sequence[float]) -> list[Step]:
+def steps(values: Sequence[float] | NDArray[np.float64]) -> list[Step]:
     """Return the steps in a series, in its order.
 
     The series is split where the means of both sides differ most by Student's t (binary segmentation: Scott and Knott
