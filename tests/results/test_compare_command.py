@@ -18,11 +18,13 @@ from pytest_mlperf.report.json_file import write_results
 from pytest_mlperf.results.compare import compare
 from pytest_mlperf.results.source import Held, Key, Source
 from tests.history.sessions import CASE, HERE, accuracy, failed, finished, performance
+from tests.test_gate import with_noise
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.run.result import RunResult
+    from tests.conftest import RunSession
 
 IDS = np.arange(1000)
 HOSTILE = "a/b 🚀 <b>x</b>\x1b[31m\n[red]"
@@ -186,3 +188,26 @@ def test_a_session_without_results_is_reported(tmp_path: Path, capsys: pytest.Ca
 def test_what_is_no_session_cannot_be_reported(capsys: pytest.CaptureFixture[str], name: str) -> None:
     assert main(["report", name]) == 1
     assert "results" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_sessions_are_compared_by_their_accuracy_logs(
+    benchmarks: RunSession, shared_cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    case = ("-k", "resnet50 and tiny", "--backend=onnxruntime", "--scenario=Offline", "--mode=accuracy")
+    noisy = with_noise(tmp_path, 0.15)
+    for name, options in (("main", ("--mlperf-save=main",)), ("noisy", (f"--model-path={noisy}",))):
+        session = benchmarks(*case, f"--mlperf-cache={shared_cache}", f"--mlperf-json={tmp_path / name}.json", *options)
+        assert (tmp_path / f"{name}.json").exists(), session.output
+    old, new = sorted((tmp_path / "here" / "mlperf-results").iterdir())
+    baseline = tmp_path / "here" / PLACE / "main"
+    found = []
+    for before, now in ((old, new), (baseline, new), (tmp_path / "main.json", tmp_path / "noisy.json")):
+        capsys.readouterr()
+        assert main(["compare", str(before), str(now), "--json", "--fail"]) == 1
+        [comparison] = json.loads(capsys.readouterr().out)["comparisons"]
+        assert comparison["verdict"] == "worse"
+        found.append((comparison["lower"], comparison["upper"]))
+    assert len(set(found)) == 1
+    assert main(["compare", str(old), str(baseline)]) == 0
+    assert "each answer is the same" in capsys.readouterr().out
