@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from pytest_mlperf.history.place import OFF, VARIABLE
+
 if TYPE_CHECKING:
     from tests.sandbox import Sandbox
 
@@ -26,7 +28,11 @@ PLAIN = tuple(part for name in ("cacheprovider", "hypothesispytest", "anyio") fo
 
 
 def pytest_configure() -> None:
-    """Take SIGINT as usual: a run in the background of a script ignores it, and so would what the tests start."""
+    """Keep the tests' results out of the user's history, and take SIGINT as usual.
+
+    A run in the background of a script ignores SIGINT, and so would what the tests start.
+    """
+    os.environ[VARIABLE] = OFF
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

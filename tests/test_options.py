@@ -15,6 +15,7 @@ from pytest_mlperf.plugin.option_values import (
     duration,
     endpoint,
     file_name,
+    file_or_off,
     mirror,
     name_and_value,
     new_name,
@@ -35,7 +36,8 @@ Read = Callable[..., Settings]
 
 @pytest.fixture
 def read(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Read:
-    monkeypatch.delenv("PYTEST_MLPERF_CACHE", raising=False)
+    for name in ("PYTEST_MLPERF_CACHE", "PYTEST_MLPERF_HISTORY"):
+        monkeypatch.delenv(name, raising=False)
 
     def read(*options: str, ini: str = "") -> Settings:
         pytester.makeini("[pytest]\n" + ini)
@@ -139,6 +141,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         duration: "1.5",
         zero_or_more: "0.5",
         new_name: "main",
+        file_or_off: "off",
         Path: "some/where",
         yes: "yes",
         mirror: "http://mirror.example/mlperf",

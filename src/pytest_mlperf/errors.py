@@ -105,6 +105,14 @@ class BaselineError(MLPerfError):
     """A baseline that is not there, cut off, damaged, or from a newer version."""
 
 
+class StoredResultsError(MLPerfError):
+    """Results of a past session that are not there, cut off, damaged, or from a newer version."""
+
+
+class HistoryError(MLPerfError):
+    """A history that cannot be read or written: locked, damaged, or from a newer version."""
+
+
 class EntryPointError(RequirementError):
     """A benchmark, backend or implementation from another package that cannot be loaded."""
 

@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from pytest_mlperf import __version__
-from pytest_mlperf.commands import cache, check, compare_rounds, diff, pack, preprocess
+from pytest_mlperf.commands import cache, check, compare, compare_rounds, diff, history, pack, preprocess, report
 from pytest_mlperf.commands.exit_codes import DONE, FAILED, INTERRUPTED
 from pytest_mlperf.commands.output import printable_output
 from pytest_mlperf.errors import CacheError, MLPerfError
@@ -49,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="pytest-mlperf", description="MLPerf Inference benchmarks as pytest tests.")
     parser.add_argument("--version", action="version", version=f"pytest-mlperf {__version__}")
     tools = parser.add_subparsers(required=True, metavar="COMMAND")
-    for tool in (check, pack, diff, compare_rounds, preprocess, cache):
+    for tool in (check, pack, diff, compare, compare_rounds, history, report, preprocess, cache):
         tool.add(tools)
     return parser
 

@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pytest_mlperf.history.place import VARIABLE
 from pytest_mlperf.plugin import ini_key, long_form
 from pytest_mlperf.plugin.option_values import (
     benchmark_file,
@@ -14,6 +15,7 @@ from pytest_mlperf.plugin.option_values import (
     duration,
     endpoint,
     file_name,
+    file_or_off,
     mirror,
     name_and_value,
     new_name,
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
+#: The variables of the environment that stand for an option.
+VARIABLES = {"--mlperf-cache": CACHE_VARIABLE, "--mlperf-history": VARIABLE}
 SHORT_TIMEOUT = 600.0
 
 
@@ -243,6 +247,13 @@ OPTIONS = (
         mirror,
     ),
     Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
+    Option(
+        "--mlperf-history",
+        "FILE|off",
+        f"keep every result in this file; off keeps none; default: ${VARIABLE}, else history.sqlite in the user's data "
+        "directory",
+        file_or_off,
+    ),
     Option(
         "--mlperf-submit",
         "",

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from pytest_mlperf.history.place import OFF
+
 #: With more threads than this, a runtime's spinning threads take minutes to start.
 MOST_THREADS_A_CORE = 16
 #: LoadGen counts in signed 64-bit numbers and silently replaces a larger number by the largest.
@@ -162,6 +164,11 @@ def zero_or_more(text: str) -> float:
     if not 0 <= value <= LARGEST_NUMBER:
         raise ValueError(f"a number, 0 or more, at most {LARGEST_NUMBER:g}")
     return value
+
+
+def file_or_off(text: str) -> str | Path:
+    """Parse a file's name, or ``off``."""
+    return text if text == OFF else Path(text)
 
 
 def _number(text: str) -> float:

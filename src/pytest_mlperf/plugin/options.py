@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pytest_mlperf.backends.base import REMOTE
 from pytest_mlperf.errors import EntryPointError, OptionError
 from pytest_mlperf.loadgen.user_conf import read_user_conf
-from pytest_mlperf.plugin.option_table import CACHE_VARIABLE, OPTIONS, SHORT_TIMEOUT, Option
+from pytest_mlperf.plugin.option_table import OPTIONS, SHORT_TIMEOUT, VARIABLES, Option
 from pytest_mlperf.plugin.option_values import BenchmarkPath
 from pytest_mlperf.plugin.selection import Selection, check_name, select
 from pytest_mlperf.printable import encodable, one_line
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 #: Accelerators are used only on request.
 DEFAULT_DEVICE = ("cpu",)
-_ENVIRONMENT = f"${CACHE_VARIABLE}"
 
 
 class Given(NamedTuple):
@@ -84,6 +83,7 @@ class Settings:
     plan: bool
     mirror: str | Path | None
     json: Path | None
+    history: str | Path | None
     submit: bool
     submitter: str | None
     division: str
@@ -219,8 +219,9 @@ def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] 
     given = config.getoption(option.ini)
     if given:
         return (given if isinstance(given, list) else [given]), "command line", here
-    if option.flag == "--mlperf-cache" and (named := os.environ.get(CACHE_VARIABLE)):
-        return [named], _ENVIRONMENT, here
+    variable = VARIABLES.get(option.flag, "")
+    if named := os.environ.get(variable):
+        return [named], f"${variable}", here
     written = config.getini(option.ini)
     if written:
         texts = [str(item) for item in written] if option.many or option.repeated else [str(written)]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import MLPerfError
+from pytest_mlperf.history.place import history_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,8 +41,11 @@ def places(settings: Settings) -> Iterator[Place]:
     """Yield the places that the options name, and those that the environment of a CI job has."""
     if settings.json is not None:
         yield Place(_json(settings.json), required=True, even_empty=True)
+    yield Place(_beside_logs)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         yield Place(_github(Path(page)))
+    if (history := history_file(settings.history, {})) is not None:
+        yield Place(_history(history))
 
 
 def publish(finished: Finished, settings: Settings) -> tuple[list[MLPerfError], bool]:
@@ -73,10 +77,25 @@ def _json(path: Path) -> Callable[[Finished], None]:
     return write
 
 
+def _beside_logs(finished: Finished) -> None:
+    from pytest_mlperf.report.json_file import write_beside_logs
+
+    write_beside_logs(finished)
+
+
 def _github(page: Path) -> Callable[[Finished], None]:
     def write(finished: Finished) -> None:
         from pytest_mlperf.report.github import append_summary
 
         append_summary(page, finished.results)
+
+    return write
+
+
+def _history(path: Path) -> Callable[[Finished], None]:
+    def write(finished: Finished) -> None:
+        from pytest_mlperf.history.store import History
+
+        History(path).add(finished)
 
     return write

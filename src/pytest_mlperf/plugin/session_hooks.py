@@ -227,7 +227,10 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     Each failed check of the submission is reported as a failed item.
     """
     config, mlperf_session = session.config, session.config.stash[SESSION]
-    if not any_given(config) or worker_input(config) or config.getoption("collectonly"):
+    if worker_input(config) or config.getoption("collectonly"):
+        return
+    # Results are published without any option, too; an option alone, such as --mlperf-json, counts without results.
+    if not mlperf_session.results and not any_given(config):
         return
     from pytest_mlperf.plugin.places import publish
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
     from pathlib import Path
+
+    from pytest_mlperf.baselines.fingerprint import Fingerprint
+
+
+class Provenance(NamedTuple):
+    """Of which commit and on which machine results were made; empty and None where that is not known."""
+
+    commit: str = ""
+    machine: Fingerprint | None = None
 
 
 @dataclass(frozen=True)
@@ -31,6 +41,8 @@ class Finished:
         The directory of the project: where baselines are, and whose commit is checked out.
     notes
         What is told of no single result.
+    recorded
+        Of a past session, what its file says of commit and machine; None for the session that has just finished.
     """
 
     results: tuple[RunResult, ...]
@@ -38,6 +50,7 @@ class Finished:
     started: datetime
     root: Path
     notes: tuple[str, ...] = ()
+    recorded: Provenance | None = None
 
     @property
     def directory(self) -> Path | None:
@@ -45,6 +58,16 @@ class Finished:
         from pathlib import Path
 
         return Path(self.results[0].output).parent if self.results else None
+
+    @cached_property
+    def provenance(self) -> Provenance:
+        """Commit and machine; they are looked up when they are first asked for."""
+        if self.recorded is not None:
+            return self.recorded
+        from pytest_mlperf.baselines.fingerprint import read_fingerprint
+        from pytest_mlperf.baselines.store import commit_of
+
+        return Provenance(commit_of(self.root), read_fingerprint())
 
 
 def ordered(results: Iterable[dict[str, Any]]) -> tuple[RunResult, ...]:

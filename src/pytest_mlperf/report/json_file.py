@@ -6,12 +6,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
-
 from pytest_mlperf import __version__
 from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.errors import OutputError
-from pytest_mlperf.run.directories import unwritable
+from pytest_mlperf.results.document import Document, encoded
+from pytest_mlperf.run.directories import RESULTS, unwritable
 
 if TYPE_CHECKING:
     from pytest_mlperf.report.finished import Finished
@@ -25,8 +24,7 @@ def write_results(path: Path, finished: Finished) -> None:
     OutputError
         `path` cannot be written; the message says where the results are instead.
     """
-    content = msgspec.json.encode({"pytest_mlperf": __version__, "results": finished.results})
-    text = msgspec.json.format(content, indent=2) + b"\n"
+    text = encoded(document_of(finished))
     try:
         _write(path, text)
     except OSError as error:
@@ -34,6 +32,38 @@ def write_results(path: Path, finished: Finished) -> None:
         there = _write_elsewhere(path.name, text, [finished.directory] if finished.directory else [])
         fix = f"{failed.fix}; the results are in {there} instead" if there else failed.fix
         raise OutputError(failed.what, expected=failed.expected, found=failed.found, fix=fix) from error
+
+
+def write_beside_logs(finished: Finished) -> None:
+    """Write the results into the session's directory, where `pytest-mlperf report` and `compare` find them.
+
+    Raises
+    ------
+    OutputError
+        They cannot be written.
+    """
+    directory = finished.directory
+    if directory is None:
+        return
+    try:
+        write_atomic(directory / RESULTS, encoded(document_of(finished)))
+    except OSError as error:
+        raise unwritable(directory, "--mlperf-output", error) from error
+
+
+def document_of(finished: Finished) -> Document:
+    """Return a session's results as they stand in a file."""
+    commit, machine = finished.provenance
+    return Document(
+        pytest_mlperf=__version__,
+        results=finished.results,
+        started=finished.started.astimezone().isoformat(timespec="seconds"),
+        command=finished.command,
+        root=str(finished.root),
+        commit=commit,
+        machine=machine,
+        notes=finished.notes,
+    )
 
 
 def _write_elsewhere(name: str, text: bytes, beside: list[Path]) -> Path | None:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: The file that makes a directory a session's own; it contains the session's key.
 OWNER: Final = ".session"
+#: The file with all results of a session, in its directory.
+RESULTS: Final = "results.json"
 #: A file system may only say that it is full when something is written.
 _PROBE = bytes(4096)
 

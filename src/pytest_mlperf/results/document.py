@@ -1,0 +1,90 @@
+"""The JSON file with all results of a session, as --mlperf-json writes it; changes with its format."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from pytest_mlperf.baselines.fingerprint import Fingerprint
+from pytest_mlperf.errors import StoredResultsError
+from pytest_mlperf.run.result import RunResult
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: The format of the file; a newer one is refused. Files without a number are as old as format 1.
+FORMAT = 1
+
+
+class Document(msgspec.Struct, frozen=True, kw_only=True):
+    """The results of a session.
+
+    Attributes
+    ----------
+    format
+        `FORMAT` when it was written.
+    pytest_mlperf
+        The version that wrote it.
+    results
+        In the order of case, mode and test.
+    started
+        When the session started, with the offset from UTC; empty if unknown.
+    command
+        The words of its command line, without secrets.
+    root
+        The directory of the project.
+    commit
+        The commit that was checked out, with a plus sign if files differed from it; empty outside a repository.
+    machine
+        Where it was run.
+    notes
+        What is told of no single result.
+    """
+
+    pytest_mlperf: str
+    results: tuple[RunResult, ...]
+    format: int = FORMAT
+    started: str = ""
+    command: tuple[str, ...] = ()
+    root: str = ""
+    commit: str = ""
+    machine: Fingerprint | None = None
+    notes: tuple[str, ...] = ()
+
+
+class _Format(msgspec.Struct):
+    format: int = FORMAT
+
+
+def encoded(document: Document) -> bytes:
+    """Return the text of the file."""
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def read_document(path: Path) -> Document:
+    """Return the results in a file.
+
+    Raises
+    ------
+    StoredResultsError
+        It cannot be read, is cut off, is another file, or was written by a newer version.
+    """
+    try:
+        content = path.read_bytes()
+        found = msgspec.json.decode(content, type=_Format).format
+        if found > FORMAT:
+            raise StoredResultsError(
+                f"results were written by a newer version of pytest-mlperf: {path}",
+                expected=f"format {FORMAT} or older",
+                found=f"format {found}",
+                fix="upgrade pytest-mlperf here",
+            )
+        return msgspec.json.decode(content, type=Document)
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise StoredResultsError(
+            f"results cannot be read: {path}",
+            expected="the file that --mlperf-json wrote",
+            found=f"{type(error).__name__}: {error}",
+            fix="name another file, or get it again from where it is kept",
+        ) from error
