@@ -243,6 +243,7 @@ OPTIONS = (
         mirror,
     ),
     Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
+    Option("--mlperf-csv", "FILE", "write every result of the session to FILE, as one row of a table", Path),
     Option(
         "--mlperf-submit",
         "",
