@@ -35,11 +35,11 @@ def test_the_shipped_schema_is_that_of_the_code() -> None:
 def test_a_document_follows_it_and_one_with_a_wrong_type_does_not(tmp_path: Path) -> None:
     write_results(tmp_path / "r.json", finished([accuracy(findings=(FINDING,), label=HOSTILE), performance()]))
     document = json.loads((tmp_path / "r.json").read_text())
-    assert list(document)[0] == "format"
+    assert next(iter(document)) == "format"
     assert document["format"] == FORMAT
     jsonschema.Draft202012Validator(schema()).validate(document)
     document["results"][0]["accuracy"]["value"] = "93"
-    with pytest.raises(jsonschema.ValidationError, match="'93'.* is not valid under any of the given schemas"):
+    with pytest.raises(jsonschema.ValidationError, match=r"'93'.* is not valid under any of the given schemas"):
         jsonschema.Draft202012Validator(schema()).validate(document)
 
 

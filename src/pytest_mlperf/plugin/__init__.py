@@ -61,6 +61,8 @@ STARTED = pytest.StashKey[tuple[float, str]]()
 REPORT_ATTRIBUTE = "mlperf_result"
 #: Of the report of a setup: an earlier attempt at the item does not count. Of a teardown: the attempt had a result.
 ATTEMPT_ATTRIBUTE = "mlperf_attempt"
+#: Where a report of a failed item has its case and mode.
+FAILED_ATTRIBUTE = "mlperf_failed"
 
 
 def any_given(config: pytest.Config) -> bool:

@@ -154,9 +154,16 @@ class MLPerfSession:
         from pytest_mlperf.report.finished import Finished, ordered
         from pytest_mlperf.secrecy import arguments_without_secrets
 
-        words = ("pytest", *arguments_without_secrets([*map(str, self.config.invocation_params.args)]))
-        notes = tuple(self.gate.stale(self.registry)) if self.settings.compare is not None else ()
-        return Finished(ordered(self.results), words, self.started, self.home, notes)
+        words = map(str, self.config.invocation_params.args)
+        return Finished(
+            results=ordered(self.results),
+            command=("pytest", *arguments_without_secrets(list(words))),
+            started=self.started,
+            root=self.home,
+            notes=tuple(self.gate.stale(self.registry)) if self.settings.compare is not None else (),
+            items=tuple(self.collector.items()),
+            submitted=self.submitted,
+        )
 
     def is_reference(self, case: Case) -> bool:
         """Return whether a compliance test of the session compares with this case's run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from pytest_mlperf import __version__
 from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
+    FAILED_ATTRIBUTE,
     REPORT_ATTRIBUTE,
     SHORT_FORMS,
     STARTED,
@@ -196,6 +198,8 @@ def pytest_runtest_makereport(
         setattr(report, REPORT_ATTRIBUTE, item.stash[RESULT])
     if item.stash.get(ATTEMPT, 1) > 1 if call.when == "setup" else RESULT in item.stash:
         setattr(report, ATTEMPT_ATTRIBUTE, True)
+    if report.failed and (case := _case(item)):
+        setattr(report, FAILED_ATTRIBUTE, [case.id, case.mode])
     return report
 
 
@@ -218,6 +222,11 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
         for error in session.unreported:
             for line in str(error).splitlines():
                 terminal.write_line(line, red=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from pytest_mlperf.report.annotations import workflow_commands
+
+        for line in workflow_commands(session.finished(), session.unreported, os.environ.get("GITHUB_WORKSPACE", "")):
+            terminal.write_line(line)
 
 
 @pytest.hookimpl(tryfirst=True)

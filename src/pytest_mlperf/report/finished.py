@@ -14,6 +14,33 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
+    from pytest_mlperf.submission.submit import Submitted
+
+
+@dataclass(frozen=True)
+class Item:
+    """A test item.
+
+    Attributes
+    ----------
+    nodeid, file, line
+        Its node id, and where its test is; the line is counted from 1, and None where it is not known.
+    case, mode
+        Of what it runs.
+    failure
+        Why it failed; empty if it did not.
+    result
+        The result of its run; None if there was none.
+    """
+
+    nodeid: str
+    file: Path
+    line: int | None
+    case: str
+    mode: str
+    failure: str = ""
+    result: RunResult | None = None
+
 
 @dataclass(frozen=True)
 class Finished:
@@ -31,6 +58,10 @@ class Finished:
         The directory of the project: where baselines are, and whose commit is checked out.
     notes
         What is told of no single result.
+    items
+        The items with a result, and those that failed without one.
+    submitted
+        The submission, with --mlperf-submit; None before it was made.
     """
 
     results: tuple[RunResult, ...]
@@ -38,6 +69,8 @@ class Finished:
     started: datetime
     root: Path
     notes: tuple[str, ...] = ()
+    items: tuple[Item, ...] = ()
+    submitted: Submitted | None = None
 
     @property
     def directory(self) -> Path | None:

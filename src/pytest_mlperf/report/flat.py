@@ -1,4 +1,4 @@
-"""A result as flat names and values, for whatever has columns, labels or parameters: what identifies it, its figures."""
+"""A result as flat names and values, for columns, labels and parameters: what identifies it, and its figures."""
 
 from __future__ import annotations
 
