@@ -6,7 +6,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.report.finished import Finished
+from pytest_mlperf.gate.comparison import Comparison
+from pytest_mlperf.report.finished import Finished, Item
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import Performance
@@ -20,6 +21,8 @@ HOSTILE = "=1+1,\"q'\n::error::x\r|`%0A#{}\\\t<script>\x1b[31m🙂 ::set-output 
 FINDING = Finding(
     rule="accuracy-target", what="acc is below the benchmark's target", expected="97.4", found="90", fix="check it"
 )
+
+UNDECIDED = Comparison(baseline="b", figure="F1", unit="%", before=94.0, now=93.5, allowed=0.1, verdict="undecided")
 
 
 def accuracy(case: str = "bert-99-tiny-onnxruntime-cpu-Offline", **facts: Any) -> RunResult:
@@ -51,6 +54,12 @@ def performance(case: str = "bert-99-tiny-onnxruntime-cpu-Server", **facts: Any)
     return RunResult(
         case=case, performance=measured, **{**_known("performance", "VALID"), "scenario": "Server", **facts}
     )
+
+
+def item(root: Path, failure: str = "why", result: RunResult | None = None, **facts: Any) -> Item:
+    """Return an item of a test in a directory; it failed unless there is no failure."""
+    known = {"nodeid": "n", "file": root / "tests" / "test_it.py", "line": 3, "case": "a-case", "mode": "accuracy"}
+    return Item(**{**known, **facts}, failure=failure, result=result)
 
 
 def finished(results: Sequence[RunResult], root: Path = Path()) -> Finished:

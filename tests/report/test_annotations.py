@@ -11,16 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_mlperf.errors import OutputError
-from pytest_mlperf.gate.comparison import Comparison
-from pytest_mlperf.report.annotations import MOST, Annotation, relative, workflow_commands
-from pytest_mlperf.report.finished import Item
+from pytest_mlperf.report.annotations import MOST, Annotation, workflow_commands
+from pytest_mlperf.report.problems import relative
 from tests.packages import with_packages
-from tests.report.results import FINDING, HOSTILE, accuracy, finished
+from tests.report.results import FINDING, HOSTILE, UNDECIDED, accuracy, finished, item
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_mlperf.run.result import RunResult
+    from pytest_mlperf.report.finished import Item
     from tests.conftest import RunSession
 
 
@@ -36,11 +35,6 @@ def _read(text: str) -> str:
     for escaped, character in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
         text = text.replace(escaped, character)
     return text
-
-
-def item(root: Path, failure: str = "why", result: RunResult | None = None, **facts: Any) -> Item:
-    known = {"nodeid": "n", "file": root / "tests" / "test_it.py", "line": 3, "case": "a-case", "mode": "accuracy"}
-    return Item(**{**known, **facts}, failure=failure, result=result)
 
 
 def commands(root: Path, *items: Item, **facts: Any) -> list[tuple[str, dict[str, str], str]]:
@@ -64,8 +58,7 @@ def test_a_test_outside_the_repository_has_no_place(tmp_path: Path) -> None:
 
 
 def test_what_is_undecided_or_unreported_is_a_warning(tmp_path: Path) -> None:
-    undecided = Comparison(baseline="b", figure="F1", unit="%", before=94.0, now=93.5, allowed=0.1, verdict="undecided")
-    result = accuracy(comparison=undecided, notes=("another", "a-case accuracy: undecided: 1,000 samples would tell"))
+    result = accuracy(comparison=UNDECIDED, notes=("another", "a-case accuracy: undecided: 1,000 samples would tell"))
     found = commands(tmp_path, item(tmp_path, "", result), unreported=[OutputError("cannot write it")])
     assert [(level, text) for level, _, text in found] == [
         ("warning", "a-case accuracy: undecided: 1,000 samples would tell"),
@@ -130,7 +123,7 @@ def test_of_somebody_else():
 """
 
 
-@pytest.mark.parametrize("workers", [(), ("-n2",)], ids=["one process", "xdist"])
+@pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["one process", "xdist"])
 def test_a_session_annotates_its_failed_items_on_lines_of_their_own(
     benchmarks: RunSession, tmp_path: Path, workers: tuple[str, ...]
 ) -> None:
@@ -149,10 +142,3 @@ def test_a_session_annotates_its_failed_items_on_lines_of_their_own(
     assert sorted(int(properties["line"]) + 1 for _, properties, _ in found) == sorted(
         lines[f"def test_fails_{name}:"] for name in ("with_a_result(mlperf)", "without_one(broken, mlperf)")
     )
-
-
-def test_a_session_elsewhere_writes_no_command(benchmarks: RunSession, tmp_path: Path) -> None:
-    tests = tmp_path / "here" / "test_it.py"
-    tests.write_text(TESTS)
-    session = benchmarks(path=tests, GITHUB_ACTIONS="", PYTHONPATH=with_packages())
-    assert [line for line in session.output.splitlines() if line.startswith("::")] == []

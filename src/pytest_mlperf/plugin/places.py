@@ -44,6 +44,8 @@ def places(settings: Settings) -> Iterator[Place]:
         yield Place(_csv(settings.csv), required=True, even_empty=True)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         yield Place(_github(Path(page)))
+    if os.environ.get("GITLAB_CI"):
+        yield Place(_gitlab(Path(os.environ.get("CI_PROJECT_DIR") or Path.cwd())), even_empty=True)
 
 
 def publish(finished: Finished, settings: Settings) -> tuple[list[MLPerfError], bool]:
@@ -80,6 +82,15 @@ def _csv(path: Path) -> Callable[[Finished], None]:
         from pytest_mlperf.report.csv_file import write_csv
 
         write_csv(path, finished)
+
+    return write
+
+
+def _gitlab(directory: Path) -> Callable[[Finished], None]:
+    def write(finished: Finished) -> None:
+        from pytest_mlperf.report.gitlab import write_reports
+
+        write_reports(directory, finished)
 
     return write
 

@@ -236,7 +236,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     Each failed check of the submission is reported as a failed item.
     """
     config, mlperf_session = session.config, session.config.stash[SESSION]
-    if not any_given(config) or worker_input(config) or config.getoption("collectonly"):
+    if worker_input(config) or config.getoption("collectonly"):
+        return
+    if not any_given(config) and not any(mlperf_session.collector.items()):
         return
     from pytest_mlperf.plugin.places import publish
 

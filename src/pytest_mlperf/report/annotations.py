@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.printable import printable
+from pytest_mlperf.report.problems import Problem, problems, relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from pytest_mlperf.errors import MLPerfError
-    from pytest_mlperf.report.finished import Finished, Item
+    from pytest_mlperf.report.finished import Finished
 
 #: GitHub shows so many of each kind of a step, and drops the others.
 MOST = 10
@@ -48,11 +47,10 @@ def workflow_commands(finished: Finished, unreported: Sequence[MLPerfError], wor
     workspace
         The directory of the repository: ``$GITHUB_WORKSPACE``.
     """
-    errors = list(chain(_failures(finished.items, workspace), _of_submission(finished)))
-    undecided = (warning for item in finished.items for warning in _undecided(item, workspace))
-    warnings = [*undecided, *(Annotation("warning", "MLPerf report", str(error)) for error in unreported)]
-    for level, found in (("error", errors), ("warning", warnings)):
-        yield from map(str, _at_most(level, found))
+    found = [_of(problem, workspace) for problem in problems(finished)]
+    found += [Annotation("warning", "MLPerf report", str(error)) for error in unreported]
+    for level in ("error", "warning"):
+        yield from map(str, _at_most(level, [each for each in found if each.level == level]))
 
 
 def _at_most(level: str, found: Sequence[Annotation]) -> Iterable[Annotation]:
@@ -62,41 +60,11 @@ def _at_most(level: str, found: Sequence[Annotation]) -> Iterable[Annotation]:
     return (*found[: MOST - 1], Annotation(level, "MLPerf", more))
 
 
-def _failures(items: Iterable[Item], workspace: str) -> Iterator[Annotation]:
-    for item in items:
-        if not item.failure:
-            continue
-        errors = item.result.errors if item.result is not None else ()
-        for message in map(str, errors) if errors else (item.failure,):
-            yield _of(item, "error", message, workspace)
-
-
-def _undecided(item: Item, workspace: str) -> Iterator[Annotation]:
-    result = item.result
-    if item.failure or result is None or result.comparison is None or result.comparison.verdict != "undecided":
-        return
-    for note in result.notes:
-        if "undecided" in note:
-            yield _of(item, "warning", note, workspace)
-
-
-def _of(item: Item, level: str, message: str, workspace: str) -> Annotation:
-    return Annotation(level, f"{item.case} {item.mode}", message, relative(item.file, workspace), item.line)
-
-
-def _of_submission(finished: Finished) -> Iterator[Annotation]:
-    if finished.submitted is not None:
-        for outcome in finished.submitted.outcomes:
-            if outcome.fault:
-                yield Annotation("error", f"MLPerf submission: {outcome.place}", outcome.fault)
-
-
-def relative(file: Path, directory: str) -> str:
-    """Return a file's path relative to a repository's directory; empty if it is not in it."""
-    try:
-        return file.relative_to(Path(directory).resolve() if directory else Path.cwd()).as_posix()
-    except ValueError:
-        return ""
+def _of(problem: Problem, workspace: str) -> Annotation:
+    level = "error" if problem.fails else "warning"
+    if problem.item is None:
+        return Annotation(level, problem.title, problem.text)
+    return Annotation(level, problem.title, problem.text, relative(problem.item.file, workspace), problem.item.line)
 
 
 def _data(text: str) -> str:
