@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LISTS = """
 --model --implementation --backend --device --scenario --mode --backend-option --model-path --endpoint --dataset-path
---mlperf-compare-model
+--mlperf-compare-model --mlperf-dashboard
 """
 _SWITCHES = """
 --mlperf-fetch --mlperf-plan --mlperf-offline --mlperf-submit --mlperf-pack-anyway --mlperf-require-quiet
@@ -25,7 +25,7 @@ _VALUES = """
 --target-qps --target-latency --user-conf --dataset-size --python-version --python-version-min --mlperf-venv
 --loadgen-compiler --loadgen-src --onnxruntime-dir
 --mlperf-tune --mlperf-scorer --mlperf-timeout --mlperf-output --mlperf-cache --mlperf-mirror
---mlperf-json --mlperf-csv
+--mlperf-json --mlperf-csv --mlperf-dashboard-timeout
 --submitter --division --system-type --hw-name --mlperf-system --submission-dir --mlperf-checker
 --mlperf-inference-src
 """

@@ -16,6 +16,7 @@ from pytest_mlperf.plugin.option_values import (
     file_name,
     mirror,
     name_and_value,
+    names,
     new_name,
     positive,
     positive_number,
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
 SHORT_TIMEOUT = 600.0
+DASHBOARD_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
@@ -244,6 +246,13 @@ OPTIONS = (
     ),
     Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
     Option("--mlperf-csv", "FILE", "write every result of the session to FILE, as one row of a table", Path),
+    Option("--mlperf-dashboard", "NAME", "publish the results at the end: to wandb, mlflow", names, repeated=True),
+    Option(
+        "--mlperf-dashboard-timeout",
+        "SECONDS",
+        f"the time that publishing to a dashboard may take; default: {DASHBOARD_TIMEOUT:g}",
+        positive_number,
+    ),
     Option(
         "--mlperf-submit",
         "",

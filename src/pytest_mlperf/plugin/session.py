@@ -53,8 +53,8 @@ class MLPerfSession:
         The result of every run, as JSON-like dictionaries; on an xdist controller also those of the workers.
     wanted
         The cases that were selected.
-    unreported
-        Why reports could not be written.
+    unreported, published
+        Why reports could not be written, and where what was published can be seen.
     test_files
         The test files with results.
     submitted
@@ -71,6 +71,7 @@ class MLPerfSession:
     results: list[dict[str, Any]] = field(default_factory=list)
     wanted: frozenset[Case] = frozenset()
     unreported: list[MLPerfError] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
     test_files: set[Path] = field(default_factory=set)
     submitted: Submitted | None = None
     refused: MLPerfError | None = None
@@ -292,6 +293,8 @@ class MLPerfSession:
         ------
         OutputError
             The results or a report could not be written.
+        OptionError, EntryPointError
+            A dashboard lacks something.
         """
         if self.config.getoption("collectonly"):
             return
@@ -300,6 +303,8 @@ class MLPerfSession:
             require_file(self.settings.json, "--mlperf-json")
         if self.settings.csv is not None:
             require_file(self.settings.csv, "--mlperf-csv")
+        for name in self.settings.dashboard:
+            self.registry.dashboard(name).require()
         if xml := self.config.getoption("xmlpath", None):
             require_file(Path(os.path.expandvars(xml)).expanduser(), "--junitxml", replaced=False)
         if self.settings.submit:

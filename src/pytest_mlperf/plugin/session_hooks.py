@@ -217,6 +217,13 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     if set(config.getoption("reportchars")) & set("saA") and "matrix" in vars(session):
         for line in session.matrix.not_collected():
             terminal.write_line(line)
+    _write_places(session, terminal)
+
+
+def _write_places(session: MLPerfSession, terminal: Terminal) -> None:
+    """Say what was published and what could not be written; in a job of GitHub, annotate what is wrong."""
+    for line in session.published:
+        terminal.write_line(line)
     if session.unreported:
         terminal.write_title("MLPerf report")
         for error in session.unreported:
@@ -233,6 +240,7 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the results to the places that options and environment name; with --mlperf-submit, check and pack them.
 
+    Files come first: whatever happens later, they are there. Dashboards come last, since they may take the submission.
     Each failed check of the submission is reported as a failed item.
     """
     config, mlperf_session = session.config, session.config.stash[SESSION]
@@ -242,9 +250,9 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         return
     from pytest_mlperf.plugin.places import publish
 
-    errors, failed = publish(mlperf_session.finished(), mlperf_session.settings)
-    mlperf_session.unreported.extend(errors)
-    if failed:
+    published = publish(mlperf_session.finished(), mlperf_session.settings)
+    mlperf_session.unreported.extend(published.errors)
+    if published.failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if mlperf_session.settings.submit and not mlperf_session.settings.plan:
         from pytest_mlperf.submission.submit import abandon
@@ -254,6 +262,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         else:
             abandoned = abandon(mlperf_session.settings.division, config.invocation_params.dir)
             mlperf_session.submitted = abandoned if abandoned.notes else None
+    later = publish(
+        mlperf_session.finished(), mlperf_session.settings, lambda line: _terminal(config).write_line(f"  {line}")
+    )
+    mlperf_session.unreported.extend(later.errors)
+    mlperf_session.published.extend(later.seen)
 
 
 def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
