@@ -179,9 +179,11 @@ def test_a_session_publishes_once_and_passes_whatever_comes_of_it(
     benchmarks: RunSession, package: Path, workers: tuple[str, ...]
 ) -> None:
     options = ("--mlperf-dashboard=kept,raises", "--mlperf-dashboard=dies", "--hf-token=hidden")
-    variables = {"PYTHONPATH": with_packages(package), "SOME_API_KEY": "hidden", "GITHUB_ACTIONS": ""}
+    variables = {"PYTHONPATH": with_packages(package), "SOME_API_KEY": "hidden"}
     (package / "other_options.py").write_text("def pytest_addoption(parser): parser.addoption('--hf-token')\n")
-    session = benchmarks("-p", "other_options", *workers, *NULL, *options, **variables)
+    session = benchmarks(
+        "-p", "other_options", *workers, *NULL, *options, **variables, MLPERF_TEST_LEASES=str(package.parent)
+    )
     assert session.code == 0, session.output
     [found] = kept(package)
     assert [result.case for result in found.results] == ["null-null-cpu-Offline"]
