@@ -261,7 +261,7 @@ def test_a_server_that_never_answers_costs_the_time_limit_and_leaves_no_process(
 
 def _is_of(process: psutil.Process, home: Path) -> bool:
     try:
-        return process.pid != os.getpid() and process.environ().get("HOME") == str(home)
+        return process.pid != os.getpid() and bool(process.environ().get("HOME") == str(home))
     except psutil.Error:
         return False
 

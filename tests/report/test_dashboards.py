@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +26,7 @@ if TYPE_CHECKING:
     from tests.conftest import RunSession
 
 SOURCE = '''
+import atexit
 import os
 import signal
 import subprocess
@@ -60,6 +64,8 @@ class Slow(Usual):
 
 class Raises(Usual):
     def publish(self, publication):
+        """Fail, and try again for ever when the interpreter ends."""
+        atexit.register(time.sleep, 600)
         raise ValueError("no answer of https://user:hidden@example.org/?token=hidden")
 
 
@@ -127,6 +133,19 @@ def test_what_does_not_end_is_ended_with_all_that_it_started(
         seconds *= 2
     for process in map(int, (package / "started").read_text().split()):
         assert not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+
+
+def test_ctrl_c_ends_the_publishing_and_not_the_session(
+    published: Callable[..., tuple[str, ...]], package: Path
+) -> None:
+    def interrupt() -> None:
+        while not (package / "started").exists():
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(PublishError, match=r"found: Ctrl-C"):
+        published("slow", 600)
 
 
 @pytest.mark.parametrize(

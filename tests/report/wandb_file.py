@@ -26,7 +26,7 @@ FULL, FIRST, MIDDLE, LAST = 1, 2, 3, 4
 def records(content: bytes) -> Iterator[bytes]:
     """Yield the records of a log."""
     assert content[:4] == b":W&B", content[:8]
-    place, parts = HEADER, []
+    place, parts = HEADER, list[bytes]()
     while place + OF_RECORD.size <= len(content):
         left = BLOCK - place % BLOCK
         if left < OF_RECORD.size:  # the rest of a block is filled up

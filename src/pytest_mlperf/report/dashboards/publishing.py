@@ -109,18 +109,22 @@ def _read(name: str, answer: Path, log: Path) -> tuple[str, ...]:
     return left.seen
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all that it has started, also in sessions of their own."""
+def end_children(pid: int) -> None:
+    """End all processes that a process has started, also those in sessions of their own."""
     import psutil
 
-    started = []
     with suppress(psutil.Error):
-        started = psutil.Process(process.pid).children(recursive=True)
+        for child in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.Error):
+                child.kill()
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.poll() is None:
+        process.send_signal(signal.SIGSTOP)  # it starts nothing more
+        end_children(process.pid)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    for each in started:
-        with suppress(psutil.Error):
-            each.kill()
     process.wait()
 
 
