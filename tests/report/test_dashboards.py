@@ -7,6 +7,7 @@ import signal
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from pytest_mlperf.report.dashboards.base import Publication, require_package
 from pytest_mlperf.report.dashboards.publishing import publication, publish
 from tests.packages import with_packages, write_package
 from tests.report.results import HOSTILE, UNDECIDED, accuracy, finished, performance
+from tests.sandbox import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -108,6 +110,13 @@ def published(package: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., t
     return to
 
 
+def is_over(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return True
+
+
 def kept(package: Path) -> list[Publication]:
     return [msgspec.json.decode(path.read_bytes(), type=Publication) for path in package.glob("kept-*.json")]
 
@@ -132,7 +141,7 @@ def test_what_does_not_end_is_ended_with_all_that_it_started(
         assert time.monotonic() - begun < seconds + 60
         seconds *= 2
     for process in map(int, (package / "started").read_text().split()):
-        assert not psutil.pid_exists(process) or psutil.Process(process).status() == psutil.STATUS_ZOMBIE
+        wait_until(partial(is_over, process), f"the end of {process}")
 
 
 def test_ctrl_c_ends_the_publishing_and_not_the_session(
