@@ -144,6 +144,14 @@ def test_what_does_not_end_is_ended_with_all_that_it_started(
         wait_until(partial(is_over, process), f"the end of {process}")
 
 
+def test_no_room_for_a_process_is_told_as_well(
+    published: Callable[..., tuple[str, ...]], package: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(package / "nowhere"))
+    with pytest.raises(PublishError, match="not published to kept.*"):
+        published("kept")
+
+
 def test_ctrl_c_ends_the_publishing_and_not_the_session(
     published: Callable[..., tuple[str, ...]], package: Path
 ) -> None:

@@ -70,8 +70,15 @@ def publish(name: str, content: Publication, seconds: float) -> tuple[str, ...]:
     Raises
     ------
     PublishError
-        It took too long, failed, or was interrupted.
+        It took too long, failed, or was interrupted, or no process could be started.
     """
+    try:
+        return _publish(name, content, seconds)
+    except OSError as error:  # a full disk, no memory
+        raise _failed(name, str(error), "a process of its own") from error
+
+
+def _publish(name: str, content: Publication, seconds: float) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="pytest-mlperf-") as directory:
         given, answer, log = (Path(directory, name) for name in ("given.json", "answer.json", "log"))
         given.write_bytes(msgspec.json.encode(content))
