@@ -131,6 +131,7 @@ def test_every_option_is_an_ini_key(read: Read, option: Option, tmp_path: Path) 
         "--user-conf": str(conf),
         "--mlperf-venv": "lab",
         "--mlperf-compare": "main",
+        "--mlperf-dashboard": "wandb",
         "--round": "v4.0",
         "--loadgen-compiler": "clang",
     }

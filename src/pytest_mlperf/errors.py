@@ -113,8 +113,12 @@ class HistoryError(MLPerfError):
     """A history that cannot be read or written: locked, damaged, or from a newer version."""
 
 
+class PublishError(MLPerfError):
+    """A dashboard that the results could not be published to: down, slow, or it refuses the key."""
+
+
 class EntryPointError(RequirementError):
-    """A benchmark, backend or implementation from another package that cannot be loaded."""
+    """A benchmark, backend, implementation or dashboard from another package that cannot be loaded."""
 
 
 @contextmanager

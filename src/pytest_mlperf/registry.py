@@ -1,4 +1,4 @@
-"""The installed benchmarks, backends and implementations, found by their entry points."""
+"""The installed benchmarks, backends, implementations and dashboards, found by their entry points."""
 
 from __future__ import annotations
 
@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.base import Backend
     from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.implementations.base import Implementation
+    from pytest_mlperf.report.dashboards.base import Dashboard
 
 T = TypeVar("T")
 BENCHMARKS = "pytest_mlperf.benchmarks"
 BACKENDS = "pytest_mlperf.backends"
 IMPLEMENTATIONS = "pytest_mlperf.implementations"
+DASHBOARDS = "pytest_mlperf.dashboards"
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,11 @@ class Registry:
     def implementations(self) -> dict[str, EntryPoint]:
         """The entry points of the implementations, by name."""
         return _named(IMPLEMENTATIONS)
+
+    @cached_property
+    def dashboards(self) -> dict[str, EntryPoint]:
+        """The entry points of the dashboards, by name."""
+        return _named(DASHBOARDS)
 
     def benchmark(self, name: str) -> Benchmark:
         """Load a benchmark's description.
@@ -94,6 +101,17 @@ class Registry:
         expected = "an object with supports(), provide() and command()"
         has = _has("supports", "provide", "command")
         return cast("Implementation", self._load(self.implementations[name], has, expected))
+
+    def dashboard(self, name: str) -> Dashboard:
+        """Load a dashboard.
+
+        Raises
+        ------
+        EntryPointError
+            It cannot be imported, or lacks an attribute of `pytest_mlperf.report.dashboards.base.Dashboard`.
+        """
+        expected = "an object with require() and publish()"
+        return cast("Dashboard", self._load(self.dashboards[name], _has("require", "publish"), expected))
 
     @cached_property
     def installed(self) -> Installed:

@@ -66,8 +66,9 @@ def test_a_page_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
 
 def test_a_session_fills_the_page_and_does_not_fail_where_it_cannot(benchmarks: RunSession, tmp_path: Path) -> None:
     run = ("--model=null", "--backend=null", "--scenario=Offline", "--mode=performance")
-    session = benchmarks(*run, GITHUB_STEP_SUMMARY=str(tmp_path / "page"))
+    session = benchmarks(*run, GITHUB_STEP_SUMMARY=str(tmp_path / "page"), GITHUB_ACTIONS="")
     assert session.code == 0, session.output
+    assert "\n::" not in session.output
     assert "| null-null-cpu-Offline | performance |" in (tmp_path / "page").read_text()
     session = benchmarks(*run, GITHUB_STEP_SUMMARY=str(tmp_path / "no" / "page"))
     assert session.code == 0, session.output

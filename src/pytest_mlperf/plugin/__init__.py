@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _LISTS = """
 --model --implementation --backend --device --scenario --mode --backend-option --model-path --endpoint --dataset-path
---mlperf-compare-model
+--mlperf-compare-model --mlperf-dashboard
 """
 _SWITCHES = """
 --mlperf-fetch --mlperf-plan --mlperf-offline --mlperf-submit --mlperf-pack-anyway --mlperf-require-quiet
@@ -25,8 +25,8 @@ _VALUES = """
 --target-qps --target-latency --user-conf --dataset-size --python-version --python-version-min --mlperf-venv
 --loadgen-compiler --loadgen-src --onnxruntime-dir
 --mlperf-tune --mlperf-scorer --mlperf-timeout --mlperf-output --mlperf-cache --mlperf-mirror
---mlperf-json --mlperf-history --submitter --division --system-type --hw-name --mlperf-system --submission-dir
---mlperf-checker
+--mlperf-json --mlperf-csv --mlperf-history --mlperf-dashboard-timeout
+--submitter --division --system-type --hw-name --mlperf-system --submission-dir --mlperf-checker
 --mlperf-inference-src
 """
 _OF_GATE = "--mlperf-compare --mlperf-max-accuracy-drop --mlperf-max-slowdown --mlperf-undecided"
@@ -61,6 +61,8 @@ STARTED = pytest.StashKey[tuple[float, str]]()
 REPORT_ATTRIBUTE = "mlperf_result"
 #: Of the report of a setup: an earlier attempt at the item does not count. Of a teardown: the attempt had a result.
 ATTEMPT_ATTRIBUTE = "mlperf_attempt"
+#: Where a report of a failed item has its case and mode.
+FAILED_ATTRIBUTE = "mlperf_failed"
 
 
 def any_given(config: pytest.Config) -> bool:

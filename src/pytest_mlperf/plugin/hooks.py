@@ -16,6 +16,7 @@ import pytest
 
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
+    FAILED_ATTRIBUTE,
     LISTS,
     OPTIONAL,
     REPORT_ATTRIBUTE,
@@ -168,8 +169,8 @@ class _OfConfig:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Store the result of a report; it may be that of an xdist worker."""
-        if hasattr(report, REPORT_ATTRIBUTE) or hasattr(report, ATTEMPT_ATTRIBUTE):
+        """Store the result of a report, or why there is none; it may be that of an xdist worker."""
+        if any(hasattr(report, name) for name in (REPORT_ATTRIBUTE, ATTEMPT_ATTRIBUTE, FAILED_ATTRIBUTE)):
             load(self._config).collector.see(report)
 
     @pytest.hookimpl(trylast=True)

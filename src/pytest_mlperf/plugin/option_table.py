@@ -18,6 +18,7 @@ from pytest_mlperf.plugin.option_values import (
     file_or_off,
     mirror,
     name_and_value,
+    names,
     new_name,
     positive,
     positive_number,
@@ -36,6 +37,7 @@ CACHE_VARIABLE = "PYTEST_MLPERF_CACHE"
 #: The variables of the environment that stand for an option.
 VARIABLES = {"--mlperf-cache": CACHE_VARIABLE, "--mlperf-history": VARIABLE}
 SHORT_TIMEOUT = 600.0
+DASHBOARD_TIMEOUT = 120.0
 
 
 @dataclass(frozen=True)
@@ -247,6 +249,14 @@ OPTIONS = (
         mirror,
     ),
     Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
+    Option("--mlperf-csv", "FILE", "write every result of the session to FILE, as one row of a table", Path),
+    Option("--mlperf-dashboard", "NAME", "publish the results at the end: to wandb, mlflow", names, repeated=True),
+    Option(
+        "--mlperf-dashboard-timeout",
+        "SECONDS",
+        f"the time that publishing to a dashboard may take; default: {DASHBOARD_TIMEOUT:g}",
+        positive_number,
+    ),
     Option(
         "--mlperf-history",
         "FILE|off",

@@ -107,6 +107,14 @@ def name_and_value(text: str) -> tuple[str, str]:
     return name, value
 
 
+def names(text: str) -> tuple[str, ...]:
+    """Parse names that are separated by commas."""
+    found = tuple(text.replace(",", " ").split())
+    if not found:
+        raise ValueError("a name, or several with commas")
+    return found
+
+
 def precision(text: str) -> str:
     """Parse a precision: ``fp32``, ``bf16``, ``int8``."""
     if not re.fullmatch(r"[a-z]+[0-9]{1,2}[a-z0-9]*", text.lower()):

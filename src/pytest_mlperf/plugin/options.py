@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from pytest_mlperf.backends.base import REMOTE
 from pytest_mlperf.errors import EntryPointError, OptionError
 from pytest_mlperf.loadgen.user_conf import read_user_conf
-from pytest_mlperf.plugin.option_table import OPTIONS, SHORT_TIMEOUT, VARIABLES, Option
+from pytest_mlperf.plugin.option_table import DASHBOARD_TIMEOUT, OPTIONS, SHORT_TIMEOUT, VARIABLES, Option
 from pytest_mlperf.plugin.option_values import BenchmarkPath
 from pytest_mlperf.plugin.selection import Selection, check_name, select
 from pytest_mlperf.printable import encodable, one_line
@@ -19,7 +19,7 @@ from pytest_mlperf.run.case import COMPLIANCE
 from pytest_mlperf.secrecy import arguments_without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     import pytest
 
@@ -84,6 +84,9 @@ class Settings:
     mirror: str | Path | None
     json: Path | None
     history: str | Path | None
+    csv: Path | None
+    dashboard: tuple[str, ...]
+    dashboard_timeout: float
     submit: bool
     submitter: str | None
     division: str
@@ -160,6 +163,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
     for option in OPTIONS:
         if option.name in ("model_path", "endpoint", "dataset_path", "compare_model"):
             values[option.name] = _of_benchmarks(values.get(option.name, ()), option.flag, registry)
+    values["dashboard"] = _dashboards(values.get("dashboard", ()), registry)
     if (conf := values.get("user_conf")) is not None:
         read_user_conf(conf)
     defaults: dict[str, Any] = {o.name: False if o.switch else None for o in OPTIONS if not o.many} | {
@@ -171,6 +175,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         "max_accuracy_drop": 0.1,
         "max_slowdown": 5.0,
         "undecided": "pass",
+        "dashboard_timeout": DASHBOARD_TIMEOUT,
         "backend_option": (),
         "model_path": (),
         "endpoint": (),
@@ -211,6 +216,12 @@ def _of_benchmarks(given: tuple[BenchmarkPath, ...], flag: str, registry: Regist
         replace(each, benchmark=check_name(flag, each.benchmark, list(registry.benchmarks))) if each.benchmark else each
         for each in given
     )
+
+
+def _dashboards(given: Iterable[tuple[str, ...]], registry: Registry) -> tuple[str, ...]:
+    """Return the exact names of the dashboards, each once."""
+    installed = list(registry.dashboards)
+    return tuple(dict.fromkeys(check_name("--mlperf-dashboard", name, installed) for each in given for name in each))
 
 
 def _find(option: Option, config: pytest.Config) -> tuple[list[str], str, Path] | None:

@@ -53,8 +53,8 @@ class MLPerfSession:
         The result of every run, as JSON-like dictionaries; on an xdist controller also those of the workers.
     wanted
         The cases that were selected.
-    unreported
-        Why reports could not be written.
+    unreported, published
+        Why reports could not be written, and where what was published can be seen.
     test_files
         The test files with results.
     submitted
@@ -71,6 +71,7 @@ class MLPerfSession:
     results: list[dict[str, Any]] = field(default_factory=list)
     wanted: frozenset[Case] = frozenset()
     unreported: list[MLPerfError] = field(default_factory=list)
+    published: list[str] = field(default_factory=list)
     test_files: set[Path] = field(default_factory=set)
     submitted: Submitted | None = None
     refused: MLPerfError | None = None
@@ -154,9 +155,16 @@ class MLPerfSession:
         from pytest_mlperf.report.finished import Finished, ordered
         from pytest_mlperf.secrecy import arguments_without_secrets
 
-        words = ("pytest", *arguments_without_secrets([*map(str, self.config.invocation_params.args)]))
-        notes = tuple(self.gate.stale(self.registry)) if self.settings.compare is not None else ()
-        return Finished(ordered(self.results), words, self.started, self.home, notes)
+        words = map(str, self.config.invocation_params.args)
+        return Finished(
+            results=ordered(self.results),
+            command=("pytest", *arguments_without_secrets(list(words))),
+            started=self.started,
+            root=self.home,
+            notes=tuple(self.gate.stale(self.registry)) if self.settings.compare is not None else (),
+            items=tuple(self.collector.items()),
+            submitted=self.submitted,
+        )
 
     def is_reference(self, case: Case) -> bool:
         """Return whether a compliance test of the session compares with this case's run."""
@@ -285,12 +293,18 @@ class MLPerfSession:
         ------
         OutputError
             The results or a report could not be written.
+        OptionError, EntryPointError
+            A dashboard lacks something.
         """
         if self.config.getoption("collectonly"):
             return
         require_directory(self.settings.output, "--mlperf-output")
         if self.settings.json is not None:
             require_file(self.settings.json, "--mlperf-json")
+        if self.settings.csv is not None:
+            require_file(self.settings.csv, "--mlperf-csv")
+        for name in self.settings.dashboard:
+            self.registry.dashboard(name).require()
         if xml := self.config.getoption("xmlpath", None):
             require_file(Path(os.path.expandvars(xml)).expanduser(), "--junitxml", replaced=False)
         if self.settings.submit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from pytest_mlperf import __version__
 from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
+    FAILED_ATTRIBUTE,
     REPORT_ATTRIBUTE,
     SHORT_FORMS,
     STARTED,
@@ -196,6 +198,8 @@ def pytest_runtest_makereport(
         setattr(report, REPORT_ATTRIBUTE, item.stash[RESULT])
     if item.stash.get(ATTEMPT, 1) > 1 if call.when == "setup" else RESULT in item.stash:
         setattr(report, ATTEMPT_ATTRIBUTE, True)
+    if report.failed and (case := _case(item)):
+        setattr(report, FAILED_ATTRIBUTE, [case.id, case.mode])
     return report
 
 
@@ -213,30 +217,43 @@ def pytest_terminal_summary(config: pytest.Config) -> None:
     if set(config.getoption("reportchars")) & set("saA") and "matrix" in vars(session):
         for line in session.matrix.not_collected():
             terminal.write_line(line)
+    _write_places(session, terminal)
+
+
+def _write_places(session: MLPerfSession, terminal: Terminal) -> None:
+    """Say what was published and what could not be written; in a job of GitHub, annotate what is wrong."""
+    for line in session.published:
+        terminal.write_line(line)
     if session.unreported:
         terminal.write_title("MLPerf report")
         for error in session.unreported:
             for line in str(error).splitlines():
                 terminal.write_line(line, red=True)
+    if os.environ.get("GITHUB_ACTIONS") == "true":
+        from pytest_mlperf.report.annotations import workflow_commands
+
+        for line in workflow_commands(session.finished(), session.unreported, os.environ.get("GITHUB_WORKSPACE", "")):
+            terminal.write_line(line)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the results to the places that options and environment name; with --mlperf-submit, check and pack them.
 
+    Files come first: whatever happens later, they are there. Dashboards come last, since they may take the submission.
     Each failed check of the submission is reported as a failed item.
     """
     config, mlperf_session = session.config, session.config.stash[SESSION]
     if worker_input(config) or config.getoption("collectonly"):
         return
     # Results are published without any option, too; an option alone, such as --mlperf-json, counts without results.
-    if not mlperf_session.results and not any_given(config):
+    if not any_given(config) and not any(mlperf_session.collector.items()):
         return
     from pytest_mlperf.plugin.places import publish
 
-    errors, failed = publish(mlperf_session.finished(), mlperf_session.settings)
-    mlperf_session.unreported.extend(errors)
-    if failed:
+    published = publish(mlperf_session.finished(), mlperf_session.settings)
+    mlperf_session.unreported.extend(published.errors)
+    if published.failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if mlperf_session.settings.submit and not mlperf_session.settings.plan:
         from pytest_mlperf.submission.submit import abandon
@@ -246,6 +263,11 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
         else:
             abandoned = abandon(mlperf_session.settings.division, config.invocation_params.dir)
             mlperf_session.submitted = abandoned if abandoned.notes else None
+    later = publish(
+        mlperf_session.finished(), mlperf_session.settings, lambda line: _terminal(config).write_line(f"  {line}")
+    )
+    mlperf_session.unreported.extend(later.errors)
+    mlperf_session.published.extend(later.seen)
 
 
 def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.baselines.fingerprint import Fingerprint
+    from pytest_mlperf.submission.submit import Submitted
 
 
 class Provenance(NamedTuple):
@@ -23,6 +24,31 @@ class Provenance(NamedTuple):
 
     commit: str = ""
     machine: Fingerprint | None = None
+
+
+@dataclass(frozen=True)
+class Item:
+    """A test item.
+
+    Attributes
+    ----------
+    nodeid, file, line
+        Its node id, and where its test is; the line is counted from 1, and None where it is not known.
+    case, mode
+        Of what it runs.
+    failure
+        Why it failed; empty if it did not.
+    result
+        The result of its run; None if there was none.
+    """
+
+    nodeid: str
+    file: Path
+    line: int | None
+    case: str
+    mode: str
+    failure: str = ""
+    result: RunResult | None = None
 
 
 @dataclass(frozen=True)
@@ -43,6 +69,10 @@ class Finished:
         What is told of no single result.
     recorded
         Of a past session, what its file says of commit and machine; None for the session that has just finished.
+    items
+        The items with a result, and those that failed without one.
+    submitted
+        The submission, with --mlperf-submit; None before it was made.
     """
 
     results: tuple[RunResult, ...]
@@ -51,6 +81,8 @@ class Finished:
     root: Path
     notes: tuple[str, ...] = ()
     recorded: Provenance | None = None
+    items: tuple[Item, ...] = ()
+    submitted: Submitted | None = None
 
     @property
     def directory(self) -> Path | None:

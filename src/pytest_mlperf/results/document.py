@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from inspect import cleandoc
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,7 +14,8 @@ from pytest_mlperf.run.result import RunResult
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: The format of the file; a newer one is refused. Files without a number are as old as format 1.
+#: The format of the file; a newer one is refused. It changes when a field is removed or gets another meaning, and new
+#: fields may come without that. Files without a number are as old as format 1.
 FORMAT = 1
 
 
@@ -55,6 +57,19 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
 
 class _Format(msgspec.Struct):
     format: int = FORMAT
+
+
+def schema() -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of the file; readers should take fields that it does not name."""
+    described = msgspec.json.schema(Document)
+    for definition in described["$defs"].values():
+        if "description" in definition:  # the docstring, which Python leaves indented before 3.13
+            definition["description"] = cleandoc(definition["description"])
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"Results of pytest-mlperf, format {FORMAT}",
+        **described,
+    }
 
 
 def encoded(document: Document) -> bytes:
