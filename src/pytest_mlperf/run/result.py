@@ -6,6 +6,7 @@ import msgspec
 
 from pytest_mlperf.gate.comparison import Comparison
 from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, Trial, Turns
+from pytest_mlperf.implementations.timeline import LatencySketch, Timeline
 from pytest_mlperf.machine.clock import Clock
 from pytest_mlperf.machine.network import NetworkUse
 from pytest_mlperf.machine.use import MachineUse
@@ -102,6 +103,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         Of a performance run, the calls of its model and of the one that it is compared with.
     pilot
         Of a performance run, the layouts that the warm-up tried; empty where it was given one.
+    latencies, timeline
+        Of a performance run: the distribution of its latencies, and how it went; None if the implementation does not
+        keep them.
     """
 
     case: str
@@ -144,6 +148,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison | None = None
     turns: Turns | None = None
     pilot: tuple[Trial, ...] = ()
+    latencies: LatencySketch | None = None
+    timeline: Timeline | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:

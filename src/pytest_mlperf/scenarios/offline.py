@@ -24,6 +24,7 @@ class Offline(Scenario):
     """Streams take one batch after the other; batches grow as long as throughput does."""
 
     name = "Offline"
+    timed = ""
     figure = Figure("result_samples_per_second", "samples/s", 1.0, "samples per second")
     batch_grows = True
 
