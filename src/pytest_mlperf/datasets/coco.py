@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
@@ -13,7 +13,7 @@ import numpy as np
 from pytest_mlperf.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Mapping
     from pathlib import Path
     from typing import NoReturn
 
@@ -100,12 +100,19 @@ class Annotations:
         In the file's order.
     boxes
         The annotated boxes of the images.
+    category_names
+        Of the categories that have a name, by id.
     """
 
     path: Path
     images: tuple[ImageInfo, ...]
     category_ids: tuple[int, ...]
     boxes: Boxes
+    category_names: Mapping[int, str] = field(default_factory=dict)
+
+    def name_of(self, category: int) -> str:
+        """Return the name of a category, or its id where the file has none."""
+        return self.category_names.get(category) or str(category)
 
     def only(self, images: tuple[ImageInfo, ...]) -> Annotations:
         """Return the annotations of some of the images, in their order."""
@@ -125,6 +132,8 @@ class _Annotation(msgspec.Struct, gc=False):
 
 class _Category(msgspec.Struct, gc=False):
     id: _Id
+    # For reports alone: whatever it is, nothing is refused for it.
+    name: object = ""
 
 
 class _File(msgspec.Struct):
@@ -170,7 +179,8 @@ def read_annotations(path: Path, edge_tolerance: float = EDGE_TOLERANCE_PIXELS) 
     boxes = _to_arrays(file.annotations)
     _check_unique(path, "annotation id", boxes.ids.tolist())
     _check_boxes(path, boxes, file.images, category_ids, edge_tolerance)
-    return Annotations(path, file.images, category_ids, boxes)
+    names = {category.id: category.name for category in file.categories if isinstance(category.name, str)}
+    return Annotations(path, file.images, category_ids, boxes, names)
 
 
 def _to_arrays(annotations: list[_Annotation]) -> Boxes:
