@@ -25,7 +25,8 @@ _VALUES = """
 --target-qps --target-latency --user-conf --dataset-size --python-version --python-version-min --mlperf-venv
 --loadgen-compiler --loadgen-src --onnxruntime-dir
 --mlperf-tune --mlperf-scorer --mlperf-timeout --mlperf-output --mlperf-cache --mlperf-mirror
---mlperf-json --submitter --division --system-type --hw-name --mlperf-system --submission-dir --mlperf-checker
+--mlperf-json --mlperf-html
+--submitter --division --system-type --hw-name --mlperf-system --submission-dir --mlperf-checker
 --mlperf-inference-src
 """
 _OF_GATE = "--mlperf-compare --mlperf-max-accuracy-drop --mlperf-max-slowdown --mlperf-undecided"

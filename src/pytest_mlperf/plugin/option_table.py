@@ -243,6 +243,7 @@ OPTIONS = (
         mirror,
     ),
     Option("--mlperf-json", "FILE", "write every result of the session to FILE", Path),
+    Option("--mlperf-html", "FILE", "write a report of the session to FILE, a page that needs nothing else", Path),
     Option(
         "--mlperf-submit",
         "",

@@ -84,6 +84,7 @@ class Settings:
     plan: bool
     mirror: str | Path | None
     json: Path | None
+    html: Path | None
     submit: bool
     submitter: str | None
     division: str

@@ -40,6 +40,8 @@ def places(settings: Settings) -> Iterator[Place]:
     """Yield the places that the options name, and those that the environment of a CI job has."""
     if settings.json is not None:
         yield Place(_json(settings.json), required=True, even_empty=True)
+    if settings.html is not None:
+        yield Place(_html(settings.html), required=True, even_empty=True)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         yield Place(_github(Path(page)))
 
@@ -69,6 +71,15 @@ def _json(path: Path) -> Callable[[Finished], None]:
         from pytest_mlperf.report.json_file import write_results
 
         write_results(path, finished)
+
+    return write
+
+
+def _html(path: Path) -> Callable[[Finished], None]:
+    def write(finished: Finished) -> None:
+        from pytest_mlperf.report.html.write import write_report
+
+        write_report(path, finished)
 
     return write
 

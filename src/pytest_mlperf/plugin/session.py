@@ -291,6 +291,8 @@ class MLPerfSession:
         require_directory(self.settings.output, "--mlperf-output")
         if self.settings.json is not None:
             require_file(self.settings.json, "--mlperf-json")
+        if self.settings.html is not None:
+            require_file(self.settings.html, "--mlperf-html")
         if xml := self.config.getoption("xmlpath", None):
             require_file(Path(os.path.expandvars(xml)).expanduser(), "--junitxml", replaced=False)
         if self.settings.submit:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_mlperf import __version__
-from pytest_mlperf.artifacts.disk import write_atomic
-from pytest_mlperf.errors import OutputError
-from pytest_mlperf.run.directories import unwritable
+from pytest_mlperf.report.rescue import write_or_rescue
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_mlperf.report.finished import Finished
 
 
@@ -26,29 +24,4 @@ def write_results(path: Path, finished: Finished) -> None:
         `path` cannot be written; the message says where the results are instead.
     """
     content = msgspec.json.encode({"pytest_mlperf": __version__, "results": finished.results})
-    text = msgspec.json.format(content, indent=2) + b"\n"
-    try:
-        _write(path, text)
-    except OSError as error:
-        failed = unwritable(path.parent, "--mlperf-json", error)
-        there = _write_elsewhere(path.name, text, [finished.directory] if finished.directory else [])
-        fix = f"{failed.fix}; the results are in {there} instead" if there else failed.fix
-        raise OutputError(failed.what, expected=failed.expected, found=failed.found, fix=fix) from error
-
-
-def _write_elsewhere(name: str, text: bytes, beside: list[Path]) -> Path | None:
-    """Write a file into one of these directories or the temporary one; return where it is."""
-    for directory in (*beside, Path(tempfile.gettempdir())):
-        try:
-            # Named by nobody else, also in the temporary directory.
-            path = Path(tempfile.mkdtemp(prefix="report-", dir=directory), name)
-            _write(path, text)
-        except OSError:
-            continue
-        return path
-    return None
-
-
-def _write(path: Path, text: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text)
+    write_or_rescue(path, msgspec.json.format(content, indent=2) + b"\n", "--mlperf-json", finished)
