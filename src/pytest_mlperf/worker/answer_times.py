@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 MOST_KEPT = 1 << 18
 MOST_BINS = 200
 #: A bin has about so many answers at least, in the mean.
-_IN_A_BIN = 5
+_IN_A_BIN = 16
 _COLUMNS = 3
 _NS_PER_MS = 1e6
 _NS = 1e9

@@ -100,9 +100,7 @@ def confused(classified: Classified) -> Shown:
     rows = []
     for label, counts in zip(found.labels.tolist(), found.counts.tolist(), strict=True):
         total = max(1, sum(counts))
-        cells = [
-            Cell(count, count / total, label == answer) for answer, count in zip(columns, counts, strict=True)
-        ]
+        cells = [Cell(count, count / total, label == answer) for answer, count in zip(columns, counts, strict=True)]
         rows.append((label, cells))
     return Shown(matrix=Matrix(columns, rows), confused=most)
 
@@ -111,9 +109,7 @@ def by_category(curves: Sequence[ClassCurve]) -> Shown:
     """Return precision and recall: a table of all categories, the worst first, and plots of the first of them."""
     ordered = sorted(curves, key=lambda curve: curve.ap)
     drawn = [
-        plots.precision_recall(
-            curve.name, curve.at(0.5).tolist(), curve.at(0.75).tolist(), curve.ap, curve.objects
-        )
+        plots.precision_recall(curve.name, curve.at(0.5).tolist(), curve.at(0.75).tolist(), curve.ap, curve.objects)
         for curve in ordered[:MOST_CURVES]
     ]
     return Shown(curves=drawn, categories=ordered)

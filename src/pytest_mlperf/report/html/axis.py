@@ -100,8 +100,8 @@ def _written(value: float, step: float) -> str:
     if not value:
         return "0"
     digits = max(0, -math.floor(math.log10(abs(step)) + 1e-9))
-    if digits and not math.isclose(step * 10**digits, round(step * 10**digits), rel_tol=1e-6):
-        digits += 1  # 0.25 has one digit more than its power of ten
+    if not math.isclose(step * 10**digits, round(step * 10**digits), rel_tol=1e-6):
+        digits += 1  # 2.5 has one digit more than its power of ten
     if abs(value) >= 1e6 or digits > 5:
         return f"{value:.3g}"
     return f"{value:,.{digits}f}"

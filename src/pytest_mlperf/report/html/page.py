@@ -94,30 +94,36 @@ def render(finished: Finished, around: Around) -> str:
     results = finished.results
     views = run_views(results, around.registry)
     script = _asset("script.js")
-    return _environment().get_template("report.html.j2").render(
-        title=title(results),
-        version=__version__,
-        finished=finished,
-        command=shlex.join(finished.command),
-        commit=around.commit,
-        runs=views,
-        verdicts=Counter(view.cells.verdict for view in views),
-        broken=broken_rules(results),
-        lacking=requirements((result, finding) for result in results for finding in result.lacks),
-        bent=requirements((result, finding) for result in results for finding in result.changes),
-        notes=list(dict.fromkeys(note for result in results for note in result.notes)),
-        compared=compared(results),
-        baselines=list(
-            dict.fromkeys((each.baseline, each.commit) for result in results if (each := result.comparison) is not None)
-        ),
-        interval_width=INTERVAL_WIDTH,
-        past=past(results, around.series),
-        history_is_kept=around.series is not None,
-        machine=[(name, value) for name, value in machine_facts(around.machine, results) if value],
-        versions=versions(results),
-        style=_asset("style.css"),
-        script=script,
-        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+    return (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title(results),
+            version=__version__,
+            finished=finished,
+            command=shlex.join(finished.command),
+            commit=around.commit,
+            runs=views,
+            verdicts=Counter(view.cells.verdict for view in views),
+            broken=broken_rules(results),
+            lacking=requirements((result, finding) for result in results for finding in result.lacks),
+            bent=requirements((result, finding) for result in results for finding in result.changes),
+            notes=list(dict.fromkeys(note for result in results for note in result.notes)),
+            compared=compared(results),
+            baselines=list(
+                dict.fromkeys(
+                    (each.baseline, each.commit) for result in results if (each := result.comparison) is not None
+                )
+            ),
+            interval_width=INTERVAL_WIDTH,
+            past=past(results, around.series),
+            history_is_kept=around.series is not None,
+            machine=[(name, value) for name, value in machine_facts(around.machine, results) if value],
+            versions=versions(results),
+            style=_asset("style.css"),
+            script=script,
+            script_hash=b64encode(sha256(script.encode()).digest()).decode(),
+        )
     )
 
 

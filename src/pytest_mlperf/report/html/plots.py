@@ -147,7 +147,9 @@ def latencies_over_time(bin_seconds: float, p50: Sequence[float | None], p99: Se
 
     def line(values: Sequence[float | None]) -> str:
         middle = ((place + 0.5) * bin_seconds for place in range(len(values)))
-        return path(None if value is None else (x.at(at), y.at(value)) for at, value in zip(middle, values, strict=True))
+        return path(
+            None if value is None else (x.at(at), y.at(value)) for at, value in zip(middle, values, strict=True)
+        )
 
     medians = [value for value in p50 if value is not None]
     return Plot(
@@ -234,8 +236,8 @@ def scores(edges: Sequence[float], counts: Sequence[int], label: str) -> Plot:
     return Plot(
         title="Scores of the samples",
         alt=(
-            f"{total:,} scores from {number(edges[0])} to {number(edges[-1])}; {best:.0%} of them are in the highest of "
-            f"{len(counts)} bins."
+            f"{total:,} scores from {number(edges[0])} to {number(edges[-1])}; {best:.0%} of them are in the highest "
+            f"of {len(counts)} bins."
         ),
         x_label=label,
         y_label="samples",

@@ -39,12 +39,12 @@ class Broken:
 
 @dataclass(frozen=True)
 class Requirement:
-    """Something that runs do not show, with what they have instead, each once, and how many runs it is."""
+    """Something that runs do not show, with what they have instead, each once, and whose runs they are."""
 
     of: str
     expected: str
     found: tuple[str, ...]
-    runs: int
+    benchmarks: tuple[str, ...]
 
 
 def broken_rules(results: Sequence[RunResult]) -> list[Broken]:
@@ -61,10 +61,11 @@ def broken_rules(results: Sequence[RunResult]) -> list[Broken]:
 
 def requirements(findings: Iterable[tuple[RunResult, Finding]]) -> list[Requirement]:
     """Return what findings ask, each once for a scenario and a mode."""
-    gathered: dict[tuple[str, str], list[str]] = {}
+    gathered: dict[tuple[str, str], list[tuple[str, str]]] = {}
     for result, finding in findings:
-        gathered.setdefault((f"{result.scenario} {result.mode}", finding.expected), []).append(finding.found)
+        key = f"{result.scenario} {result.mode}", finding.expected
+        gathered.setdefault(key, []).append((finding.found, result.benchmark))
     return [
-        Requirement(of, expected, tuple(dict.fromkeys(found)), len(found))
+        Requirement(of, expected, *(tuple(dict.fromkeys(column)) for column in zip(*found, strict=True)))
         for (of, expected), found in sorted(gathered.items())
     ]
