@@ -102,7 +102,7 @@ def test_a_comparison_has_its_interval_and_its_verdict() -> None:
     read = Reader(text)
     assert "+1.5 points" in read.text
     assert "+0.9 to +2.1" in read.text
-    assert "main of commit 0123456789ab" in read.text
+    assert "Compared with main of commit 0123456789ab" in read.text
     assert "a paired t test; 500 samples" in read.text
     undecided = Reader(page([result(comparison=compared("not comparable", drop=None, reason="of other data"))])).text
     assert "of other data" in undecided

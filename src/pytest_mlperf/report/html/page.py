@@ -108,7 +108,7 @@ def render(finished: Finished, around: Around) -> str:
             broken=broken_rules(results),
             lacking=requirements((result, finding) for result in results for finding in result.lacks),
             bent=requirements((result, finding) for result in results for finding in result.changes),
-            notes=list(dict.fromkeys(note for result in results for note in result.notes)),
+            notes=list(dict.fromkeys((*(note for result in results for note in result.notes), *finished.notes))),
             compared=compared(results),
             baselines=list(
                 dict.fromkeys(
