@@ -86,7 +86,7 @@ class Browser:
         return found
 
     def _tell(self, command: str, **parameters: object) -> Any:
-        return self.driver.execute_cdp_cmd(command, parameters)  # type: ignore[no-untyped-call]
+        return self.driver.execute_cdp_cmd(command, parameters)
 
 
 @pytest.fixture(scope="session")

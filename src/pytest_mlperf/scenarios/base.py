@@ -13,6 +13,8 @@ from pytest_mlperf.scenarios.early_stopping import FOR_AN_ESTIMATE, queries_need
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+#: See `Scenario`.
+Timed = Literal["queries", "samples", ""]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -136,7 +138,7 @@ class Scenario(ABC):
     name: str
     figure: Figure
     batch_grows: bool = False
-    timed: Literal["queries", "samples", ""] = "queries"
+    timed: Timed = "queries"
 
     @abstractmethod
     def layouts(self, machine: Machine) -> list[ExecutionLayout]:

@@ -42,7 +42,7 @@ class AnswerTimes:
 
     def __init__(self, *, by_answer: bool, most: int = MOST_KEPT) -> None:
         self._kept = np.zeros(_COLUMNS * most, np.int64)
-        self._view = memoryview(self._kept)
+        self._view = self._kept.data
         self._by_answer = by_answer
         self._end = 0
         self.mask = 0
@@ -65,7 +65,8 @@ class AnswerTimes:
     def rows(self, mask: int) -> NDArray[np.int64]:
         """Return what is kept with a mask that has all bits of this one: ``int64[n, 3]``."""
         rows = self._kept[: self._end].reshape(-1, _COLUMNS)
-        return rows[(rows[:, int(self._by_answer)] & mask) == 0]
+        fits: NDArray[np.int64] = rows[(rows[:, int(self._by_answer)] & mask) == 0]
+        return fits
 
     def _halve(self) -> None:
         # The last bits of a slow counter may always be 0.
@@ -163,7 +164,7 @@ def sketched(
         came, ends = came[last], answered[last]
     bins = max(1, min(MOST_BINS, len(ends) // _IN_A_BIN))
     places = np.minimum((answered - first) * bins // length, bins - 1)
-    done = np.bincount(places, sizes, bins) * (samples / max(1, int(sizes.sum())))
+    done = np.bincount(places, sizes, bins).astype(np.float64) * (samples / max(1, int(sizes.sum())))
     line = Timeline(bin_seconds=_short(length / bins / _NS), completed=tuple(int(each) for each in _whole(done)))
     if not timed:
         return None, line
@@ -183,7 +184,8 @@ def _quantiles(values: NDArray[np.float64], percent: NDArray[np.int64]) -> tuple
 
 def _whole(done: NDArray[np.float64]) -> NDArray[np.int64]:
     """Return whole numbers with the same sums, as near as can be."""
-    return np.diff(np.rint(np.cumsum(done)).astype(np.int64), prepend=0)
+    ends: NDArray[np.int64] = np.rint(np.cumsum(done)).astype(np.int64)
+    return np.concatenate([ends[:1], ends[1:] - ends[:-1]])
 
 
 def _short(value: float) -> float:

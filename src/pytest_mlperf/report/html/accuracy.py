@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.errors import MLPerfError
+from pytest_mlperf.errors import MLPerfError, raised_elsewhere
 from pytest_mlperf.report.html import plots
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
 
@@ -62,15 +62,16 @@ def shown(result: RunResult, registry: Registry) -> Shown:
     log = Path(result.output) / ACCURACY_LOG
     if result.accuracy is None or not log.is_file():
         return Shown(fault="the accuracy log is gone" if result.accuracy is not None else "")
+    if result.benchmark not in registry.benchmarks:
+        return Shown(fault=f"the benchmark {result.benchmark} is not installed here")
     try:
-        metric = registry.benchmark(result.benchmark).metric
-        if isinstance(metric, ScoresParts):
-            metric = metric.over(result.accuracy.samples)
-        return _of_metric(metric, log, Path(result.dataset), result.accuracy.unit)
-    except MLPerfError as error:
+        with raised_elsewhere(f"the metric {result.accuracy.metric} of {result.benchmark} cannot be computed"):
+            metric = registry.benchmark(result.benchmark).metric
+            if isinstance(metric, ScoresParts):
+                metric = metric.over(result.accuracy.samples)
+            return _of_metric(metric, log, Path(result.dataset), result.accuracy.unit)
+    except MLPerfError as error:  # also a data set that is gone
         return Shown(fault=error.what)
-    except (KeyError, OSError) as error:  # a benchmark that is not installed here, or a data set that is gone
-        return Shown(fault=str(error))
 
 
 def _of_metric(metric: Metric, log: Path, dataset: Path, unit: str) -> Shown:
