@@ -20,6 +20,7 @@ HEAVY = {
     "PIL",
     "filelock",
     "hotcoco",
+    "jinja2",
     "mlperf_loadgen",
     "msgspec",
     "numpy",

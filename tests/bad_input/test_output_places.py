@@ -49,10 +49,11 @@ def test_an_output_directory_that_cannot_be_made(tiny: Tiny, file: Path, place: 
         ("/dev/null", "found: something else"),
     ],
 )
-def test_a_report_that_cannot_be_written(tiny: Tiny, file: Path, place: str, says: str) -> None:
+@pytest.mark.parametrize("option", ["--mlperf-json", "--mlperf-html"])
+def test_a_report_that_cannot_be_written(tiny: Tiny, file: Path, place: str, says: str, option: str) -> None:
     (file.parent / "directory").mkdir()
     before = sorted(file.parent.rglob("*"))
-    refused_before_all(tiny.run("--mlperf-json", str(file.parent / place)), "cannot write", says, "--mlperf-json")
+    refused_before_all(tiny.run(option, str(file.parent / place)), "cannot write", says, option)
     assert sorted(file.parent.rglob("*")) == before
     assert file.read_text() == "mine"
     assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
@@ -143,17 +144,19 @@ class Project:
 def test_reports_that_cannot_be_written_at_the_end_are_elsewhere_and_fail_the_session_after_its_summary(
     benchmarks: RunSession, project: Project
 ) -> None:
-    report, junit = project.disk / "report.json", project.disk / "junit.xml"
+    report, junit, page = (project.disk / name for name in ("report.json", "junit.xml", "page.html"))
     report.write_text("older")
-    session = benchmarks(*NULL, f"--mlperf-json={report}", f"--junitxml={junit}", path=project.test_file(MINE))
+    places = (f"--mlperf-json={report}", f"--junitxml={junit}", f"--mlperf-html={page}")
+    session = benchmarks(*NULL, *places, path=project.test_file(MINE))
     assert session.code == 1
     assert session.outcomes().startswith("1 passed")
     assert "reached (short)" in session.output
-    assert session.output.count("No space left on device") == 2
+    assert session.output.count("No space left on device") == 3
     assert_no_traceback(session.output)
     assert report.read_text() == "older"
     assert not list(project.disk.glob("*.part"))
-    [there] = re.findall(r"the results are in (\S+) instead", session.output)
+    there, shown = re.findall(r"the results are in (\S+) instead", session.output)
+    assert "null-null-cpu-Offline" in Path(shown).read_text("utf-8")
     assert [each["verdict"] for each in json.loads(Path(there).read_text())["results"]] == ["reached"]
     [there] = re.findall(r"it is in (\S+) instead", session.output)
     assert 'name="mlperf.verdict" value="reached"' in Path(there).read_text()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from datetime import datetime, timezone
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.commands.exit_codes import DONE
-from pytest_mlperf.errors import OptionError
 
 if TYPE_CHECKING:
     import argparse
@@ -18,8 +17,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.results.document import Document
 
 _TEXT = "show the results of a past session"
-#: The module that writes a session's page, by `write_page(path, finished)`.
-_PAGE = "pytest_mlperf.report.html"
 
 
 def add(tools: Any) -> None:
@@ -40,7 +37,10 @@ def run(options: argparse.Namespace) -> int:
     document = read_session(options.place) if options.place.is_dir() else read_document(options.place)
     finished = _finished(document, options.place)
     if options.html is not None:
-        _write_page(options.html, finished)
+        from pytest_mlperf.history.place import history_file
+        from pytest_mlperf.report.html.write import write_report
+
+        write_report(options.html, finished, history_file(None, os.environ))
     _print(document, finished)
     return DONE
 
@@ -100,16 +100,3 @@ def _errors(finished: Finished) -> list[str]:
             found.append("")
             found.extend(f"{result.case} {result.mode}: {finding}".splitlines())
     return found
-
-
-def _write_page(path: Path, finished: Finished) -> None:
-    try:
-        page = import_module(_PAGE)
-    except ModuleNotFoundError as error:
-        raise OptionError(
-            "there is no report as HTML here",
-            expected=f"the module {_PAGE}",
-            found=str(error),
-            fix="leave out --html",
-        ) from error
-    page.write_page(path, finished)

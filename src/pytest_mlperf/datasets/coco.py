@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import numpy as np
@@ -100,15 +100,19 @@ class Annotations:
         In the file's order.
     boxes
         The annotated boxes of the images.
-    names
-        The names of the categories that have one, by id.
+    category_names
+        Of the categories that have a name, by id.
     """
 
     path: Path
     images: tuple[ImageInfo, ...]
     category_ids: tuple[int, ...]
     boxes: Boxes
-    names: Mapping[int, str] = field(default_factory=dict)
+    category_names: Mapping[int, str] = field(default_factory=dict)
+
+    def name_of(self, category: int) -> str:
+        """Return the name of a category, or its id where the file has none."""
+        return self.category_names.get(category) or str(category)
 
     def only(self, images: tuple[ImageInfo, ...]) -> Annotations:
         """Return the annotations of some of the images, in their order."""
@@ -128,7 +132,8 @@ class _Annotation(msgspec.Struct, gc=False):
 
 class _Category(msgspec.Struct, gc=False):
     id: _Id
-    name: Any = None  # no figure depends on it, whatever it is
+    # For reports alone: whatever it is, nothing is refused for it.
+    name: object = ""
 
 
 class _File(msgspec.Struct):

@@ -128,7 +128,7 @@ class DetectionAnswers:
 
     def name(self, category: int) -> str:
         """Return a category's name, or else its number."""
-        return one_line(self.truth.names.get(category, str(category)))[:_LONGEST_NAME]
+        return one_line(self.truth.name_of(category))[:_LONGEST_NAME]
 
     def show(self, sample: Any, gallery: Gallery) -> Shown:
         """Draw the expected and the given boxes of an image."""

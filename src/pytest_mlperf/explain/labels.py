@@ -100,6 +100,7 @@ def read_label_answers(benchmark: Benchmark, dataset: Path, records: Iterable[Re
     from pytest_mlperf.metrics.top_1 import read_classes
 
     metric: Any = benchmark.metric
-    found = list(read_classes(records, metric.label_type))
+    labels = np.array(read_labels(dataset), np.int64)
+    found = list(read_classes(records, len(labels), metric.label_type))
     samples, given = np.array(found, np.int64).reshape(-1, 2).T
-    return LabelAnswers(dataset, samples, given, np.array(read_labels(dataset), np.int64)[samples])
+    return LabelAnswers(dataset, samples, given, labels[samples])

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from pytest_mlperf.artifacts.disk import write_atomic
+from pytest_mlperf.implementations.timeline import LatencySketch, Timeline
 from pytest_mlperf.machine.clock import Clock
 from pytest_mlperf.machine.network import NetworkUse
 
@@ -221,6 +222,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     ``checks`` is what the implementation looked at in the loaded model before the test.
     ``network`` is how a remote model was reached. ``turns`` is how the run's model and another one compare in time.
     ``pilot`` is what the warm-up tried.
+    ``latencies`` and ``timeline`` are None if the implementation does not keep them.
     """
 
     failure: Failure | None = None
@@ -239,6 +241,8 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     network: NetworkUse | None = None
     turns: Turns | None = None
     pilot: tuple[Trial, ...] = ()
+    latencies: LatencySketch | None = None
+    timeline: Timeline | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

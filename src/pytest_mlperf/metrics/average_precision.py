@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 #: COCOeval's `iouThrs` and `recThrs`; the bit of each threshold.
 THRESHOLDS = np.linspace(0.5, 0.95, 10)
 BITS = (1 << np.arange(len(THRESHOLDS))).astype(np.uint16)
-_RECALLS = np.linspace(0.0, 1.0, 101)
+RECALLS = np.linspace(0.0, 1.0, 101)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,12 +75,26 @@ def mean_average_precision(matches: Matches) -> float:
     for category in np.flatnonzero(objects):
         rows = np.flatnonzero(matches.category == category)
         rows = rows[np.argsort(-matches.score[rows], kind="mergesort")]
-        values.append(_precision(matches.matched[rows], matches.ignored[rows], int(objects[category])))
+        precision = precision_at_recalls(matches.matched[rows], matches.ignored[rows], int(objects[category]))
+        values.append(precision.mean())
     return float(np.mean(values)) if values else float("nan")
 
 
-def _precision(matched: NDArray[np.uint16], ignored: NDArray[np.uint16], objects: int) -> float:
-    """Return the precision at 101 recalls, in the mean over them and over the thresholds, of detections best first."""
+def precision_at_recalls(matched: NDArray[np.uint16], ignored: NDArray[np.uint16], objects: int) -> NDArray[np.float64]:
+    """Return the precision of a category's detections, best first, at each threshold and each of `RECALLS`.
+
+    Parameters
+    ----------
+    matched, ignored
+        ``uint16[m]``, as in `Matches`.
+    objects
+        How many objects there are.
+
+    Returns
+    -------
+    float64[10, 101]
+        The best precision at this recall or beyond; 0 where it is not reached.
+    """
     hit = (matched[None] & BITS[:, None]) > 0
     counts = (ignored[None] & BITS[:, None]) == 0
     right = np.cumsum(hit & counts, axis=1, dtype=np.float64)
@@ -88,8 +102,9 @@ def _precision(matched: NDArray[np.uint16], ignored: NDArray[np.uint16], objects
     recall = right / objects
     precision = right / (right + wrong + np.spacing(1))
     envelope = np.maximum.accumulate(precision[:, ::-1], axis=1)[:, ::-1]
-    total = 0.0
-    for of_threshold, best in zip(recall, envelope, strict=True):
-        places = np.searchsorted(of_threshold, _RECALLS, side="left")
-        total += float(best[places[places < len(best)]].sum())
-    return total / (len(_RECALLS) * len(THRESHOLDS))
+    found = np.zeros((len(THRESHOLDS), len(RECALLS)))
+    for row, of_threshold, best in zip(found, recall, envelope, strict=True):
+        places = np.searchsorted(of_threshold, RECALLS, side="left")
+        reached = places < len(best)
+        row[reached] = best[places[reached]]
+    return found

@@ -112,10 +112,17 @@ class MeanAveragePrecision:
 
     def outcomes(self, answers: Iterable[Record], dataset: Path) -> Matches:
         """Return the detections with the objects that they match; see `score`."""
+        return self._matches(answers, self.truth(dataset))
+
+    def named_matches(self, answers: Iterable[Record], dataset: Path) -> tuple[Matches, tuple[str, ...]]:
+        """Return the same, and the name of each category by its number in it."""
+        truth = self.truth(dataset)
+        return self._matches(answers, truth), tuple(truth.name_of(category) for category in sorted(truth.category_ids))
+
+    def _matches(self, answers: Iterable[Record], truth: Annotations) -> Matches:
         from pytest_mlperf.metrics.coco_evaluation import read_detections
         from pytest_mlperf.metrics.matching import match
 
-        truth = self.truth(dataset)
         image_ids, detections = read_detections(answers, truth, self.edges)
         return match(truth, image_ids, detections)
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.metrics.accuracy_log import Record
+    from pytest_mlperf.metrics.curves import Classified
     from pytest_mlperf.metrics.outcomes import Right
 
 LabelType = Literal["float32", "int32", "int64"]
@@ -80,6 +81,18 @@ class Top1:
             np.array([index for index, _ in found], np.int64), np.array([right for _, right in found], np.bool_)
         )
 
+    def classified(self, answers: Iterable[Record], dataset: Path) -> Classified:
+        """Return the labels and the classes of the answered images; see `score`."""
+        import numpy as np
+
+        from pytest_mlperf.datasets.imagenet import read_labels
+        from pytest_mlperf.metrics.curves import Classified
+
+        labels = read_labels(dataset)
+        found = list(read_classes(answers, len(labels), self.label_type))
+        label = np.array([labels[index] for index, _ in found], np.int64)
+        return Classified(label, np.array([answer for _, answer in found], np.int64))
+
     def text(self, values: Mapping[str, float]) -> str:
         """Return the line that ``tools/accuracy-imagenet.py`` prints."""
         return f"accuracy={values[self.name]:.3f}%, good={values['good']:.0f}, total={values['total']:.0f}\n"
@@ -105,21 +118,21 @@ def score_labels(
 
 def _judged(answers: Iterable[Record], labels: list[int], label_type: LabelType) -> Iterator[tuple[int, bool]]:
     """Yield each answered image, and whether its class is its label."""
-    for qsl_idx, number in read_classes(answers, label_type):
-        if qsl_idx >= len(labels):
+    for qsl_idx, answer in read_classes(answers, len(labels), label_type):
+        yield qsl_idx, answer == labels[qsl_idx]
+
+
+def read_classes(answers: Iterable[Record], count: int, label_type: LabelType) -> Iterator[tuple[int, int]]:
+    """Yield each answered image, of so many, and its class; see `Top1.score` for errors."""
+    layout = _LAYOUTS[label_type]
+    for qsl_idx, data in answers:
+        if qsl_idx >= count:
             raise AccuracyLogError(
                 f"sample {qsl_idx} is answered, which the data set does not have",
-                expected=f"an index below {len(labels):,}",
+                expected=f"an index below {count:,}",
                 found=f"{qsl_idx:,}",
                 fix="give the data set of the run, with --dataset-path or as its val_map.txt was",
             )
-        yield qsl_idx, number == labels[qsl_idx]
-
-
-def read_classes(answers: Iterable[Record], label_type: LabelType) -> Iterator[tuple[int, int]]:
-    """Yield each answered image and its class; see `Top1.score` for errors."""
-    layout = _LAYOUTS[label_type]
-    for qsl_idx, data in answers:
         yield qsl_idx, _class(qsl_idx, data, layout)
 
 

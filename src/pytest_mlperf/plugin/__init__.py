@@ -25,7 +25,7 @@ _VALUES = """
 --target-qps --target-latency --user-conf --dataset-size --python-version --python-version-min --mlperf-venv
 --loadgen-compiler --loadgen-src --onnxruntime-dir
 --mlperf-tune --mlperf-scorer --mlperf-timeout --mlperf-output --mlperf-cache --mlperf-mirror
---mlperf-json --mlperf-csv --mlperf-history --mlperf-dashboard-timeout
+--mlperf-json --mlperf-csv --mlperf-html --mlperf-history --mlperf-dashboard-timeout
 --submitter --division --system-type --hw-name --mlperf-system --submission-dir --mlperf-checker
 --mlperf-inference-src
 """

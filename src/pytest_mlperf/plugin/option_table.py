@@ -264,6 +264,7 @@ OPTIONS = (
         "directory",
         file_or_off,
     ),
+    Option("--mlperf-html", "FILE", "write a report of the session to FILE, a page that needs nothing else", Path),
     Option(
         "--mlperf-submit",
         "",

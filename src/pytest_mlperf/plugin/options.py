@@ -87,6 +87,7 @@ class Settings:
     csv: Path | None
     dashboard: tuple[str, ...]
     dashboard_timeout: float
+    html: Path | None
     submit: bool
     submitter: str | None
     division: str

@@ -49,6 +49,8 @@ def places(settings: Settings) -> Iterator[Place]:
         yield Place(_history(history))
     if settings.csv is not None:
         yield Place(_csv(settings.csv), required=True, even_empty=True)
+    if settings.html is not None:
+        yield Place(_html(settings.html, history), required=True, even_empty=True)
     if page := os.environ.get("GITHUB_STEP_SUMMARY"):
         yield Place(_github(Path(page)))
     if os.environ.get("GITLAB_CI"):
@@ -112,6 +114,15 @@ def _gitlab(directory: Path) -> Callable[[Finished], None]:
         from pytest_mlperf.report.gitlab import write_reports
 
         write_reports(directory, finished)
+
+    return write
+
+
+def _html(path: Path, history: Path | None) -> Callable[[Finished], None]:
+    def write(finished: Finished) -> None:
+        from pytest_mlperf.report.html.write import write_report
+
+        write_report(path, finished, history)
 
     return write
 

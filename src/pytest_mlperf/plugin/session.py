@@ -305,6 +305,8 @@ class MLPerfSession:
             require_file(self.settings.csv, "--mlperf-csv")
         for name in self.settings.dashboard:
             self.registry.dashboard(name).require()
+        if self.settings.html is not None:
+            require_file(self.settings.html, "--mlperf-html")
         if xml := self.config.getoption("xmlpath", None):
             require_file(Path(os.path.expandvars(xml)).expanduser(), "--junitxml", replaced=False)
         if self.settings.submit:

@@ -6,10 +6,9 @@ import csv
 import io
 from typing import TYPE_CHECKING, Any
 
-from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.printable import one_line
 from pytest_mlperf.report.flat import identity, main_figure
-from pytest_mlperf.run.directories import unwritable
+from pytest_mlperf.report.rescue import write_or_rescue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -86,11 +85,7 @@ def write_csv(path: Path, finished: Finished) -> None:
     OutputError
         The file cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(path, table(finished.results).encode())
-    except OSError as error:
-        raise unwritable(path.parent, "--mlperf-csv", error) from error
+    write_or_rescue(path, table(finished.results).encode(), "--mlperf-csv", finished)
 
 
 def table(results: tuple[RunResult, ...]) -> str:

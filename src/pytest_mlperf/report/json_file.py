@@ -1,18 +1,18 @@
-"""All results of a session in one JSON file, for --mlperf-json."""
+"""All results of a session in one JSON file: for --mlperf-json, and beside the logs of its runs."""
 
 from __future__ import annotations
 
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf import __version__
 from pytest_mlperf.artifacts.disk import write_atomic
-from pytest_mlperf.errors import OutputError
+from pytest_mlperf.report.rescue import write_or_rescue
 from pytest_mlperf.results.document import Document, encoded
 from pytest_mlperf.run.directories import RESULTS, unwritable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from pytest_mlperf.report.finished import Finished
 
 
@@ -24,14 +24,7 @@ def write_results(path: Path, finished: Finished) -> None:
     OutputError
         `path` cannot be written; the message says where the results are instead.
     """
-    text = encoded(document_of(finished))
-    try:
-        _write(path, text)
-    except OSError as error:
-        failed = unwritable(path.parent, "--mlperf-json", error)
-        there = _write_elsewhere(path.name, text, [finished.directory] if finished.directory else [])
-        fix = f"{failed.fix}; the results are in {there} instead" if there else failed.fix
-        raise OutputError(failed.what, expected=failed.expected, found=failed.found, fix=fix) from error
+    write_or_rescue(path, encoded(document_of(finished)), "--mlperf-json", finished)
 
 
 def write_beside_logs(finished: Finished) -> None:
@@ -64,21 +57,3 @@ def document_of(finished: Finished) -> Document:
         machine=machine,
         notes=finished.notes,
     )
-
-
-def _write_elsewhere(name: str, text: bytes, beside: list[Path]) -> Path | None:
-    """Write a file into one of these directories or the temporary one; return where it is."""
-    for directory in (*beside, Path(tempfile.gettempdir())):
-        try:
-            # Named by nobody else, also in the temporary directory.
-            path = Path(tempfile.mkdtemp(prefix="report-", dir=directory), name)
-            _write(path, text)
-        except OSError:
-            continue
-        return path
-    return None
-
-
-def _write(path: Path, text: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, text)

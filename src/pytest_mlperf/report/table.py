@@ -8,7 +8,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pytest_mlperf.report.progress import shown_line
-from pytest_mlperf.report.terminal import COLUMNS
+from pytest_mlperf.report.terminal import COLUMNS, GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 RIGHT = frozenset(("result", "target", "p50 / p90 / p99 ms", "wall", "memory"))
 GAP = "  "
-_GOOD = ("VALID", "reached", "TEST PASS", "conforms")
 
 
 def table(rows: Sequence[Row], width: int) -> Iterator[RenderableType]:
@@ -65,5 +64,5 @@ def _cell(column: str, text: str) -> Text:
     text = shown_line(text)
     if column != "verdict":
         return Text(text)
-    good = any(text.startswith(word) for word in _GOOD)
+    good = any(text.startswith(word) for word in GOOD)
     return Text(text, style="green" if good else "yellow" if text.startswith("not comparable") else "red")

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 MEBIBYTE = 1 << 20
 COLUMNS = ("case", "mode", "result", "target", "verdict", "p50 / p90 / p99 ms", "wall", "memory")
+#: The verdicts that are good news.
+GOOD = ("VALID", "reached", "TEST PASS", "conforms")
 
 
 class Row(NamedTuple):

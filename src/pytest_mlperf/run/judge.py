@@ -264,6 +264,8 @@ def _result(
         network=worker.network if worker else None,
         turns=worker.turns if worker else None,
         pilot=worker.pilot if worker else (),
+        latencies=worker.latencies if worker else None,
+        timeline=worker.timeline if worker else None,
     )
 
 

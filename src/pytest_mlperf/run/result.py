@@ -6,6 +6,7 @@ import msgspec
 
 from pytest_mlperf.gate.comparison import Comparison
 from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, Trial, Turns
+from pytest_mlperf.implementations.timeline import LatencySketch, Timeline
 from pytest_mlperf.machine.clock import Clock
 from pytest_mlperf.machine.network import NetworkUse
 from pytest_mlperf.machine.use import MachineUse
@@ -105,6 +106,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     explanation
         The explanation.json of an accuracy run that is worse than what it was compared with, or below its target;
         else empty.
+    latencies, timeline
+        Of a performance run: the distribution of its latencies, and how it went; None if the implementation does not
+        keep them.
     """
 
     case: str
@@ -148,6 +152,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns | None = None
     pilot: tuple[Trial, ...] = ()
     explanation: str = ""
+    latencies: LatencySketch | None = None
+    timeline: Timeline | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Literal, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from pytest_mlperf.implementations.protocol import ExecutionLayout
 from pytest_mlperf.scenarios.early_stopping import FOR_AN_ESTIMATE, queries_needed
@@ -13,6 +13,8 @@ from pytest_mlperf.scenarios.early_stopping import FOR_AN_ESTIMATE, queries_need
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+#: See `Scenario`.
+Timed = Literal["queries", "samples", ""]
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -128,11 +130,15 @@ class Scenario(ABC):
         Its result in the detail log.
     batch_grows
         Whether larger batches are tried for the best layout, as long as throughput grows.
+    timed
+        What has a latency: ``queries``, of which one comes after the other; ``samples``, which come at any moment; or
+        nothing, empty.
     """
 
     name: str
     figure: Figure
     batch_grows: bool = False
+    timed: Timed = "queries"
 
     @abstractmethod
     def layouts(self, machine: Machine) -> list[ExecutionLayout]:

@@ -11,7 +11,7 @@ from pytest_mlperf.scenarios.streams import Streams, share
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from pytest_mlperf.scenarios.base import Answering, Guard, Machine, Serving, Tuned
+    from pytest_mlperf.scenarios.base import Answering, Guard, Machine, Serving, Timed, Tuned
 
 #: LoadGen computes the number of Offline's samples from the expected throughput, plus 10 %. A short warm-up may be
 #: off by more, and a run that ends before its minimum duration is INVALID.
@@ -24,6 +24,7 @@ class Offline(Scenario):
     """Streams take one batch after the other; batches grow as long as throughput does."""
 
     name = "Offline"
+    timed: Timed = ""
     figure = Figure("result_samples_per_second", "samples/s", 1.0, "samples per second")
     batch_grows = True
 

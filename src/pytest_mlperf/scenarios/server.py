@@ -36,6 +36,7 @@ class Server(Offline):
     """Tuned like Offline: layouts are tried at full load, and batches grow as long as throughput does."""
 
     name = "Server"
+    timed = "samples"
     figure = Figure("result_completed_samples_per_sec", "queries/s", 1.0, "completed queries per second")
 
     def sut(self, serving: Serving) -> SUT:

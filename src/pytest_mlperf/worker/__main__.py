@@ -34,6 +34,7 @@ from pytest_mlperf.machine.cores import available_cores
 from pytest_mlperf.printable import fit, said
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Serving, Tuned
+from pytest_mlperf.worker.answer_times import RunTimes
 from pytest_mlperf.worker.closing import close_in_time
 from pytest_mlperf.worker.completion import ignore
 from pytest_mlperf.worker.conformance import compare, comparison_notes, is_compared
@@ -118,7 +119,8 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     first_tokens = bool(settings.use_token_latencies)
     clock = RunClock()
     unfinished = _unfinished(spec, versions) if spec.mode == "accuracy" and not first_tokens else None
-    streams = parts.streams(models, tuned.layout, clock, first_tokens=first_tokens, unfinished=unfinished)
+    times = RunTimes(scenario) if spec.mode == "performance" else None
+    streams = parts.streams(models, tuned.layout, clock, times, first_tokens=first_tokens, unfinished=unfinished)
     bound = settings.server_target_latency_ns / 1e9 if spec.mode == "performance" else math.inf
     sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(benchmark, library)))
     least_seconds = settings.min_duration_ms / 1000 if spec.mode == "performance" else 0
@@ -130,6 +132,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         Path(spec.output),
         guard,
         clock=clock,
+        times=times,
         audit=write_audit_config(spec),
         network=network_sut(spec),
     )
@@ -153,6 +156,8 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         watch.lap("turns")
     bench.models.close()
     files.check()
+    with peak.excluded():
+        latencies, timeline = times.result(done) if times is not None else (None, None)
     return WorkerResult(
         device=device,
         layout=tuned.layout,
@@ -169,6 +174,8 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         network=network,
         turns=turns,
         pilot=tried,
+        latencies=latencies,
+        timeline=timeline,
     )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_mlperf.benchmarks.base import Records
+    from pytest_mlperf.worker.answer_times import StreamTimes
     from pytest_mlperf.worker.progress import Reporter
 
 
@@ -28,11 +29,14 @@ class Completion:
         Counts the samples.
     clock
         Times the test; None for a rehearsal.
+    times
+        Notes when each answer is given; None where that is not kept.
     """
 
-    def __init__(self, reporter: Reporter, clock: RunClock | None = None) -> None:
+    def __init__(self, reporter: Reporter, clock: RunClock | None = None, times: StreamTimes | None = None) -> None:
         self._reporter = reporter
         self._clock = clock or RunClock()
+        self._times = times
 
     def complete(self, ids: Sequence[int], records: Records) -> None:
         """Complete the samples of a batch; LoadGen copies the bytes before this returns."""
@@ -50,7 +54,9 @@ class Completion:
             ]
         else:
             responses = [response(identifier, address + start, end - start) for identifier, start, end in parts]
-        self._clock.answering = raw_ns()
+        self._clock.answering = now = raw_ns()
+        if self._times is not None:
+            self._times.answered(ids, now)
         lg.QuerySamplesComplete(responses)
         self._reporter.done += len(ids)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import Benchmark, FirstToken, Records
     from pytest_mlperf.machine.clock import RunClock
     from pytest_mlperf.scenarios.base import Guard
+    from pytest_mlperf.worker.answer_times import StreamTimes
     from pytest_mlperf.worker.library import SampleLibrary
     from pytest_mlperf.worker.progress import Reporter
 
@@ -46,6 +47,8 @@ class DeferredInference:
         Whether LoadGen measures the time to the first token.
     clock
         Times the test; None for a rehearsal.
+    times
+        Notes when each answer is given; None where that is not kept.
     """
 
     def __init__(
@@ -59,6 +62,7 @@ class DeferredInference:
         at_once: int,
         first_tokens: bool = False,
         clock: RunClock | None = None,
+        times: StreamTimes | None = None,
     ) -> None:
         self._benchmark = benchmark
         self._model = model
@@ -69,7 +73,7 @@ class DeferredInference:
         self._ready: deque[_Batch] = deque()
         self._room = threading.Condition()
         self._first_tokens = first_tokens
-        self._complete = Completion(reporter, clock).complete
+        self._complete = Completion(reporter, clock, times).complete
 
     def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
         """Start one batch; its samples are completed when it is answered."""

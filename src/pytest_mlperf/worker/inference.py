@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.base import Model
     from pytest_mlperf.benchmarks.base import Benchmark, Records
     from pytest_mlperf.machine.clock import RunClock
+    from pytest_mlperf.worker.answer_times import StreamTimes
     from pytest_mlperf.worker.library import SampleLibrary
     from pytest_mlperf.worker.progress import Reporter
     from pytest_mlperf.worker.unfinished import Unfinished
@@ -28,6 +29,8 @@ class Inference:
         Whether LoadGen measures the time to the first token.
     clock
         Times the test; None for a rehearsal.
+    times
+        Notes when each answer is given; None where that is not kept.
     """
 
     def __init__(
@@ -39,12 +42,13 @@ class Inference:
         *,
         first_tokens: bool = False,
         clock: RunClock | None = None,
+        times: StreamTimes | None = None,
     ) -> None:
         self._answer = benchmark.answer
         self._model = model
         self._batch = library.batch
         self._first_tokens = first_tokens
-        self._complete = Completion(reporter, clock).complete
+        self._complete = Completion(reporter, clock, times).complete
 
     def infer(self, indices: Sequence[int]) -> Records:
         """Answer one batch of loaded samples without telling LoadGen."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.implementations.protocol import RoundSettings, RunSpec
     from pytest_mlperf.machine.clock import RunClock
     from pytest_mlperf.scenarios.base import SUT, Tuned
+    from pytest_mlperf.worker.answer_times import RunTimes
     from pytest_mlperf.worker.guard import Guard
     from pytest_mlperf.worker.library import SampleLibrary
 
@@ -144,12 +145,14 @@ def start_test(
     guard: Guard,
     *,
     clock: RunClock,
+    times: RunTimes | None = None,
     audit: Path | None = None,
     network: str = "",
 ) -> None:
-    """Run the test, timed by `clock`; LoadGen's logs go to `output`, and an audit.config overrides `settings`.
+    """Run the test, timed by `clock`, and let `times` note its queries.
 
-    With `network`, the name of a SUT behind a network, LoadGen logs that as its name.
+    LoadGen's logs go to `output`, and an audit.config overrides `settings`. With `network`, the name of a SUT behind a
+    network, LoadGen logs that as its name.
     """
     log_output = lg.LogOutputSettings()
     log_output.outdir = str(output)
@@ -160,6 +163,8 @@ def start_test(
 
     def issue(ids: list[int], indices: list[int]) -> None:
         clock.issued()
+        if times is not None:
+            times.came(ids)
         sut.issue(ids, indices)
 
     def load(indices: list[int]) -> None:

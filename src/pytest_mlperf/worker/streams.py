@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.implementations.protocol import ExecutionLayout
     from pytest_mlperf.machine.clock import RunClock
     from pytest_mlperf.scenarios.base import Answering, Guard
+    from pytest_mlperf.worker.answer_times import RunTimes
     from pytest_mlperf.worker.library import SampleLibrary
     from pytest_mlperf.worker.progress import Reporter
     from pytest_mlperf.worker.unfinished import Unfinished
@@ -55,11 +56,15 @@ class Parts:
         models: Sequence[Model],
         layout: ExecutionLayout,
         clock: RunClock,
+        times: RunTimes | None,
         *,
         first_tokens: bool,
         unfinished: Unfinished | None = None,
     ) -> list[Answering]:
-        """Return the streams of a test; `unfinished` keeps the answers of an accuracy run."""
+        """Return the streams of a test.
+
+        `times` notes when they answer; `unfinished` keeps the answers of an accuracy run.
+        """
         parts = (self.library, self.reporter)
         first = models[0]
         if isinstance(first, DeferredModel) and self.is_deferred(models[0]):
@@ -72,8 +77,19 @@ class Parts:
                     at_once=layout.streams,
                     first_tokens=first_tokens,
                     clock=clock,
+                    times=times.stream() if times is not None else None,
                 )
             ]
         if unfinished is not None:
             return [KeptInference(self.benchmark, model, *parts, unfinished, clock) for model in models]
-        return [Inference(self.benchmark, model, *parts, first_tokens=first_tokens, clock=clock) for model in models]
+        return [
+            Inference(
+                self.benchmark,
+                model,
+                *parts,
+                first_tokens=first_tokens,
+                clock=clock,
+                times=times.stream() if times is not None else None,
+            )
+            for model in models
+        ]

@@ -1,0 +1,268 @@
+"""Plots as the shapes of an SVG; a template draws them, and colours come from the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_mlperf.report.html.axis import Axis, around, for_latencies, from_zero
+from pytest_mlperf.report.terminal import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_mlperf.report.html.axis import Tick
+
+WIDTH, HEIGHT = 380, 216
+_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 40
+_X = (float(_LEFT), float(WIDTH - _RIGHT))
+_Y = (float(HEIGHT - _BOTTOM), float(_TOP))
+SMALL_WIDTH, SMALL_HEIGHT = 150, 128
+_SMALL_X, _SMALL_Y = (22.0, 144.0), (108.0, 8.0)
+
+
+class Line(NamedTuple):
+    """A line of a plot: its path, how it is drawn (a class of the style sheet), and its name in the legend."""
+
+    path: str
+    kind: str
+    name: str = ""
+
+
+class Mark(NamedTuple):
+    """A point with a word beside it, which stands left of it where there is no room on the right."""
+
+    x: float
+    y: float
+    text: str = ""
+    left: bool = False
+
+
+class Rule(NamedTuple):
+    """A horizontal line through the plot, with a word on it."""
+
+    y: float
+    text: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plot:
+    """A plot.
+
+    Attributes
+    ----------
+    title
+        What it shows.
+    alt
+        The same in words, for those who do not see it.
+    x_label, y_label
+        What the axes are, with units.
+    x_ticks, y_ticks, lines, marks, rules
+        What is drawn.
+    note
+        What the reader should know of it; may be empty.
+    """
+
+    title: str
+    alt: str
+    x_label: str
+    y_label: str
+    x_ticks: Sequence[Tick]
+    y_ticks: Sequence[Tick]
+    lines: Sequence[Line]
+    marks: Sequence[Mark] = ()
+    rules: Sequence[Rule] = ()
+    note: str = ""
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: float = _X[0]
+    right: float = _X[1]
+    top: float = _Y[1]
+    bottom: float = _Y[0]
+
+    @property
+    def legend(self) -> list[Line]:
+        """The lines that have a name."""
+        return [line for line in self.lines if line.name]
+
+
+def path(points: Iterable[tuple[float, float] | None]) -> str:
+    """Return the path through points; None begins a new part."""
+    parts: list[str] = []
+    command = "M"
+    for point in points:
+        if point is None:
+            command = "M"
+            continue
+        parts.append(f"{command}{point[0]:g} {point[1]:g}")
+        command = "L"
+    return "".join(parts)
+
+
+def latencies(
+    quantiles: Sequence[float], of: str, count: int, logged: dict[str, float], bound: float | None = None
+) -> Plot:
+    """Return the distribution of latencies.
+
+    Parameters
+    ----------
+    quantiles
+        101 latencies in ms.
+    of, count
+        Whose they are, and how many.
+    logged
+        LoadGen's percentiles in ms, by name: ``p90``.
+    bound
+        The bound of the scenario in ms, if it has one.
+    """
+    x = Axis(0, 100, *_X)
+    shown = [*quantiles, *logged.values(), *([bound] if bound is not None else [])]
+    y = for_latencies(shown, *_Y)
+    marks = [
+        Mark(x.at(float(name[1:])), y.at(value), f"{name} {number(value)}", left=True) for name, value in logged.items()
+    ]
+    told = ", ".join(f"{name} {number(value)} ms" for name, value in logged.items())
+    return Plot(
+        title="Latency distribution",
+        alt=(
+            f"Of {count:,} {of}, the shortest latency is {number(quantiles[0])} ms, half are within "
+            f"{number(quantiles[50])} ms, 90 percent within {number(quantiles[90])} ms, 99 percent within "
+            f"{number(quantiles[99])} ms, and the longest is {number(quantiles[100])} ms. LoadGen logged {told}."
+        ),
+        x_label=f"percent of {of}",
+        y_label="ms" + (", logarithmic" if y.logarithmic else ""),
+        x_ticks=x.ticks(),
+        y_ticks=y.ticks(),
+        lines=[Line(path((x.at(place), y.at(value)) for place, value in enumerate(quantiles)), "line")],
+        marks=marks,
+        rules=[Rule(y.at(bound), f"bound {number(bound)} ms")] if bound is not None else [],
+    )
+
+
+def latencies_over_time(bin_seconds: float, p50: Sequence[float | None], p99: Sequence[float | None]) -> Plot:
+    """Return the median and the 99th percentile of the latencies in each bin of a run."""
+    both = [value for value in (*p50, *p99) if value is not None]
+    x = Axis(0, bin_seconds * len(p50), *_X)
+    y = for_latencies(both, *_Y)
+
+    def line(values: Sequence[float | None]) -> str:
+        middle = ((place + 0.5) * bin_seconds for place in range(len(values)))
+        return path(
+            None if value is None else (x.at(at), y.at(value)) for at, value in zip(middle, values, strict=True)
+        )
+
+    medians = [value for value in p50 if value is not None]
+    return Plot(
+        title="Latency over time",
+        alt=(
+            f"In {len(p50)} bins of {number(bin_seconds)} s each, the median latency is between {number(min(medians))} "
+            f"and {number(max(medians))} ms; the longest 99th percentile of a bin is {number(max(both))} ms."
+        ),
+        x_label="seconds since the first query",
+        y_label="ms" + (", logarithmic" if y.logarithmic else ""),
+        x_ticks=x.ticks(),
+        y_ticks=y.ticks(),
+        lines=[Line(line(p99), "second", "99th percentile"), Line(line(p50), "line", "median")],
+    )
+
+
+def throughput(bin_seconds: float, completed: Sequence[int]) -> Plot:
+    """Return the samples per second in each bin of a run."""
+    rates = [count / bin_seconds for count in completed]
+    x = Axis(0, bin_seconds * len(rates), *_X)
+    y = from_zero(rates, *_Y)
+    steps = [
+        (x.at(edge), y.at(rate))
+        for place, rate in enumerate(rates)
+        for edge in (place * bin_seconds, (place + 1) * bin_seconds)
+    ]
+    base = y.at(0)
+    mean = sum(completed) / (bin_seconds * len(completed))
+    return Plot(
+        title="Throughput over time",
+        alt=(
+            f"In {len(rates)} bins of {number(bin_seconds)} s each, between {number(min(rates))} and "
+            f"{number(max(rates))} samples were answered per second, {number(mean)} in the mean."
+        ),
+        x_label="seconds since the first query",
+        y_label="samples/s",
+        x_ticks=x.ticks(),
+        y_ticks=y.ticks(),
+        lines=[Line(path([(steps[0][0], base), *steps, (steps[-1][0], base)]), "area"), Line(path(steps), "line")],
+    )
+
+
+def precision_recall(name: str, iou50: Sequence[float], iou75: Sequence[float], ap: float, objects: int) -> Plot:
+    """Return a small plot of a category's precision at each recall, at two thresholds of the IoU."""
+    x, y = Axis(0, 1, *_SMALL_X), Axis(0, 1, *_SMALL_Y)
+
+    def line(precision: Sequence[float]) -> str:
+        # Every second recall is as good as all of them at this size.
+        return path((x.at(place / 100), y.at(precision[place])) for place in range(0, 101, 2))
+
+    return Plot(
+        title=f"{name}",
+        alt=(
+            f"Category {name}: AP {100 * ap:.1f} percent of {objects:,} objects. At an IoU of 0.5 the precision is "
+            f"{iou50[50]:.2f} at a recall of 0.5 and {iou50[90]:.2f} at 0.9; at an IoU of 0.75, {iou75[50]:.2f} and "
+            f"{iou75[90]:.2f}."
+        ),
+        x_label="",
+        y_label="",
+        x_ticks=x.ticks(2),
+        y_ticks=y.ticks(2),
+        lines=[Line(line(iou75), "second"), Line(line(iou50), "line")],
+        width=SMALL_WIDTH,
+        height=SMALL_HEIGHT,
+        left=_SMALL_X[0],
+        right=_SMALL_X[1],
+        top=_SMALL_Y[1],
+        bottom=_SMALL_Y[0],
+    )
+
+
+def scores(edges: Sequence[float], counts: Sequence[int], label: str) -> Plot:
+    """Return a histogram of the scores of samples."""
+    x = Axis(edges[0], edges[-1] if edges[-1] > edges[0] else edges[0] + 1, *_X)
+    y = from_zero([float(count) for count in counts], *_Y)
+    base = y.at(0)
+    bars = "".join(
+        f"M{x.at(low):g} {base:g}V{y.at(count):g}H{x.at(high) - 1:g}V{base:g}Z"
+        for low, high, count in zip(edges, edges[1:], counts, strict=False)
+        if count
+    )
+    total = sum(counts)
+    best = counts[-1] / total if total else 0
+    return Plot(
+        title="Scores of the samples",
+        alt=(
+            f"{total:,} scores from {number(edges[0])} to {number(edges[-1])}; {best:.0%} of them are in the highest "
+            f"of {len(counts)} bins."
+        ),
+        x_label=label,
+        y_label="samples",
+        x_ticks=x.ticks(),
+        y_ticks=y.ticks(),
+        lines=[Line(bars, "bars")],
+    )
+
+
+def history(values: Sequence[float], label: str) -> Plot:
+    """Return a figure of a case over its runs, the last one marked."""
+    x = Axis(0, max(1, len(values) - 1), *_X)
+    y = around(values, *_Y)
+    points = [(x.at(place), y.at(value)) for place, value in enumerate(values)]
+    last = Mark(*points[-1], number(values[-1]), left=True)
+    return Plot(
+        title=label,
+        alt=(
+            f"{len(values)} runs, the oldest first: from {number(values[0])} to {number(values[-1])}; the least is "
+            f"{number(min(values))}, the most {number(max(values))}."
+        ),
+        x_label="runs, the oldest first",
+        y_label=label,
+        x_ticks=[],
+        y_ticks=y.ticks(),
+        lines=[Line(path(points), "line")],
+        marks=[*(Mark(*point) for point in points[:-1]), last],
+    )
