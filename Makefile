@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+READY_FOR_DOCS := $(VENV)/.ready-for-docs
 
-.PHONY: bench test test-slow test-backends test-all lint types clean
+.PHONY: bench test test-slow test-backends test-all docs lint types clean
 
 bench: $(READY)
 	$(BIN)/python -m pytest benchmarks -k "retinanet and tiny" --scenario Offline
@@ -22,6 +23,12 @@ test-backends: $(READY)
 test-all: lint types
 	$(BIN)/python -m pytest tests -n 2
 
+# The documentation as a site, in site/: no warning, and nothing that a page would load from elsewhere.
+docs: $(READY_FOR_DOCS)
+	$(BIN)/python tools/stage_docs.py build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python tools/check_site.py site
+
 lint: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -34,5 +41,9 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	touch $@
 
+$(READY_FOR_DOCS): $(READY)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[docs]'
+	touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache build src/*.egg-info
+	rm -rf $(VENV) site .mypy_cache .pytest_cache .ruff_cache build src/*.egg-info

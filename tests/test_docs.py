@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 PAGES = [
     *(REPOSITORY / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
-    *sorted((REPOSITORY / "docs").glob("*.md")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+    *sorted((REPOSITORY / "examples").rglob("*.md")),
 ]
 
 
@@ -32,9 +33,14 @@ def test_the_reference_has_every_option_and_no_other() -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_to_files_of_the_project_lead_somewhere(page: Path) -> None:
-
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text("utf-8")):
         assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_options_that_a_page_names_are_there(page: Path) -> None:
+    named = set(re.findall(r"(?<![\w-])--mlperf-[a-z-]*[a-z]", page.read_text("utf-8")))
+    assert named <= {option.long for option in OPTIONS} | {SHORT_FORMS[SHORT_RUN]}
 
 
 def test_the_page_about_rounds_names_each_of_them() -> None:

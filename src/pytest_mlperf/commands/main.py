@@ -23,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if reconfigure := getattr(stream, "reconfigure", None):
             reconfigure(errors="backslashreplace")
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     with printable_output():
         return _run(options)
 
@@ -45,13 +45,14 @@ def _run(options: argparse.Namespace) -> int:
     return code
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="pytest-mlperf", description="MLPerf Inference benchmarks as pytest tests.")
-    parser.add_argument("--version", action="version", version=f"pytest-mlperf {__version__}")
-    tools = parser.add_subparsers(required=True, metavar="COMMAND")
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command with all of its tools; the documentation is made from it, too."""
+    command = argparse.ArgumentParser(prog="pytest-mlperf", description="MLPerf Inference benchmarks as pytest tests.")
+    command.add_argument("--version", action="version", version=f"pytest-mlperf {__version__}")
+    tools = command.add_subparsers(required=True, metavar="COMMAND")
     for tool in (check, pack, diff, compare, compare_rounds, history, report, preprocess, cache):
         tool.add(tools)
-    return parser
+    return command
 
 
 def _fail(error: MLPerfError) -> int:
