@@ -12,9 +12,14 @@ READ = {
     "REQUESTS_CA_BUNDLE, CURL_CA_BUNDLE": "one more file or directory of authorities",
     "CUDA_VISIBLE_DEVICES": "which accelerators `cuda:0`, `cuda:1` … are, for what a result records of them",
     "GITHUB_STEP_SUMMARY": "the file of the summary of a GitHub job: the results are appended",
+    "GITHUB_ACTIONS, GITHUB_WORKSPACE": "a job of GitHub: what failed is annotated at its test, in this checkout",
+    "GITLAB_CI, CI_PROJECT_DIR": "a job of GitLab: [its reports](../ci.md) are written into this directory",
+    "PYTEST_MLPERF_HISTORY": "the file of [the history](../history.md), or `off`",
+    "WANDB_PROJECT, WANDB_DIR, WANDB_RUN_GROUP": "Weights & Biases ([dashboards](../dashboards.md)), beside its own variables",
+    "MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME": "MLflow, beside its own variables",
     "PYENV_ROOT": "where pyenv keeps its Pythons, for `--python-version`",
     "UV_PYTHON_INSTALL_DIR, XDG_DATA_HOME": "where uv keeps its Pythons, for `--python-version`",
-    "CXX": "the C++ compiler for what the backend `pytorch` compiles (`g++` without it)",
+    "CXX, CC": "the compiler for what the backends `pytorch` and `tvm-…` compile (`g++` without it)",
     "HOME, PATH": "where the user's cache and Pythons are, and where programs are found",
     "COLUMNS": "the width of tables, where the output is no terminal",
 }
@@ -29,6 +34,7 @@ SET = {
     "TF_ENABLE_ONEDNN_OPTS": "TensorFlow: whether it uses oneDNN ([its options](../backends/tensorflow.md))",
     "TF_CPP_MIN_LOG_LEVEL": "TensorFlow: warnings and errors only, unless you set it",
     "TVM_NUM_THREADS": "TVM: the threads of `--num-threads`",
+    "WANDB_ERROR_REPORTING": "Weights & Biases: sends no errors to its maker, unless you set it",
     "NM_DISABLE_ANALYTICS": "DeepSparse: sends nothing to its maker",
 }
 _BEGINNING = """\
