@@ -15,7 +15,7 @@ READ = {
     "GITHUB_ACTIONS, GITHUB_WORKSPACE": "a job of GitHub: what failed is annotated at its test, in this checkout",
     "GITLAB_CI, CI_PROJECT_DIR": "a job of GitLab: [its reports](../ci.md) are written into this directory",
     "PYTEST_MLPERF_HISTORY": "the file of [the history](../history.md), or `off`",
-    "WANDB_PROJECT, WANDB_DIR, WANDB_RUN_GROUP": "Weights & Biases ([dashboards](../dashboards.md)), beside its own variables",
+    "WANDB_PROJECT, WANDB_DIR, WANDB_RUN_GROUP": "[Weights & Biases](../dashboards.md), beside its own variables",
     "MLFLOW_TRACKING_URI, MLFLOW_EXPERIMENT_NAME": "MLflow, beside its own variables",
     "PYENV_ROOT": "where pyenv keeps its Pythons, for `--python-version`",
     "UV_PYTHON_INSTALL_DIR, XDG_DATA_HOME": "where uv keeps its Pythons, for `--python-version`",
