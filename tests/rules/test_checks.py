@@ -335,7 +335,9 @@ def test_a_note_is_no_error(rule: str, change: Callable[[Submission], object], c
 
 #: What no submission shows: tests/rules/test_judge.py, tests/test_compliance.py, tests/test_gate.py and tests/machine
 #: break them.
-OF_SESSIONS = {"accuracy-answers", "run-finished", "conformance", "quiet-machine", "no-regression"}
+OF_SESSIONS = {
+    *("accuracy-answers", "run-finished", "conformance", "quiet-machine", "no-regression", "stated-reference"),
+}
 #: What the bases do not show: test_new_rules.py, test_endpoints.py, test_odd_values.py, test_power.py break them.
 ELSEWHERE = {
     *("benchmark-judged", "token-latencies-asked", "token-bounds", "equal-issue-conf", "accuracy-directories"),
