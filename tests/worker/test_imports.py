@@ -27,7 +27,9 @@ __import__(sys.argv[1])
 MODULES = {"pyyaml": "yaml", "pytest-xdist": "xdist"}
 
 
-@pytest.mark.parametrize("module", ["pytest_mlperf.worker.__main__", "pytest_mlperf.worker.suite"])
+@pytest.mark.parametrize(
+    "module", ["pytest_mlperf.worker.__main__", "pytest_mlperf.worker.suite", "pytest_mlperf.cpp.__main__"]
+)
 def test_the_worker_needs_the_packages_of_its_own_set_alone(module: str) -> None:
     has = {Requirement(line).name for line in pinned("worker")}
     names = {Requirement(line).name for line in requires("pytest-mlperf") or () if "extra ==" not in line}
