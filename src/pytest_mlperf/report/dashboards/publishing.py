@@ -36,9 +36,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
 
 def publication(finished: Finished, options: Mapping[str, str]) -> Publication:
     """Return what a dashboard is given of a session."""
-    from pytest_mlperf.baselines.fingerprint import read_fingerprint
-    from pytest_mlperf.baselines.store import commit_of
-
+    commit, machine = finished.provenance
     submitted = finished.submitted
     report = submitted.report if submitted is not None else None
     return Publication(
@@ -46,8 +44,8 @@ def publication(finished: Finished, options: Mapping[str, str]) -> Publication:
         started=finished.started.astimezone().isoformat(timespec="seconds"),
         command=finished.command,
         options=dict(options),
-        commit=commit_of(finished.root),
-        machine=msgspec.structs.asdict(read_fingerprint()),
+        commit=commit,
+        machine=msgspec.structs.asdict(machine) if machine is not None else {},
         results=finished.results,
         directory=str(finished.directory or ""),
         submission=tuple(str(file.absolute()) for file in submitted.files) if submitted is not None else (),
