@@ -151,7 +151,7 @@ def test_baselines_are_compared_by_their_outcomes(tmp_path: Path, capsys: pytest
     [
         ("nothing", "there are no results nothing"),
         ("cut.json", "results cannot be read: cut.json"),
-        ("empty", "there is no baseline empty"),
+        ("empty", "there are no results empty"),
         ("cut.tar.gz", "cut.tar.gz"),
     ],
 )

@@ -122,7 +122,7 @@ def _performance(name: str, before: Held, now: Held, allowed: Allowed, alpha: fl
     if old.words != new.words:
         return values.not_comparable(f"the first figure is of another kind: {old.words}")
     if now.result.mode != PERFORMANCE:
-        return values.not_comparable("the runs of a compliance test are short of its reference only")
+        return values.not_comparable("a compliance test stands to the runs of its own session")
     if before.machine is None or now.machine is None:
         return values.not_comparable("it is not known whether both were run on the same machine")
     return compare_performance(name, before.entry(before.machine), now.result, now.machine, allowed, alpha)

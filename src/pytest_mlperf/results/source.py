@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.baselines.entry import FORMAT, Entry
 from pytest_mlperf.baselines.left import Left, left_by
-from pytest_mlperf.errors import MLPerfError, StoredResultsError
+from pytest_mlperf.errors import BaselineError, MLPerfError, StoredResultsError
 from pytest_mlperf.results.document import read_document
 from pytest_mlperf.results.session_directory import is_session, over, read_session
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
@@ -108,16 +108,15 @@ def find_source(asked: str, root: Path) -> Source:
     from pytest_mlperf.baselines.store import find, home
 
     try:
-        return Source(asked, _of_baseline(find(asked, home(root))))
-    except MLPerfError as error:
-        if path.is_dir() or not error.what.startswith("there is no baseline"):
-            raise
+        baseline = find(asked, home(root))
+    except BaselineError as error:
         raise StoredResultsError(
             f"there are no results {asked}",
             expected="a file of --mlperf-json, a session's directory, a baseline, or a submission",
-            found="no such file, and no baseline of this name",
-            fix="name one that is there",
+            found="a directory with other content" if path.is_dir() else "no such file, and no baseline of this name",
+            fix="name one that is there; a session's directory is one of those in mlperf-results",
         ) from error
+    return Source(asked, _of_baseline(baseline))
 
 
 def _key(result: RunResult) -> Key:
