@@ -172,6 +172,7 @@ def test_a_past_session_is_reported(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert main(["report", file]) == 0
     text = capsys.readouterr().out
     assert text.startswith("MLPerf results: tiny edition\n")
+    assert "\n\n" not in text
     assert "commit 0000000000" in text
     assert "mAP 61.500 %" in text
     assert r"a/b 🚀 <b>x</b>\x1b[31m\n[red]" in text

@@ -27,6 +27,9 @@ def print_styled(parts: Iterable[RenderableType]) -> None:
     """Print what rich renders. Text from elsewhere must have no control characters: see `one_line`."""
     from rich.console import Console
 
+    parts = list(parts)
+    if not parts:  # rich would print an empty line
+        return
     stream = control_stream(sys.stdout)
     coloured = Console(file=stream).color_system  # it heeds NO_COLOR, TERM, and whether the output is a terminal
     written = StringIO()

@@ -44,9 +44,9 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         What is told of no single result.
     """
 
+    format: int = FORMAT
     pytest_mlperf: str
     results: tuple[RunResult, ...]
-    format: int = FORMAT
     started: str = ""
     command: tuple[str, ...] = ()
     root: str = ""
