@@ -53,6 +53,8 @@ def test_too_few_bits_fail_with_the_drop_and_its_interval(changed: Any) -> None:
     found = result["comparison"]
     assert 5 < found["lower"] < found["drop"] < found["upper"] < 10
     assert "is worse than the baseline main [no-regression]" in session.output
+    assert "cause: weights of few bits" in session.output
+    assert len(list(Path(result["explanation"]).parent.glob("*.png"))) == 40  # what was expected and what was given
     assert session.output.count("cause: weights of few bits: 20 of 23 weight tensors have at most 14") == 1
     explanation = read_explanation(Path(result["explanation"]))
     assert len(explanation.samples) == 20

@@ -15,7 +15,6 @@ from pytest_mlperf.run.case import ACCURACY
 if TYPE_CHECKING:
     from pytest_mlperf.baselines.compare import Before
     from pytest_mlperf.metrics.outcomes import Outcomes
-    from pytest_mlperf.plugin.gate import Gate
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.result import RunResult
 
@@ -64,26 +63,6 @@ def explained(case: Case, result: RunResult, before: Before | None) -> RunResult
     findings = list(result.findings)
     findings[last] = structs.replace(findings[last], fix=f"{words}\n{findings[last].fix}")
     return structs.replace(result, findings=tuple(findings), explanation=str(file))
-
-
-def before_of(gate: Gate, result: RunResult) -> Before | None:
-    """Return the baseline's entry that a result was compared with; None if it was not, or cannot be."""
-    from pytest_mlperf.baselines.compare import Before
-
-    baseline = gate.compared
-    compared = result.comparison
-    if compared is None or compared.drop is None or baseline is None or compared.baseline != baseline.name:
-        return None
-    entry = baseline.entry(result.case, result.mode)
-    if entry is None:
-        return None
-    return Before(
-        baseline.name,
-        entry.commit,
-        entry.result,
-        entry.answers_sha256,
-        lambda: baseline.outcomes(result.case, result.mode),
-    )
 
 
 def _outcomes(before: Before | None) -> Outcomes | None:

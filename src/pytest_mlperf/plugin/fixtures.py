@@ -122,12 +122,12 @@ class MLPerf:
 
     def _explained(self, case: Case, result: RunResult) -> RunResult:
         """Return the result, with an explanation if it failed for its accuracy."""
-        from pytest_mlperf.plugin.explaining import before_of, explained, needs_explaining
+        from pytest_mlperf.plugin.explaining import explained, needs_explaining
 
         if not needs_explaining(result):
             return result
         with self._session.provider.device("cpu", alone=False):  # beside a performance run, it would disturb that
-            return explained(case, result, before_of(self._session.gate, result))
+            return explained(case, result, self._session.gate.before(case))
 
     def _run_old(self, case: Case) -> RunResult:
         """Run a case with the model of --mlperf-compare-model.

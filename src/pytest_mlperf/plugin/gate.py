@@ -59,6 +59,7 @@ class Gate:
         self._comparisons = comparisons
         self._allowed = Allowed(settings.max_accuracy_drop, settings.max_slowdown)
         self._old: dict[str, Before] = {}
+        self._befores: dict[str, Before] = {}
 
     @cached_property
     def compared(self) -> Baseline | None:
@@ -198,6 +199,10 @@ class Gate:
     def _held(self, result: RunResult, found: Comparison, fix: str) -> RunResult:
         return with_comparison(result, found, fix=fix, undecided_fails=self._settings.undecided == "fail")
 
+    def before(self, case: Case) -> Before | None:
+        """Return what the accuracy of a case was compared with; None if it was not."""
+        return self._befores.get(case.id)
+
     @property
     def _alpha(self) -> float:
         return corrected(self._comparisons())
@@ -214,7 +219,7 @@ class Gate:
             earlier = run_old()
             its = left_by(case.plan.benchmark.metric, earlier)
             self._old[key] = Before(old.name, "", earlier, its.sha256, lambda: its.outcomes)
-        return compare_accuracy(self._old[key], result, left, self._allowed, self._alpha)
+        return self._accuracy(self._old[key], case, result, left)
 
     def _with_baseline(self, baseline: Baseline, case: Case, result: RunResult, left: Left) -> RunResult:
         """Return the result with how it stands to the baseline; put it there where the user approves."""
@@ -225,13 +230,13 @@ class Gate:
                 self._save(baseline, result, left)
             what = "added to" if update is not None else "not in"
             return structs.replace(result, notes=(*result.notes, f"{case.id} {case.mode}: {what} {baseline.name}"))
-        found = self._compared(baseline, entry, result, left)
+        found = self._compared(baseline, entry, case, result, left)
         if update == "all" and not result.errors:
             self._save(baseline, result, left)
             found = structs.replace(found, verdict="approved") if found.verdict == "worse" else found
         return self._held(result, found, APPROVE)
 
-    def _compared(self, baseline: Baseline, entry: Entry, result: RunResult, left: Left) -> Comparison:
+    def _compared(self, baseline: Baseline, entry: Entry, case: Case, result: RunResult, left: Left) -> Comparison:
         if result.mode == PERFORMANCE:
             return compare_performance(baseline.name, entry, result, self.machine, self._allowed, self._alpha)
         before = Before(
@@ -241,7 +246,13 @@ class Gate:
             entry.answers_sha256,
             lambda: baseline.outcomes(result.case, result.mode),
         )
-        return compare_accuracy(before, result, left, self._allowed, self._alpha)
+        return self._accuracy(before, case, result, left)
+
+    def _accuracy(self, before: Before, case: Case, result: RunResult, left: Left) -> Comparison:
+        found = compare_accuracy(before, result, left, self._allowed, self._alpha)
+        if found.drop is not None:
+            self._befores[case.id] = before
+        return found
 
     def _save(self, baseline: Baseline, result: RunResult, left: Left) -> None:
         from pytest_mlperf.run.directories import unwritable
