@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from pytest_mlperf.backends.onnxruntime import OnnxRuntime
 from pytest_mlperf.benchmarks.base import MissingFile, Remote
+from pytest_mlperf.benchmarks.suppression import suppress
 from pytest_mlperf.benchmarks.yolo import (
     COCO_CATEGORIES,
     OFFICIAL_95,
@@ -216,3 +217,8 @@ def test_an_output_of_another_shape_is_no_model_of_this_benchmark(
     other = replace(file, graphs=(replace(file.graph, outputs=(output,)),))
     with pytest.raises(ModelError, match=rf"its outputs differ\n.*output0 float32\[{','.join(map(str, found))}\]"):
         OnnxRuntime().load(model, other, "cpu", 1, {})
+
+
+def test_a_box_with_negative_sides_overlaps_with_nothing() -> None:
+    boxes = np.array([[0, 0, 10, 10], [9, 9, 1, 1], [0, 0, 10, 10], [30, 30, 20, 40]], np.float32)
+    assert suppress(boxes, np.zeros(4, np.int64), 0.5, 10).tolist() == [0, 1, 3]

@@ -18,8 +18,8 @@ def suppress(
 ) -> NDArray[np.int64]:
     """Return the positions of the boxes that are kept: at most `most` per image, in the given order.
 
-    A box is kept unless it overlaps with a better kept box. Boxes of no area, or with a coordinate that is not a
-    number, overlap with nothing.
+    A box is kept unless it overlaps with a better kept box. Boxes of no area or negative sides, or with a coordinate
+    that is not a number, overlap with nothing.
 
     Parameters
     ----------
@@ -72,7 +72,8 @@ def _neighbours(boxes: NDArray[np.float32], image: NDArray[np.int64], threshold:
     width = (right - boxes[:, 0])[order]
     # A little more, for the rounding of float32.
     reach = left + width * (1.001 - threshold)
-    return _Neighbours(order, left.searchsorted(reach, "right") - np.arange(1, len(left) + 1))
+    counts = left.searchsorted(reach, "right") - np.arange(1, len(left) + 1)
+    return _Neighbours(order, np.maximum(counts, 0))  # a box of negative width reaches not even itself
 
 
 def _overlaps(
