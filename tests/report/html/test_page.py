@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zlib import compress, crc32
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_mlperf.report.html.explained import MOST_SAMPLES, Explanations
 from pytest_mlperf.report.html.past import Point
@@ -95,6 +96,15 @@ def test_a_failed_run_says_by_which_rule_and_what_to_do() -> None:
     assert "at least 90 %" in text
     assert "Fix check the model" in text
     assert "An accuracy run reaches" in text or "accuracy-target" in text
+
+
+def test_each_run_has_its_own_fix_where_they_differ() -> None:
+    finding = failed().findings[0]
+    other = replace(finding, fix="lower the rate")
+    text = Reader(page([failed(), failed(case="other", findings=(other,))])).text
+    assert "expected found fix" in text
+    assert "Fix check the model" not in text
+    assert "81 % on 9 samples lower the rate" in text
 
 
 def test_a_comparison_has_its_interval_and_its_verdict() -> None:
