@@ -182,6 +182,7 @@ def test_an_explanation_is_shown_with_its_images(tmp_path: Path) -> None:
     read = Reader(page([failed(output=output)]))
     assert "channels swapped : the metric is 61 %" in read.text.replace("swapped:", "swapped :")
     assert "boxes in another scale were not tried" in read.text
+    assert "two\nlines" in "".join(read.texts)
     images = [named for tag, named in read.tags if tag == "img"]
     assert len(images) == MOST_SAMPLES
     assert {named["alt"] for named in images} == {"true and predicted"}
