@@ -205,6 +205,12 @@ def test_a_performance_run_has_all_of_a_result(kind: Kind, run_cpp: RunCpp, tmp_
         assert 10 << 20 < result["peak_memory_bytes"] < 1 << 30
         clock = result["clock"]
         assert 0 < clock["shortest"] <= clock["longest"]
+        assert sum(result["timeline"]["completed"]) == result["performance"]["samples"]
+        assert (result["latencies"] is None) == ("Offline" in case)
+        if "Stream" in case:  # in Server, LoadGen's begin when a query was due
+            ours, logged = result["latencies"]["quantiles_ms"][50], result["performance"]["latency_ms"]["p50"]
+            assert 0.8 * logged < ours <= logged
+        assert not (Path(result["output"]) / ".answer_times").exists()
         log = (Path(result["output"]) / "mlperf_log_detail.txt").read_text()
         assert '"is_error": true' not in log
         assert '"file": "loadgen/loadgen.cc"' in log

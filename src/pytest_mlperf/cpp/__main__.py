@@ -37,6 +37,7 @@ from pytest_mlperf.machine.cores import available_cores
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Tuned
 from pytest_mlperf.worker.__main__ import Stopwatch, expected_samples
+from pytest_mlperf.worker.answer_times import read_sketch
 from pytest_mlperf.worker.completion import ignore
 from pytest_mlperf.worker.conformance import compare, comparison_notes, is_compared
 from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
@@ -153,10 +154,15 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
     reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None)
     clock = RunClock()
     with clock:
-        done, peak, *moments = map(int, program.request("test", *_test(spec, benchmark, settings, tuned, len(samples))))
+        words = _test(spec, benchmark, settings, tuned, len(samples))
+        done, peak, dropped, *moments = map(int, program.request("test", *words))
     clock.noted(*moments)
     reporter.enter(FINISHING)
     watch.lap("test")
+    latencies, timeline = None, None
+    if spec.mode == "performance":
+        timed = SCENARIOS[spec.scenario].timed
+        latencies, timeline = read_sketch(_times_file(spec), moments[1], done if dropped else None, timed)
     files.check()
     program.close()
     return WorkerResult(
@@ -172,6 +178,8 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
         notes=comparison_notes(spec, checks),
         clock=clock.result(),
         checks=checks,
+        latencies=latencies,
+        timeline=timeline,
         pilot=tried,
     )
 
@@ -243,6 +251,7 @@ def _tuned(spec: RunSpec, trials: ProgramTrials, versions: dict[str, str]) -> tu
 def _test(spec: RunSpec, benchmark: Benchmark, settings: TestSettings, tuned: Tuned, samples: int) -> Iterator[Word]:
     """Yield the words of the request for the test, as ``source/worker.cc`` reads them."""
     yield from (spec.scenario, *_words(tuned.layout), spec.output, str(write_audit_config(spec) or ""))
+    yield from (str(_times_file(spec)) if spec.mode == "performance" else "", SCENARIOS[spec.scenario].timed)
     yield settings.server_target_latency_ns / 1e9 if spec.mode == "performance" else math.inf
     yield int(type(benchmark).cost is not BaseBenchmark.cost)
     yield min(settings.performance_sample_count_override or samples, samples)
@@ -250,6 +259,10 @@ def _test(spec: RunSpec, benchmark: Benchmark, settings: TestSettings, tuned: Tu
     for size, seconds in sorted(tuned.latency.items()):
         yield from (size, seconds)
     yield from settings_words(settings)
+
+
+def _times_file(spec: RunSpec) -> Path:
+    return Path(spec.output) / ".answer_times"
 
 
 def _words(layout: ExecutionLayout) -> tuple[int, int, int]:

@@ -102,7 +102,7 @@ def read_explanation(path: Path) -> Explanation:
     """
     try:
         found = msgspec.json.decode(path.read_bytes(), type=Explanation)
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise _unreadable(path, f"{type(error).__name__}: {error}") from error
     if found.format != FORMAT:
         raise _unreadable(path, f"format {found.format}")

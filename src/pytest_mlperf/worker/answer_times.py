@@ -11,10 +11,11 @@ from pytest_mlperf.machine.clock import raw_ns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from numpy.typing import NDArray
 
-    from pytest_mlperf.scenarios.base import Scenario
+    from pytest_mlperf.scenarios.base import Scenario, Timed
 
 #: Answers that a stream keeps, 24 bytes each; memory that is not needed is never touched.
 MOST_KEPT = 1 << 18
@@ -116,10 +117,7 @@ class RunTimes:
         """Return what was noted of a test of so many samples; None for what there is nothing of."""
         mask = max((stream.mask for stream in self._streams), default=0)
         rows = np.concatenate([stream.rows(mask) for stream in self._streams] or [np.empty((0, _COLUMNS), np.int64)])
-        if not len(rows):
-            return None, None
-        total = samples if mask else int(rows[:, 2].sum())
-        return sketched(rows[np.argsort(rows[:, 1], kind="stable")], self._first, total, self._timed)
+        return _sketched_of_streams(rows, self._first, samples if mask else None, self._timed)
 
 
 class StreamTimes:
@@ -139,8 +137,29 @@ class StreamTimes:
             self._add(self._arrivals.pop(identifier, now), now, 1)
 
 
+def read_sketch(
+    path: Path, first: int, samples: int | None, timed: Timed
+) -> tuple[LatencySketch | None, Timeline | None]:
+    """Return the sketch and the time line of the answers that the C++ program wrote into a file, and remove the file.
+
+    `samples` is how many were answered, where some of the answers were dropped.
+    """
+    rows = np.fromfile(path, np.int64).reshape(-1, _COLUMNS)
+    path.unlink()
+    return _sketched_of_streams(rows, first, samples, timed)
+
+
+def _sketched_of_streams(
+    rows: NDArray[np.int64], first: int, samples: int | None, timed: Timed
+) -> tuple[LatencySketch | None, Timeline | None]:
+    if not len(rows):
+        return None, None
+    total = int(rows[:, 2].sum()) if samples is None else samples
+    return sketched(rows[np.argsort(rows[:, 1], kind="stable")], first, total, timed)
+
+
 def sketched(
-    rows: NDArray[np.int64], first: int, samples: int, timed: str
+    rows: NDArray[np.int64], first: int, samples: int, timed: Timed
 ) -> tuple[LatencySketch | None, Timeline | None]:
     """Return the sketch and the time line of answers.
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.browser import Theme
+    from tests.conftest import RunSession
 
 pytestmark = pytest.mark.slow
 
@@ -213,6 +214,26 @@ def test_a_screen_reader_finds_tables_and_figures(browser: Browser, report: Path
     assert browser.run(unlabelled) == 0
     captions = "return Array.from(document.querySelectorAll('table')).filter((e) => !e.caption).length"
     assert browser.run(captions) == 0
+
+
+def test_the_report_of_a_session_has_what_was_run(
+    browser: Browser, benchmarks: RunSession, shared_cache: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken.onnx"
+    broken.write_bytes(b"no model")
+    easy = ("--scenario=SingleStream", "--dataset-size=100", "--test-query-count=64", f"--mlperf-cache={shared_cache}")
+    cases = ("--backend=onnxruntime", "--model=resnet50-tiny,retinanet-tiny", f"--model-path=retinanet-tiny={broken}")
+    session = benchmarks(*cases, *easy, f"--mlperf-html={tmp_path / 'report.html'}")
+    assert "2 failed, 2 passed" in session.outcomes()
+    browser.open(tmp_path / "report.html")
+    found = browser.run("return document.body.innerText")
+    for told in ("4 runs: ✗ 2 failed, 2 passed.", "ONNX Runtime cannot load", "run-finished"):
+        assert told in found
+    assert browser.run("return document.querySelectorAll('.matrix td').length") >= 100
+    plots = "return Array.from(document.querySelectorAll('.plot figcaption'), (each) => each.textContent)"
+    assert browser.run(plots) == ["Latency distribution", "Latency over time", "Throughput over time"]
+    assert browser.log() == []
+    assert browser.requests() == []
 
 
 def test_two_hundred_runs_are_shown_in_seconds(browser: Browser, tmp_path: Path) -> None:

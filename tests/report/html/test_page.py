@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from zlib import compress, crc32
 
 import pytest
+from msgspec.structs import replace
 
 from pytest_mlperf.report.html.explained import MOST_SAMPLES, Explanations
 from pytest_mlperf.report.html.past import Point
@@ -97,6 +98,15 @@ def test_a_failed_run_says_by_which_rule_and_what_to_do() -> None:
     assert "An accuracy run reaches" in text or "accuracy-target" in text
 
 
+def test_each_run_has_its_own_fix_where_they_differ() -> None:
+    finding = failed().findings[0]
+    other = replace(finding, fix="lower the rate")
+    text = Reader(page([failed(), failed(case="other", findings=(other,))])).text
+    assert "expectedfoundfix" in text
+    assert "Fix check the model" not in text
+    assert "81 % on 9 sampleslower the rate" in text
+
+
 def test_a_comparison_has_its_interval_and_its_verdict() -> None:
     text = page([failed(comparison=compared())])
     read = Reader(text)
@@ -165,11 +175,14 @@ def test_an_explanation_is_shown_with_its_images(tmp_path: Path) -> None:
         tmp_path,
         causes=[{"name": "channels swapped", "evidence": "the metric is 61 % with them swapped back"}],
         classes=[{"name": "dog", "before": None, "now": 0.25}],
+        notes=["boxes in another scale were not tried"],
         samples=[sample | {"images": [{"file": "a.png", "caption": "true and predicted"}]}] * (MOST_SAMPLES + 3),
     )
     (tmp_path / "explanation" / "a.png").write_bytes(png())
     read = Reader(page([failed(output=output)]))
     assert "channels swapped : the metric is 61 %" in read.text.replace("swapped:", "swapped :")
+    assert "boxes in another scale were not tried" in read.text
+    assert "two\nlines" in "".join(read.texts)
     images = [named for tag, named in read.tags if tag == "img"]
     assert len(images) == MOST_SAMPLES
     assert {named["alt"] for named in images} == {"true and predicted"}
@@ -189,7 +202,8 @@ def test_an_explanation_is_shown_with_its_images(tmp_path: Path) -> None:
 )
 def test_images_that_are_none_are_left_out(tmp_path: Path, name: str, content: bytes | None, says: str) -> None:
     output = explained(
-        tmp_path, samples=[{"id": "a", "index": 0, "now": 0.0, "images": [{"file": name, "caption": HOSTILE}]}]
+        tmp_path,
+        samples=[{"id": "a", "index": 0, "before": None, "now": 0.0, "images": [{"file": name, "caption": HOSTILE}]}],
     )
     if content is not None:
         (tmp_path / "explanation" / name).write_bytes(content)
@@ -202,7 +216,7 @@ def test_images_that_are_none_are_left_out(tmp_path: Path, name: str, content: b
     ("content", "says"),
     [
         ("{", "cannot be read"),
-        ('{"format": 2}', "a newer version"),
+        ('{"format": 2}', "format 2"),
         ('{"format": 1, "samples": [{"id": 4}]}', "cannot be read"),
         ("[" * 100_000, "cannot be read"),
     ],

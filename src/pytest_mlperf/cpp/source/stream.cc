@@ -22,7 +22,9 @@ void Stream::answer(const mlperf::QuerySample* batch, size_t count) {
     const size_t start = sizeof(float) * records.offsets[n], end = sizeof(float) * records.offsets[n + 1];
     responses_[n] = mlperf::QuerySampleResponse(batch[n].id, data + start, end - start);
   }
-  answering_.store(raw_ns(), std::memory_order_relaxed);
+  const int64_t now = raw_ns();
+  answering_.store(now, std::memory_order_relaxed);
+  if (times_ != nullptr) times_->answered(*own_times_, batch, count, now);
   mlperf::QuerySamplesComplete(responses_.data(), count);
   file_.count(count);
 }

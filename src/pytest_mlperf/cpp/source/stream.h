@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "answer_times.h"
 #include "answers.h"
 #include "engine.h"
 #include "samples.h"
@@ -29,6 +30,8 @@ class Stream : public Answering {
         views_(inputs.size()),
         scratch_(inputs.size()) {}
 
+  // From now on, notes in `times` when its answers are given.
+  void note(RunTimes& times) { times_ = &times, own_times_ = times.stream(); }
   // Answers one batch without telling LoadGen.
   const Records& infer(const mlperf::QuerySample* batch, size_t count);
   // Answers one batch and completes its samples; LoadGen copies the bytes before this returns.
@@ -43,6 +46,8 @@ class Stream : public Answering {
   const Answers& answers_;
   SampleFile& file_;
   std::atomic<int64_t>& answering_;  // CLOCK_MONOTONIC_RAW of the last answer, for the clock of the test
+  RunTimes* times_ = nullptr;
+  AnswerTimes* own_times_ = nullptr;
   std::vector<View> views_;
   std::vector<std::vector<char>> scratch_;
   Records records_;

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <numeric>
 
+#include "answer_times.h"
 #include "clock.h"
 #include "fault.h"
 #include "loadgen.h"
@@ -72,21 +73,24 @@ std::mutex Rehearsal::mutex_;
 std::condition_variable Rehearsal::finished_;
 size_t Rehearsal::done_ = 0;
 
-// Notes when the first query was issued.
+// Notes when the first query was issued, and of a performance test when each was.
 class Timed : public mlperf::SystemUnderTest {
  public:
-  Timed(System& system, std::atomic<int64_t>& issued) : system_(system), issued_(issued) {}
+  Timed(System& system, std::atomic<int64_t>& issued, RunTimes* times)
+      : system_(system), issued_(issued), times_(times) {}
 
   const std::string& Name() override { return system_.Name(); }
   void FlushQueries() override { system_.FlushQueries(); }
   void IssueQuery(const Batch& query) override {
     if (issued_.load(std::memory_order_relaxed) == 0) issued_ = raw_ns();
+    if (times_ != nullptr) times_->came(query);
     system_.IssueQuery(query);
   }
 
  private:
   System& system_;
   std::atomic<int64_t>& issued_;
+  RunTimes* times_;
 };
 
 }  // namespace
@@ -212,16 +216,17 @@ Message Worker::rehearse(Reader& words) {
   return {exact(static_cast<double>(query.size() * seconds.size()) / total), exact(seconds[seconds.size() / 2])};
 }
 
-// test SCENARIO LAYOUT OUTPUT AUDIT BOUND COSTS AT-ONCE SIZES (SIZE SECONDS)... (SETTING VALUE)...: runs LoadGen's test.
-// Returns the samples done, the peak memory, and on CLOCK_MONOTONIC_RAW when samples were loaded, the first query was
-// issued, the last answer was given and samples were unloaded.
+// test SCENARIO LAYOUT OUTPUT AUDIT TIMES TIMED BOUND COSTS AT-ONCE SIZES (SIZE SECONDS)... (SETTING VALUE)...: runs LoadGen's test.
+// Returns the samples done, the peak memory, whether answers were dropped from the file TIMES (none if its name is
+// empty), and on CLOCK_MONOTONIC_RAW when samples were loaded, the first query was issued, the last answer was given and
+// samples were unloaded.
 Message Worker::test(Reader& words) {
   const std::string scenario = words.text();
   const Layout layout = read_layout(words);
   mlperf::LogSettings log_settings;
   log_settings.log_output.outdir = words.text();
   log_settings.enable_trace = false;  // on by default; costs 660 bytes and 9 us per query
-  const std::string audit = words.text();
+  const std::string audit = words.text(), times_path = words.text(), timed_words = words.text();
   Serving serving{{}, layout.batch, guard_, words.real(), {}, nullptr};
   if (words.number() != 0) serving.costs = samples_.get();
   samples_->set_at_once(words.number());
@@ -239,8 +244,13 @@ Message Worker::test(Reader& words) {
                                                answering));
     serving.streams.push_back(streams.back().get());
   }
+  RunTimes times(timed_words);
+  const bool noted = !times_path.empty();
+  for (const auto& stream : streams) {
+    if (noted) stream->note(times);
+  }
   const auto system = make_system(scenario, std::move(serving));
-  Timed timed(*system, issued);
+  Timed timed(*system, issued, noted ? &times : nullptr);
   const uint64_t before = file_->done();
   samples_->watch(&issued);
   mlperf::StartTest(&timed, samples_.get(), settings, log_settings, audit);
@@ -248,6 +258,7 @@ Message Worker::test(Reader& words) {
   samples_->watch(nullptr);
   system->close();
   Message result = {std::to_string(file_->done() - before), std::to_string(peak_memory_bytes())};
+  result.push_back(noted && times.write(times_path) ? "1" : "0");
   const int64_t unloading = samples_->unloading() != 0 ? samples_->unloading() : ended;
   for (const int64_t moment : {samples_->loaded(), issued.load(), answering.load(), unloading}) {
     result.push_back(std::to_string(moment));

@@ -51,6 +51,12 @@ class Compared:
     bounds: str
     interval: Interval | None
 
+    @property
+    def figure(self) -> str:
+        """What is compared, with its unit where the name does not say it: ``samples per second`` does."""
+        figure, unit = self.comparison.figure, self.comparison.unit
+        return figure if not unit or unit.endswith("/s") else f"{figure}, {unit}"
+
 
 def compared(results: Sequence[RunResult]) -> list[Compared]:
     """Return the comparisons of the runs that have one."""

@@ -7,64 +7,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
+from pytest_mlperf.errors import OutputError
+from pytest_mlperf.explain.explanation import DIRECTORY, FILE, read_explanation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-DIRECTORY, FILE = "explanation", "explanation.json"
-#: The format of the file; a newer one is not read.
-FORMAT = 1
+    from pytest_mlperf.explain.explanation import Explanation, SampleChange
+
 MOST_SAMPLES = 20
 #: What the images of a page may have in all: with their encoding, two thirds of 10 MB.
 MOST_BYTES = 5_000_000
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
-class Cause(msgspec.Struct, frozen=True):
-    """A cause that was found, and what speaks for it."""
-
-    name: str
-    evidence: str = ""
-
-
-class ClassChange(msgspec.Struct, frozen=True):
-    """The metric of a class, before and now."""
-
-    name: str
-    now: float
-    before: float | None = None
-
-
-class Image(msgspec.Struct, frozen=True):
-    """A PNG file in the directory."""
-
-    file: str
-    caption: str = ""
-
-
-class Sample(msgspec.Struct, frozen=True):
-    """A sample that changed, with texts by their labels, and images."""
-
-    id: str
-    index: int
-    now: float
-    before: float | None = None
-    text: tuple[tuple[str, str], ...] = ()
-    images: tuple[Image, ...] = ()
-
-
-class Explanation(msgspec.Struct, frozen=True):
-    """What explains a result."""
-
-    format: int
-    causes: tuple[Cause, ...] = ()
-    classes: tuple[ClassChange, ...] = ()
-    samples: tuple[Sample, ...] = ()
-
-
 @dataclass(frozen=True)
-class Picture:
+class Inlined:
     """An image as data; ``data`` is empty where it cannot be shown, and ``fault`` says why."""
 
     caption: str
@@ -77,7 +35,7 @@ class Explained:
     """An explanation with its images, sample by sample; ``fault`` says why there is none although its file is there."""
 
     explanation: Explanation | None = None
-    samples: Sequence[tuple[Sample, Sequence[Picture]]] = ()
+    samples: Sequence[tuple[SampleChange, Sequence[Inlined]]] = ()
     left_out: int = 0
     fault: str = ""
 
@@ -94,32 +52,30 @@ class Explanations:
         if not output or not (directory / FILE).is_file():
             return None
         try:
-            explanation = msgspec.json.decode((directory / FILE).read_bytes(), type=Explanation)
-        except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return Explained(fault=f"{directory / FILE} cannot be read: {error}")
-        if explanation.format > FORMAT:
-            return Explained(fault=f"{directory / FILE} was written by a newer version of pytest-mlperf")
+            explanation = read_explanation(directory / FILE)
+        except OutputError as error:
+            return Explained(fault=f"{error.what}: {error.found}")
         first = explanation.samples[:MOST_SAMPLES]
         samples = [(sample, list(self._pictures(directory, sample))) for sample in first]
         return Explained(explanation, samples, len(explanation.samples) - len(first))
 
-    def _pictures(self, directory: Path, sample: Sample) -> Iterator[Picture]:
+    def _pictures(self, directory: Path, sample: SampleChange) -> Iterator[Inlined]:
         for image in sample.images:
             path = directory / image.file
             try:
                 # A name leads nowhere else, and a device has no end.
                 if Path(image.file).name != image.file or path.is_symlink() or not path.is_file():
-                    yield Picture(image.caption, fault=f"{image.file} is not a file beside the explanation")
+                    yield Inlined(image.caption, fault=f"{image.file} is not a file beside the explanation")
                     continue
                 if path.stat().st_size > self._left:
-                    yield Picture(image.caption, fault=f"left out, the page would be too large: {path}")
+                    yield Inlined(image.caption, fault=f"left out, the page would be too large: {path}")
                     continue
                 content = path.read_bytes()
             except (OSError, ValueError) as error:
-                yield Picture(image.caption, fault=str(error))
+                yield Inlined(image.caption, fault=str(error))
                 continue
             if not content.startswith(_PNG):
-                yield Picture(image.caption, fault=f"{image.file} is not a PNG image")
+                yield Inlined(image.caption, fault=f"{image.file} is not a PNG image")
                 continue
             self._left -= len(content)
-            yield Picture(image.caption, b64encode(content).decode("ascii"))
+            yield Inlined(image.caption, b64encode(content).decode("ascii"))

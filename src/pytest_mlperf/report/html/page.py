@@ -178,7 +178,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
-    environment.filters |= {"breakable": _breakable, "number": number, "lines": printable}
+    environment.filters |= {"breakable": _breakable, "number": number, "lines": _lines}
     environment.filters["mebibytes"] = lambda size: f"{size / MEBIBYTE:,.0f} MiB"
     return environment
 
@@ -186,6 +186,13 @@ def _environment() -> Environment:
 def _finalized(value: Any) -> Any:
     """Return a value as it is written: control characters are escaped, and markup of ours stays."""
     return one_line(value) if type(value) is str else value
+
+
+def _lines(text: str) -> Any:
+    """Return a text of several lines; the style keeps them."""
+    from markupsafe import escape
+
+    return escape(printable(text))
 
 
 def _breakable(text: str) -> Any:

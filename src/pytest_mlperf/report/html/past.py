@@ -57,7 +57,8 @@ def past(results: Sequence[RunResult], series: Series | None) -> list[Past]:
 
 def _label(result: RunResult) -> str:
     if result.performance is not None:
-        return result.performance.unit
+        figures = result.performance
+        return f"{figures.short}, {figures.unit}" if figures.short else figures.unit
     if result.accuracy is not None:
         return f"{result.accuracy.metric}, {result.accuracy.unit}" if result.accuracy.unit else result.accuracy.metric
     return ""

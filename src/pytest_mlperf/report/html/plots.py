@@ -17,6 +17,8 @@ WIDTH, HEIGHT = 380, 216
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 40
 _X = (float(_LEFT), float(WIDTH - _RIGHT))
 _Y = (float(HEIGHT - _BOTTOM), float(_TOP))
+#: The height of a line of text.
+_LINE = 12.0
 SMALL_WIDTH, SMALL_HEIGHT = 150, 128
 _SMALL_X, _SMALL_Y = (22.0, 144.0), (108.0, 8.0)
 
@@ -30,12 +32,12 @@ class Line(NamedTuple):
 
 
 class Mark(NamedTuple):
-    """A point with a word beside it, which stands left of it where there is no room on the right."""
+    """A point, and a word left of it whose line is at `text_y`."""
 
     x: float
     y: float
     text: str = ""
-    left: bool = False
+    text_y: float = 0.0
 
 
 class Rule(NamedTuple):
@@ -118,9 +120,6 @@ def latencies(
     x = Axis(0, 100, *_X)
     shown = [*quantiles, *logged.values(), *([bound] if bound is not None else [])]
     y = for_latencies(shown, *_Y)
-    marks = [
-        Mark(x.at(float(name[1:])), y.at(value), f"{name} {number(value)}", left=True) for name, value in logged.items()
-    ]
     told = ", ".join(f"{name} {number(value)} ms" for name, value in logged.items())
     return Plot(
         title="Latency distribution",
@@ -134,9 +133,22 @@ def latencies(
         x_ticks=x.ticks(),
         y_ticks=y.ticks(),
         lines=[Line(path((x.at(place), y.at(value)) for place, value in enumerate(quantiles)), "line")],
-        marks=marks,
+        marks=_labelled(
+            [(x.at(float(name[1:])), y.at(value), f"{name} {number(value)}") for name, value in logged.items()]
+        ),
         rules=[Rule(y.at(bound), f"bound {number(bound)} ms")] if bound is not None else [],
     )
+
+
+def _labelled(points: Iterable[tuple[float, float, str]]) -> list[Mark]:
+    """Return points with their words, the highest point's above it, and none on another one's line."""
+    marks: list[Mark] = []
+    free = _LINE - 2.0
+    for x, y, text in sorted(points, key=lambda point: point[1]):
+        free = max(y - 6, free)
+        marks.append(Mark(x, y, text, free))
+        free += _LINE
+    return marks
 
 
 def latencies_over_time(bin_seconds: float, p50: Sequence[float | None], p99: Sequence[float | None]) -> Plot:
@@ -252,7 +264,8 @@ def history(values: Sequence[float], label: str) -> Plot:
     x = Axis(0, max(1, len(values) - 1), *_X)
     y = around(values, *_Y)
     points = [(x.at(place), y.at(value)) for place, value in enumerate(values)]
-    last = Mark(*points[-1], number(values[-1]), left=True)
+    # Above the last points, which the word would cover.
+    last = Mark(*points[-1], number(values[-1]), min(height for _, height in points[-8:]) - 7)
     return Plot(
         title=label,
         alt=(
@@ -260,7 +273,7 @@ def history(values: Sequence[float], label: str) -> Plot:
             f"{number(min(values))}, the most {number(max(values))}."
         ),
         x_label="runs, the oldest first",
-        y_label=label,
+        y_label="",
         x_ticks=[],
         y_ticks=y.ticks(),
         lines=[Line(path(points), "line")],
