@@ -75,6 +75,7 @@ def test_the_backend_of_twenty_lines_has_no_more() -> None:
     assert len(lines) <= 20
 
 
+@pytest.mark.slow
 def test_what_a_user_brings_runs_in_tests_of_their_own(
     tmp_path_factory: pytest.TempPathFactory, tmp_path: Path, shared_cache: Path
 ) -> None:

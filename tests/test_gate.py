@@ -74,6 +74,7 @@ def test_what_is_worse_fails_and_what_is_the_same_does_not(run: Any, noisy: Path
     assert "--mlperf-update-baseline approves it" in session.output
 
 
+@pytest.mark.slow
 def test_what_a_baseline_has_of_a_benchmark_that_is_gone_is_named(run: Any, tmp_path: Path) -> None:
     session, _ = run("--mlperf-save=main")
     place = tmp_path / "here" / ".mlperf" / "baselines" / "main"
@@ -140,6 +141,7 @@ def test_an_option_that_cannot_be_followed_is_told_before_the_runs(run: Any, opt
     assert words in session.output
 
 
+@pytest.mark.slow
 def test_two_models_are_compared_in_one_session(run: Any, noisy: Path) -> None:
     old = shipped("resnet50-tiny.onnx")
     both = ("--mode=accuracy,performance", "--mlperf-max-slowdown=200", f"--mlperf-compare-model={old}")
@@ -150,6 +152,7 @@ def test_two_models_are_compared_in_one_session(run: Any, noisy: Path) -> None:
     assert result["comparison"]["lower"] > 0.1
 
 
+@pytest.mark.slow
 def test_a_model_to_compare_with_that_cannot_be_run_fails_the_item(run: Any, tmp_path: Path) -> None:
     broken = tmp_path / "broken.onnx"
     broken.write_bytes(b"no model")

@@ -73,6 +73,7 @@ def test_what_cannot_be_loaded_costs_its_own_cases(
     assert "Traceback" not in alone.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["benchmark", "backend"])
 def test_what_cannot_be_loaded_is_skipped_beside_others_with_its_reason(
     beside: Callable[..., RunSession], kind: str
@@ -182,6 +183,7 @@ def test_a_precision_that_no_file_has_selects_nothing(benchmarks: RunSession) ->
 COMPUTED = ("--model=null", "--backend=computes", "--scenario=Offline", "--mode=accuracy")
 
 
+@pytest.mark.slow
 def test_a_precision_that_a_backend_computes_from_another_file_is_that_of_the_result(
     benchmarks: RunSession, tmp_path: Path
 ) -> None:
@@ -210,6 +212,7 @@ def test_a_backend_may_run_only_where_it_is_named(benchmarks: RunSession) -> Non
     assert "null-computes-cpu-Offline" in everything
 
 
+@pytest.mark.slow
 def test_what_is_not_collected_says_why_in_the_plan_and_in_the_summary(benchmarks: RunSession) -> None:
     options = ("--model=null,tally", "--backend=null,onnxruntime", "--scenario=Offline", "--mode=accuracy")
     why = "not collected on onnxruntime: null, tally (no model file of the format onnx for fp32)"

@@ -41,6 +41,7 @@ def properties(junit: Path) -> list[tuple[str | None, str | None]]:
     return [(each.get("name"), each.get("value")) for each in ET.parse(junit).iter("property")]  # noqa: S314 - our own
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workers", [pytest.param((), id="one process"), pytest.param(("-n1",), id="xdist", marks=pytest.mark.slow)]
 )

@@ -117,6 +117,7 @@ def read_settings_of(models: tuple[str, ...], named: str | None) -> Settings:
         "model_path": (),
         "endpoint": (),
         "dataset_path": (),
+        "compare_model": (),
         "precision": "fp32",
         "run_length": "short",
         "round": named,

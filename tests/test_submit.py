@@ -226,6 +226,7 @@ CLOSED = (
 )
 
 
+@pytest.mark.slow
 def test_a_closed_session_brings_its_compliance_tests_and_is_packed_anyway_under_a_name_that_says_so(
     benchmarks: RunSession, here: Path, tmp_path: Path
 ) -> None:

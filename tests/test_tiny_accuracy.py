@@ -129,6 +129,7 @@ def test_the_right_pipeline_reproduces_the_recorded_reference(scenes: Path, tmp_
     assert found >= TARGET
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BROKEN)
 def test_a_broken_pipeline_falls_below_the_target(name: str, scenes: Path, tmp_path: Path) -> None:
     found = score(scenes, BROKEN[name], tmp_path / "log.json")

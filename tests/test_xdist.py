@@ -84,6 +84,7 @@ def test_many_workers_report_what_one_process_would(sandbox: Sandbox) -> None:
     sandbox.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_accuracy_runs_share_the_device(sandbox: Sandbox) -> None:
     meeting = sandbox.root / "meeting"
     meeting.mkdir()
@@ -92,6 +93,7 @@ def test_accuracy_runs_share_the_device(sandbox: Sandbox) -> None:
     assert code == 0, output
 
 
+@pytest.mark.slow
 def test_two_sessions_at_once_have_the_device_in_turn(sandbox: Sandbox) -> None:
     run = item("null-null-cpu-Offline", "performance")
     sessions = [sandbox.start(run, *EASY) for _ in range(2)]

@@ -57,6 +57,7 @@ def test_shapes_are_those_of_the_file_for_a_batch() -> None:
     assert shapes_for(graph, 4) == {"input_tensor:0": (4, 3, 48, 48)}
 
 
+@pytest.mark.slow
 def test_what_is_not_collected_says_what_varies(benchmarks: RunSession) -> None:
     session = benchmarks("--backend=tvm-onnx", "--mlperf-plan", "--scenario=Offline", "-k", "tiny and not lengths")
     assert "not collected on tvm-onnx: rnnt, rnnt-tiny (it has several graphs)" in session.output

@@ -78,6 +78,7 @@ def test_pytorch_gets_the_number_and_refuses_one_that_no_gpu_has() -> None:
         _device(torch, "cuda:2")
 
 
+@pytest.mark.slow
 def test_one_gpu_is_waited_for_whatever_it_is_called_and_another_is_not(sandbox: Sandbox) -> None:
     options = ("--model=null", "--backend=elsewhere", "--scenario=Offline", "--mode=performance", "--device=cuda:0")
     sandbox.temporary.mkdir()

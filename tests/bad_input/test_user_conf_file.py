@@ -44,6 +44,7 @@ def only(scenario: str) -> tuple[str, ...]:
     return "--mode", "performance", "--scenario", scenario, "-k", f"performance and {scenario}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "options", "says"),
     [
@@ -101,6 +102,7 @@ def test_a_short_run_that_is_another_test_is_told_beside_its_figure(tiny: Tiny, 
     assert "SingleStream performance: target_latency_percentile 90 (here: 50)" in session.output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scenario", "options", "says"),
     [

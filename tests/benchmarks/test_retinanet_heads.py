@@ -70,6 +70,7 @@ def test_heads_give_the_whole_graphs_detections_in_all_scenes(shared_cache: Path
     assert worst_score <= 1e-6
 
 
+@pytest.mark.slow
 def test_a_batch_has_the_detections_of_its_images(shared_cache: Path, scenes: Samples) -> None:
     one, many = loaded(shared_cache, HEADS), loaded(shared_cache, BATCHED_HEADS)
     assert (one.max_batch, many.max_batch) == (1, None)
@@ -151,6 +152,7 @@ def test_a_session_runs_the_heads_and_scores_as_the_whole(
     assert "note: retinanet-tiny-heads.onnx was made from " in session.output
 
 
+@pytest.mark.slow
 def test_a_file_without_heads_runs_whole_with_a_note(
     benchmarks: RunSession, shared_cache: Path, tmp_path: Path
 ) -> None:

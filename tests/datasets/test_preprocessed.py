@@ -131,6 +131,7 @@ def command(*arguments: object) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_the_command_makes_a_data_set_that_a_session_runs_on(tmp_path: Path, benchmarks: RunSession) -> None:
     scenes, out = tmp_path / "scenes", tmp_path / "out"
     generate(scenes, "validation", 4)
@@ -208,6 +209,7 @@ def test_a_kill_at_any_moment_leaves_what_the_next_attempt_finishes(
         assert np.abs(found - preprocess_stretch(images[index], SIZE)).max() * 255 < 0.01
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_left_beside_a_shard_that_another_finished_is_removed(tmp_path: Path) -> None:
     scenes, out = tmp_path / "scenes", tmp_path / "out"
     generate(scenes, "validation", COUNT)

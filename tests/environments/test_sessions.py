@@ -65,6 +65,7 @@ def test_the_tiny_edition_runs_on_another_python(benchmarks: RunSession, tmp_pat
         assert (found["python"], found["numpy"]) == (another.version, "2.2.6")
 
 
+@pytest.mark.slow
 def test_a_python_that_is_not_here_is_a_broken_item_with_advice(benchmarks: RunSession, tmp_path: Path) -> None:
     options = ("--model", "null", "--backend", "null", "--scenario", "Offline", "--mlperf-cache", str(tmp_path))
     session = benchmarks(*options, "--python-version", "3.99")
@@ -89,6 +90,7 @@ def test_a_backend_that_is_not_installed_is_an_error_offline(benchmarks: RunSess
     assert "Traceback" not in session.output
 
 
+@pytest.mark.slow
 def test_a_backend_that_nobody_named_is_skipped_with_the_words_that_get_it(
     benchmarks: RunSession, tmp_path: Path
 ) -> None:

@@ -57,6 +57,7 @@ def next_session(sub: Path) -> None:
         pass
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_kill_at_any_rename_leaves_what_was_there_or_all_of_the_new(
     make_plan: MakePlan, tmp_path: Path, after: bool

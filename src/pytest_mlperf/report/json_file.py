@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf import __version__
 from pytest_mlperf.artifacts.disk import write_atomic
+from pytest_mlperf.printable import encodable
 from pytest_mlperf.report.rescue import write_or_rescue
 from pytest_mlperf.results.document import Document, encoded
 from pytest_mlperf.run.directories import RESULTS, unwritable
@@ -51,8 +52,8 @@ def document_of(finished: Finished) -> Document:
         pytest_mlperf=__version__,
         results=finished.results,
         started=finished.started.astimezone().isoformat(timespec="seconds"),
-        command=finished.command,
-        root=str(finished.root),
+        command=tuple(map(encodable, finished.command)),
+        root=encodable(str(finished.root)),
         commit=commit,
         machine=machine,
         notes=finished.notes,
