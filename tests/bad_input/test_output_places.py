@@ -94,7 +94,7 @@ def test_a_link_to_nothing_is_no_directory(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_disk_that_fills_up_ends_the_run_and_not_the_summary(tiny: Tiny, make_disk: Callable[[str], Path]) -> None:
-    disk = make_disk("16k")
+    disk = make_disk("32k")
     tiny = replace(tiny, output=disk)
     session = tiny.run("--mlperf-json", str(disk / "report.json"))
     assert session.code == 1

@@ -102,3 +102,19 @@ def test_a_place_that_cannot_be_written_keeps_nothing(tmp_path: Path) -> None:
     assert open_unfinished(tmp_path / "file" / "answers", IDENTITY, again=False) is None
     (tmp_path / "link").symlink_to(tmp_path / "file")
     assert open_unfinished(tmp_path / "link", IDENTITY, again=False) is None
+
+
+def test_a_disk_that_is_full_gets_its_room_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left(tmp_path / "answers")
+    kept = opened(tmp_path / "answers")
+    file = kept._file
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    kept.add([5], Records.rows(np.ones((1, 3), np.uint8)))
+    assert not (tmp_path / "answers").exists()
+    assert os.fstat(file).st_size == 0
+    assert kept.get([2]) is None
+    kept.remove()

@@ -48,6 +48,7 @@ class Unfinished:
         self._lock = threading.Lock()
         self._places: dict[tuple[int, ...], tuple[int, int, int]] = {}
         self._end = start
+        self._given_up = False
         self._read()
         #: How many samples earlier runs have answered.
         self.found = sum(map(len, self._places))
@@ -61,13 +62,28 @@ class Unfinished:
         return _records(os.pread(self._file, size, start), len(indices), bool(has_tokens))
 
     def add(self, indices: Sequence[int], records: Records) -> None:
-        """Keep the records of a batch; a disk that is full costs no more than what could not be kept."""
+        """Keep the records of a batch; on a disk that is full nothing is kept, to leave the room to LoadGen's logs."""
         body = _body(indices, records)
         what = _WHAT.pack(len(indices), isinstance(records, TokenRecords), len(body))
         entry = what + _CRC.pack(zlib.crc32(what + body)) + body
-        with self._lock, suppress(OSError):
-            if os.pwrite(self._file, entry, self._end) == len(entry):
+        with self._lock:
+            if self._given_up:
+                return
+            try:
+                whole = os.pwrite(self._file, entry, self._end) == len(entry)
+            except OSError:
+                whole = False
+            if whole:
                 self._end += len(entry)
+            else:
+                self._give_up()
+
+    def _give_up(self) -> None:
+        self._given_up = True
+        self._places.clear()
+        with suppress(OSError):
+            self._path.unlink()
+            os.ftruncate(self._file, 0)
 
     def remove(self) -> None:
         """Remove the file: the run is finished."""
