@@ -61,6 +61,7 @@ def test_three_tasks_of_another_package_reach_their_targets_on_two_backends_in_a
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 def test_three_tasks_of_another_package_run_valid_on_two_backends_in_all_scenarios(
     three_tasks: Callable[..., Session],
 ) -> None:

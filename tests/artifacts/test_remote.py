@@ -307,6 +307,7 @@ def test_a_killed_fetch_goes_on_and_nothing_partial_is_seen(web: Web, tmp_path: 
 
 
 @pytest.mark.slow
+@pytest.mark.thorough
 @pytest.mark.usefixtures("reader")
 def test_a_hundred_killed_fetches_go_on_and_nothing_partial_is_seen(web: Web, tmp_path: Path) -> None:
     kill_many(web, tmp_path, 100)

@@ -111,7 +111,8 @@ def test_gcc_builds_the_source_distribution_once(benchmarks: RunSession, tmp_pat
     assert again == versions
 
 
-@pytest.mark.slow  # fetches some 100 MB, and builds its own C++ library before LoadGen
+@pytest.mark.slow
+@pytest.mark.thorough  # fetches some 100 MB, and builds its own C++ library before LoadGen
 def test_clang_builds_it_too(
     benchmarks: RunSession, tmp_path: Path, pip_installed: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
