@@ -129,19 +129,36 @@ def _sizes(largest: int) -> list[int]:
 
 
 def _grown(layout: ExecutionLayout, trials: Trials, pilot: Pilot) -> Tuned:
-    """Double the batch while throughput grows, and return it with the latency of each size."""
-    chosen, sizes = layout, [layout]
-    while (batch := sizes[-1].batch * 2) <= trials.machine.max_batch and not pilot.gives_up:
-        larger = structs.replace(layout, batch=batch)
-        missed = chosen is not sizes[-1]
-        sizes.append(larger)
-        if pilot.is_better(larger, chosen):
-            chosen = larger
-        elif missed or seconds_of_a_batch(pilot.usual(larger)) > QUICK_SECONDS:
-            break
+    """Return the layout with the largest batch that pays, and the latency of each size up to it.
+
+    With one sample a call a split of the threads may be slower that is faster with many: so the other splits are
+    compared once more, with that batch.
+    """
+    chosen = _largest(layout, trials, pilot)
+    if chosen.batch > 1 and trials.machine.at_once is None:
+        for other in trials.scenario.layouts(trials.machine):
+            if other.streams != chosen.streams:
+                many = structs.replace(other, batch=chosen.batch)
+                if pilot.is_better(many, chosen):
+                    chosen = _largest(many, trials, pilot)
+                trials.keep(chosen)
     best = pilot.usual(chosen)
-    latency = {each.batch: seconds_of_a_batch(pilot.usual(each)) for each in sizes if each.batch <= chosen.batch}
+    sizes = [structs.replace(chosen, batch=size) for size in _sizes(chosen.batch)]
+    latency = {each.batch: seconds_of_a_batch(pilot.usual(each)) for each in sizes}
     return Tuned(best.layout, best.samples_per_second, best.query_seconds, latency)
+
+
+def _largest(layout: ExecutionLayout, trials: Trials, pilot: Pilot) -> ExecutionLayout:
+    """Double the batch while throughput grows; where calls are quick, one size that does not pay is passed over."""
+    chosen, last = layout, layout
+    while (batch := last.batch * 2) <= trials.machine.max_batch and not pilot.gives_up:
+        missed = chosen is not last
+        last = structs.replace(layout, batch=batch)
+        if pilot.is_better(last, chosen):
+            chosen = last
+        elif missed or seconds_of_a_batch(pilot.usual(last)) > QUICK_SECONDS:
+            break
+    return chosen
 
 
 class _Rehearsal:
