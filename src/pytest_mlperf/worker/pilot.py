@@ -45,7 +45,7 @@ class Effort:
     budget: float
 
 
-QUICK = Effort(trial=0.05, least=2, most=5, budget=5.0)
+QUICK = Effort(trial=0.03, least=2, most=5, budget=1.5)
 THOROUGH = Effort(trial=0.2, least=3, most=10, budget=30.0)
 #: What lies between here and a remote model is not this machine's alone, and each of its trials may take long.
 REMOTE = Effort(trial=0.3, least=1, most=1, budget=REMOTE_SECONDS)
