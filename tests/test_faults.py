@@ -43,7 +43,7 @@ def check_failure(text: str | None, first: str, last_words: str) -> None:
 
 
 #: The quick ones; the rest runs with the slow tests.
-QUICK = ("raises", "segfaults", "killed", "hangs")
+QUICK = ("raises", "segfaults")
 
 
 @pytest.mark.parametrize(
@@ -131,6 +131,7 @@ def test_a_killed_worker_is_one_failed_item(sandbox: Sandbox) -> None:
     sandbox.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_a_killed_pytest_leaves_nothing_to_the_next_session(sandbox: Sandbox) -> None:
     session = sandbox.start(item("null-stalls-cpu-Offline", "accuracy"), "--mlperf-timeout=0")
     wait_until(

@@ -164,6 +164,7 @@ def test_a_model_to_compare_with_that_cannot_be_run_fails_the_item(run: Any, tmp
     assert "none.onnx is not a file" in session.output
 
 
+@pytest.mark.slow
 def test_what_the_project_states_fails_a_result(run: Any, tmp_path: Path) -> None:
     project = tmp_path / "here" / "pyproject.toml"
     project.write_text('[tool.pytest-mlperf.reference."resnet50-*"]\naccuracy = [99.9, -0.001, 0, "%"]\n')

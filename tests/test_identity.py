@@ -218,6 +218,7 @@ def test_an_edited_bundle_with_a_manifest_to_match_is_found_before_it_is_scored(
     assert f"found: {IMAGES}/{edited.name} has SHA-256 {file_sha256(edited)}, not {before}" in session.output
 
 
+@pytest.mark.slow
 def test_the_data_set_is_recorded_and_is_the_pinned_one(benchmarks: RunSession, cache: Path, tmp_path: Path) -> None:
     session = benchmarks(*TINY_RUN, "--test-query-count=64", f"--mlperf-cache={cache}", "--junitxml=junit.xml")
     assert session.outcomes().startswith("2 passed"), session.output

@@ -77,6 +77,7 @@ def test_ctrl_c_ends_the_run_that_it_meets_and_the_others_go_on(sandbox: Sandbox
     sandbox.assert_nothing_is_left()
 
 
+@pytest.mark.slow
 def test_two_ctrl_c_stop_the_session(sandbox: Sandbox) -> None:
     scenarios = ("Offline", "SingleStream", "MultiStream", "Server")
     with terminal(sandbox, *(item(f"null-slow-cpu-{scenario}") for scenario in scenarios), MANY) as session:

@@ -160,6 +160,7 @@ def test_a_path_for_a_benchmark_that_does_not_exist_is_a_usage_error(benchmarks:
     assert "did you mean 'retinanet-tiny'?" in session.output
 
 
+@pytest.mark.slow
 def test_backend_options_reach_the_runtime_and_unknown_ones_are_refused(
     benchmarks: RunSession, shared_cache: Path
 ) -> None:

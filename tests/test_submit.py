@@ -99,6 +99,7 @@ def test_the_same_tree_comes_out_under_xdist_in_each_layout(submit: RunSession, 
 LATE = ("--target-latency=5000", "--target-qps=250", "--test-query-count=700")
 
 
+@pytest.mark.slow
 def test_a_broken_rule_is_a_failed_item_and_nothing_is_packed(submit: RunSession, here: Path) -> None:
     (here / "system.toml").write_text('host_networking = "Ethernet"\n')
     for name in ("open.tar.gz", "summary.csv"):

@@ -69,6 +69,7 @@ def test_the_backend_has_what_the_protocol_has(name: str, protocol: type) -> Non
             assert list(signature(theirs).parameters) == list(signature(ours).parameters), each
 
 
+@pytest.mark.slow
 def test_the_benchmark_and_the_backend_run_as_another_package_of_the_session(tmp_path: Path) -> None:
     package = tmp_path / "site" / "my_package"
     package.mkdir(parents=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from tests.bad_input.conftest import Tiny
 
 
+@pytest.mark.slow
 def test_a_batch_larger_than_the_contract_is_the_contracts(tiny: Tiny) -> None:
     assert tiny.runs(tiny.run("--max-batchsize", str(2**62)))["layout"]["batch"] == 1
 

@@ -93,12 +93,14 @@ def options(files: tuple[Path, Path], *more: str) -> tuple[str, ...]:
     return ("--model=resnet50", "--backend=onnxruntime", *given, *more)
 
 
+@pytest.mark.slow
 def test_a_missing_data_set_says_that_nobody_may_fetch_it(alone: RunSession, files: tuple[Path, Path]) -> None:
     session = alone("--model=resnet50", "--mode=accuracy", "--scenario=Offline", f"--model-path={files[0]}")
     assert "image-net.org gives to those who accept its terms" in session.output.replace("\n", "")
     assert "Traceback" not in session.output
 
 
+@pytest.mark.slow
 def test_a_missing_image_fails_before_the_test_without_a_traceback(
     alone: RunSession, files: tuple[Path, Path], tmp_path: Path
 ) -> None:

@@ -102,6 +102,7 @@ def test_a_converted_file_keeps_the_contract_and_what_determines_it_is_in_its_ke
     assert "tensorflow-cpu==2.21.0" in str(made.key()["tool"])
 
 
+@pytest.mark.slow
 def test_a_tool_whose_python_is_not_here_is_an_error_that_names_it() -> None:
     with pytest.raises(RequirementError, match=r"Python >=3\.99") as error:
         tool_environment(TFLITE.tool.requirements, ">=3.99")

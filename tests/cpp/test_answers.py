@@ -65,6 +65,7 @@ def collected(benchmarks: RunSession, *options: str) -> set[str]:
     return {line.partition("::")[2] for line in output.splitlines() if "::" in line and "onnxruntime" in line}
 
 
+@pytest.mark.slow
 def test_without_its_name_python_alone_is_collected(benchmarks: RunSession) -> None:
     usual = {f"test_{mode}[retinanet-tiny-onnxruntime-cpu-Offline]" for mode in ("accuracy", "performance")}
     assert collected(benchmarks) == usual

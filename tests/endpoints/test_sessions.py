@@ -114,6 +114,7 @@ FAILURES: dict[str, tuple[Reply, str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=() if name == "status" else pytest.mark.slow) for name in FAILURES]
 )

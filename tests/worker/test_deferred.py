@@ -134,6 +134,7 @@ def bench(model: Later, library: SampleLibrary, output: Path, scenario: str, bou
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_the_warm_up_of_a_slow_model_takes_no_minutes(
     library: SampleLibrary, tmp_path: Path, scenario: str, monkeypatch: pytest.MonkeyPatch
