@@ -248,6 +248,7 @@ def test_a_full_disk_behind_stdout_is_said(filled: Tool) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [(), pytest.param(("-n2",), marks=pytest.mark.slow)], ids=["alone", "xdist"])
 def test_gc_leaves_what_a_session_uses_until_it_ends(sandbox: Sandbox, workers: tuple[str, ...]) -> None:
     node = item("retinanet-tiny-onnxruntime-cpu-Offline", "performance")

@@ -58,6 +58,7 @@ def end_of(session: Any) -> int:
     return code
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_run_that_it_meets_and_the_others_go_on(sandbox: Sandbox) -> None:
     slow = [item(f"null-slow-cpu-{scenario}") for scenario in ("Offline", "SingleStream")]
     with terminal(sandbox, *slow, item("null-null-cpu-Offline"), MANY) as session:

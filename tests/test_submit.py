@@ -85,6 +85,7 @@ def test_benchmarks_of_several_rounds_are_refused_with_the_round_that_has_them_a
     assert " passed" not in spread.outcomes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("round_name", ["v5.1", pytest.param("v6.0", marks=pytest.mark.slow)])
 def test_the_same_tree_comes_out_under_xdist_in_each_layout(submit: RunSession, here: Path, round_name: str) -> None:
     session = submit(f"--round={round_name}", "-n2")

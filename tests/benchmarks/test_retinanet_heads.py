@@ -141,6 +141,7 @@ def test_a_cut_that_finds_something_else_is_not_kept(tmp_path: Path, monkeypatch
 OPTIONS = ("--model=retinanet-tiny", "--backend=onnxruntime", "--scenario=Offline", "--mode=accuracy")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", ["heads", pytest.param("batched-heads", marks=pytest.mark.slow)])
 def test_a_session_runs_the_heads_and_scores_as_the_whole(
     benchmarks: RunSession, shared_cache: Path, variant: str

@@ -174,7 +174,7 @@ def test_the_command_refuses_what_is_no_data_set_without_a_traceback(tmp_path: P
     assert command(tmp_path, tmp_path, "--count=0").returncode == 2
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=pytest.mark.thorough)])
+@pytest.mark.parametrize("kills", [2, pytest.param(100, marks=(pytest.mark.slow, pytest.mark.thorough))])
 def test_a_kill_at_any_moment_leaves_what_the_next_attempt_finishes(
     images: list[Path], tmp_path: Path, kills: int
 ) -> None:
