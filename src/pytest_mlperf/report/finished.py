@@ -89,7 +89,8 @@ class Finished:
         """The directory with the logs of its runs; None if nothing was run."""
         from pathlib import Path
 
-        return Path(self.results[0].output).parent if self.results else None
+        output = self.results[0].output if self.results else ""  # a past result may not say where it was
+        return Path(output).parent if output else None
 
     @cached_property
     def provenance(self) -> Provenance:
