@@ -123,9 +123,12 @@ def test_a_model_that_cannot_be_asked_again_is_a_note(
 
 def test_an_explanation_of_another_format_is_refused(tmp_path: Path) -> None:
     path = tmp_path / FILE
-    for content in (b"{", msgspec.json.encode(Explanation(format=2))):
+    for content, words in (
+        (b"{", "an explanation cannot be read"),
+        (msgspec.json.encode(Explanation(format=2)), "an explanation was written by a newer version"),
+    ):
         path.write_bytes(content)
-        with pytest.raises(OutputError, match="an explanation cannot be read"):
+        with pytest.raises(OutputError, match=words):
             read_explanation(path)
 
 

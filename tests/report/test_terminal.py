@@ -10,8 +10,9 @@ from pytest_mlperf.artifacts.sources import Progress as FetchProgress
 from pytest_mlperf.implementations.protocol import Progress
 from pytest_mlperf.metrics.limit import Limit
 from pytest_mlperf.report.progress import Rate, describe, describe_fetch
+from pytest_mlperf.report.row import Row, number, row
 from pytest_mlperf.report.table import table
-from pytest_mlperf.report.terminal import Row, lacking, number, row, title
+from pytest_mlperf.report.terminal import lacking, title
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.performance import Performance

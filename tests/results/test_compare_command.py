@@ -16,7 +16,8 @@ from pytest_mlperf.commands.main import main
 from pytest_mlperf.metrics.outcomes import Right
 from pytest_mlperf.report.json_file import write_results
 from pytest_mlperf.results.compare import compare
-from pytest_mlperf.results.source import Held, Key, Source
+from pytest_mlperf.results.held import Held, Key
+from pytest_mlperf.results.source import Source
 from tests.history.sessions import CASE, HERE, accuracy, failed, finished, performance
 from tests.test_gate import with_noise
 
@@ -150,7 +151,7 @@ def test_baselines_are_compared_by_their_outcomes(tmp_path: Path, capsys: pytest
     ("name", "words"),
     [
         ("nothing", "there are no results nothing"),
-        ("cut.json", "results cannot be read: cut.json"),
+        ("cut.json", "a file of results cannot be read: cut.json"),
         ("empty", "there are no results empty"),
         ("cut.tar.gz", "cut.tar.gz"),
     ],

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from pytest_mlperf.report.junit import properties
-from pytest_mlperf.report.terminal import row
+from pytest_mlperf.report.row import row
 from pytest_mlperf.rules.detail_log import DetailLog
 from pytest_mlperf.rules.figure_names import ordinal
 from pytest_mlperf.rules.performance import performance_of

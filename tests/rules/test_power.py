@@ -225,7 +225,7 @@ def test_power_samples_count_in_the_runs_time(tmp_path: Path, lines: bytes, coun
     (tmp_path / "spl.txt").write_bytes(lines)
     ends = ("2026-11-22 10:00:00.000000", "2026-11-22 10:10:00.000000")
     run = read_run(tmp_path)
-    found = read_samples(tmp_path, run, ends).timed
+    found = read_samples(tmp_path, run.directory, ends).timed
     assert (None if found.fault else (found.count, found.above)) == counts
-    assert read_samples(tmp_path, run, None).timed.fault
+    assert read_samples(tmp_path, run.directory, None).timed.fault
     assert logged_ends(run.detail) is None

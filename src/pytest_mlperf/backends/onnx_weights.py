@@ -56,12 +56,9 @@ def weight_dtypes(model: Path) -> tuple[str, ...]:
         The file cannot be read.
     """
     elements: dict[str, int] = {}
-    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for start, end in messages(data, 0, len(data), _GRAPH):
-            for tensor in messages(data, start, end, _INITIALIZER):
-                found = _tensor(data, *tensor)
-                name = DTYPES.get(found.dtype, f"type {found.dtype}")
-                elements[name] = elements.get(name, 0) + math.prod(found.dims)
+    for _, found in _tensors(model):
+        name = DTYPES.get(found.dtype, f"type {found.dtype}")
+        elements[name] = elements.get(name, 0) + math.prod(found.dims)
     total = sum(elements.values())
     ranked = sorted(elements, key=lambda name: (-elements[name], name))
     return tuple(name for name in ranked if elements[name] >= _LEAST_PART * total)
@@ -79,13 +76,10 @@ def float32_weights(model: Path) -> Iterator[NDArray[np.float32]]:
     """
     import numpy as np
 
-    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        for start, end in messages(data, 0, len(data), _GRAPH):
-            for tensor in messages(data, start, end, _INITIALIZER):
-                found = _tensor(data, *tensor)
-                if found.dtype == _FLOAT and len(found.dims) > 1 and found.length == 4 * math.prod(found.dims) > 0:
-                    values = np.frombuffer(data[found.raw : found.raw + found.length], "<f4")
-                    yield values.reshape(found.dims)
+    for data, found in _tensors(model):
+        if found.dtype == _FLOAT and len(found.dims) > 1 and found.length == 4 * math.prod(found.dims) > 0:
+            values = np.frombuffer(data[found.raw : found.raw + found.length], "<f4")
+            yield values.reshape(found.dims)
 
 
 class _Tensor(NamedTuple):
@@ -95,6 +89,14 @@ class _Tensor(NamedTuple):
     dims: tuple[int, ...]
     raw: int
     length: int
+
+
+def _tensors(model: Path) -> Iterator[tuple[mmap.mmap, _Tensor]]:
+    """Yield each weight of a file, with the file's content."""
+    with model.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        for start, end in messages(data, 0, len(data), _GRAPH):
+            for place in messages(data, start, end, _INITIALIZER):
+                yield data, _tensor(data, *place)
 
 
 def _tensor(data: mmap.mmap, start: int, end: int) -> _Tensor:

@@ -11,6 +11,7 @@ from pytest_mlperf.baselines.fingerprint import Fingerprint
 from pytest_mlperf.baselines.outcome_file import read_outcomes, write_outcomes
 from pytest_mlperf.errors import BaselineError
 from pytest_mlperf.run.result import RunResult
+from pytest_mlperf.versioned import read_versioned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,30 +73,17 @@ def read_entry(path: Path) -> Entry:
     BaselineError
         It cannot be read, is cut off or damaged, or was written by a newer version.
     """
-    try:
-        content = path.read_bytes()
-        found = msgspec.json.decode(content, type=_Format).format
-        if found > FORMAT:
-            raise BaselineError(
-                f"a baseline was saved by a newer version of pytest-mlperf: {path}",
-                expected=f"format {FORMAT} or older",
-                found=f"format {found}",
-                fix="upgrade pytest-mlperf here, or save the baseline again with this version",
-            )
-        return msgspec.json.decode(content, type=Entry)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise BaselineError(
-            f"a baseline cannot be read: {path}",
-            expected="the file that --mlperf-save wrote",
-            found=f"{type(error).__name__}: {error}",
-            fix="save the baseline again, or get the file again from where it is kept",
-        ) from error
+    return read_versioned(
+        path,
+        Entry,
+        FORMAT,
+        BaselineError,
+        what="a baseline",
+        expected="the file that --mlperf-save wrote",
+        fix="save the baseline again, or get the file again from where it is kept",
+    )
 
 
 def outcomes_of(path: Path) -> Outcomes:
     """Return the outcomes beside an entry's JSON file; raises BaselineError if they cannot be read."""
     return read_outcomes(path.with_suffix(".npz"))
-
-
-class _Format(msgspec.Struct):
-    format: int

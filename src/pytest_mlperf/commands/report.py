@@ -72,8 +72,9 @@ def _print(document: Document, finished: Finished) -> None:
 
     from pytest_mlperf.commands.styled import output_width, print_styled
     from pytest_mlperf.printable import one_line
+    from pytest_mlperf.report.row import row
     from pytest_mlperf.report.table import table
-    from pytest_mlperf.report.terminal import below, row, shown, title
+    from pytest_mlperf.report.terminal import below, shown, title
 
     if not document.results:
         sys.stdout.write("the session has no results\n")

@@ -8,6 +8,7 @@ import msgspec
 
 from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.errors import OutputError
+from pytest_mlperf.versioned import read_versioned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,13 +101,9 @@ def read_explanation(path: Path) -> Explanation:
     OutputError
         It cannot be read, or is of another format.
     """
-    try:
-        found = msgspec.json.decode(path.read_bytes(), type=Explanation)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _unreadable(path, f"{type(error).__name__}: {error}") from error
-    if found.format != FORMAT:
-        raise _unreadable(path, f"format {found.format}")
-    return found
+    return read_versioned(
+        path, Explanation, FORMAT, OutputError, what="an explanation", expected=FILE, fix="run the case again"
+    )
 
 
 def cause_text(explanation: Explanation) -> str:
@@ -114,12 +111,3 @@ def cause_text(explanation: Explanation) -> str:
     if not explanation.causes:
         return "cause: none of the usual ones explains it"
     return "\n".join(f"cause: {cause.name}: {cause.evidence}" for cause in explanation.causes)
-
-
-def _unreadable(path: Path, found: str) -> OutputError:
-    return OutputError(
-        f"an explanation cannot be read: {path}",
-        expected=f"{FILE} of format {FORMAT}",
-        found=found,
-        fix="run the case again",
-    )

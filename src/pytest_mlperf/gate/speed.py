@@ -6,7 +6,6 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy import special
 
 from pytest_mlperf.gate.verdict import Estimate
 
@@ -38,6 +37,8 @@ def slowdown(baseline: NDArray[np.float64], current: NDArray[np.float64], alpha:
     Estimate
         In percent of the baseline's time. ``spread`` is that of a round, in percent.
     """
+    from scipy import special  # the environment of a backend, whose worker reads `ROUNDS`, may not have it
+
     logs = np.log(current / baseline)
     rounds, middle = len(logs), float(logs.mean())
     if rounds < 2:
@@ -57,6 +58,8 @@ def slowdown(baseline: NDArray[np.float64], current: NDArray[np.float64], alpha:
 
 def detectable(spread: float, rounds: int, alpha: float) -> float:
     """Return the least slowdown in percent that so many rounds find in nine of ten cases, by the spread of a round."""
+    from scipy import special
+
     factor = float(special.stdtrit(rounds - 1, 1 - alpha)) + float(special.ndtri(0.9))
     return _percent(factor * spread / 100 / math.sqrt(rounds))
 

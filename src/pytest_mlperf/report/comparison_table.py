@@ -10,8 +10,8 @@ from rich.text import Text
 
 from pytest_mlperf.baselines.finding import told
 from pytest_mlperf.printable import one_line
+from pytest_mlperf.report.row import number
 from pytest_mlperf.report.table import GAP
-from pytest_mlperf.report.terminal import number
 from pytest_mlperf.results.source import names
 from pytest_mlperf.run.case import ACCURACY
 

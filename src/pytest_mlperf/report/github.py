@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import OutputError
 from pytest_mlperf.printable import one_line
-from pytest_mlperf.report.terminal import COLUMNS, comparisons, lacking, row, title
+from pytest_mlperf.report.row import COLUMNS, row
+from pytest_mlperf.report.terminal import comparisons, lacking, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,8 +11,8 @@ from rich.text import Text
 from pytest_mlperf.baselines.fingerprint import Fingerprint
 from pytest_mlperf.history.series import changes, steps_of
 from pytest_mlperf.printable import one_line
+from pytest_mlperf.report.row import number
 from pytest_mlperf.report.table import GAP
-from pytest_mlperf.report.terminal import number
 from pytest_mlperf.run.case import ACCURACY
 
 if TYPE_CHECKING:

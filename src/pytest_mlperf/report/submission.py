@@ -6,7 +6,7 @@ import textwrap
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from pytest_mlperf.printable import one_line
-from pytest_mlperf.report.terminal import number
+from pytest_mlperf.report.row import number
 from pytest_mlperf.rules.catalogue import catalogue
 from pytest_mlperf.rules.round import find_round
 from pytest_mlperf.rules.severity import NOT_JUDGED

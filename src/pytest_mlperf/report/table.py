@@ -8,14 +8,14 @@ from rich.table import Table
 from rich.text import Text
 
 from pytest_mlperf.report.progress import shown_line
-from pytest_mlperf.report.terminal import COLUMNS, GOOD
+from pytest_mlperf.report.row import COLUMNS, GOOD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from rich.console import RenderableType
 
-    from pytest_mlperf.report.terminal import Row
+    from pytest_mlperf.report.row import Row
 
 RIGHT = frozenset(("result", "target", "p50 / p90 / p99 ms", "wall", "memory"))
 GAP = "  "

@@ -13,7 +13,8 @@ from pytest_mlperf.run.case import ACCURACY, PERFORMANCE
 if TYPE_CHECKING:
     from pytest_mlperf.baselines.compare import Allowed
     from pytest_mlperf.gate.comparison import Comparison
-    from pytest_mlperf.results.source import Held, Key, Source
+    from pytest_mlperf.results.held import Held, Key
+    from pytest_mlperf.results.source import Source
     from pytest_mlperf.run.result import RunResult
 
 

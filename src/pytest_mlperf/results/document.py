@@ -10,6 +10,7 @@ import msgspec
 from pytest_mlperf.baselines.fingerprint import Fingerprint
 from pytest_mlperf.errors import StoredResultsError
 from pytest_mlperf.run.result import RunResult
+from pytest_mlperf.versioned import read_versioned
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -55,10 +56,6 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
-class _Format(msgspec.Struct):
-    format: int = FORMAT
-
-
 def schema() -> dict[str, Any]:
     """Return the JSON schema (draft 2020-12) of the file; readers should take fields that it does not name."""
     described = msgspec.json.schema(Document)
@@ -85,21 +82,12 @@ def read_document(path: Path) -> Document:
     StoredResultsError
         It cannot be read, is cut off, is another file, or was written by a newer version.
     """
-    try:
-        content = path.read_bytes()
-        found = msgspec.json.decode(content, type=_Format).format
-        if found > FORMAT:
-            raise StoredResultsError(
-                f"results were written by a newer version of pytest-mlperf: {path}",
-                expected=f"format {FORMAT} or older",
-                found=f"format {found}",
-                fix="upgrade pytest-mlperf here",
-            )
-        return msgspec.json.decode(content, type=Document)
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise StoredResultsError(
-            f"results cannot be read: {path}",
-            expected="the file that --mlperf-json wrote",
-            found=f"{type(error).__name__}: {error}",
-            fix="name another file, or get it again from where it is kept",
-        ) from error
+    return read_versioned(
+        path,
+        Document,
+        FORMAT,
+        StoredResultsError,
+        what="a file of results",
+        expected="the file that --mlperf-json wrote",
+        fix="name another file, or get it again from where it is kept",
+    )

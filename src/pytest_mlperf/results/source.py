@@ -5,64 +5,25 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from pytest_mlperf.baselines.entry import FORMAT, Entry
 from pytest_mlperf.baselines.left import Left, left_by
 from pytest_mlperf.errors import BaselineError, MLPerfError, StoredResultsError
 from pytest_mlperf.results.document import read_document
+from pytest_mlperf.results.held import Held, Key
 from pytest_mlperf.results.session_directory import is_session, over, read_session
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
-    from pytest_mlperf.baselines.fingerprint import Fingerprint
+    from pytest_mlperf.baselines.entry import Entry
     from pytest_mlperf.baselines.store import Baseline
     from pytest_mlperf.results.document import Document
     from pytest_mlperf.run.result import RunResult
 
 _TARBALLS = (".tar", ".tar.gz", ".tgz", ".tar.xz")
-
-
-class Key(NamedTuple):
-    """What two results must have in common to be a pair."""
-
-    case: str
-    mode: str
-    test: str
-
-
-@dataclass(frozen=True)
-class Held:
-    """One result.
-
-    Attributes
-    ----------
-    result
-        The result.
-    left
-        Returns what its accuracy run left, or in words why that is not known.
-    commit
-        Of which commit it is; empty if unknown.
-    machine
-        Where it was run; None if unknown.
-    figures
-        Of a performance run, the figures of runs on that machine, its own among them.
-    """
-
-    result: RunResult
-    left: Callable[[], Left | str]
-    commit: str = ""
-    machine: Fingerprint | None = None
-    figures: tuple[float, ...] = ()
-
-    def entry(self, machine: Fingerprint) -> Entry:
-        """Return it as the entry of a baseline of a machine."""
-        return Entry(
-            format=FORMAT, saved="", machine=machine, result=self.result, commit=self.commit, figures=self.figures
-        )
 
 
 @dataclass(frozen=True)

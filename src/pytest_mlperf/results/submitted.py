@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.results.source import Held
+from pytest_mlperf.results.held import Held
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.performance import RESULT_FIELDS, performance_of
 from pytest_mlperf.rules.reading.read import read_submission

@@ -7,13 +7,12 @@ import random
 import time
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.gate.speed import ROUNDS
 from pytest_mlperf.implementations.protocol import Turns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-#: As many as `pytest_mlperf.gate.speed` says why. That module needs scipy, which a backend's environment may not have.
-ROUNDS = 20
 #: A burst lasts about so long, and has so many calls at least: the fastest of them counts.
 BURST_SECONDS, LEAST_CALLS = 0.036, 3
 _SEED = 1

@@ -22,6 +22,11 @@ def test_every_value_is_on_the_axis_and_ticks_are_few_and_different(values: list
     assert all(10 <= tick.at <= 200 for tick in ticks)
 
 
+def test_large_values_that_are_close_have_the_digits_that_tell_them_apart() -> None:
+    ticks = around([362999840.0, 361000000.0], 0, 1).ticks()
+    assert [tick.text for tick in ticks] == ["3.61e+08", "3.615e+08", "3.62e+08", "3.625e+08", "3.63e+08"]
+
+
 def test_ticks_have_the_digits_of_their_step() -> None:
     assert [tick.text for tick in from_zero([0.9], 0, 1).ticks()] == ["0", "0.25", "0.50", "0.75", "1.00"]
     assert [tick.text for tick in from_zero([9], 0, 1).ticks()] == ["0", "2.5", "5.0", "7.5", "10.0"]

@@ -103,5 +103,6 @@ def _written(value: float, step: float) -> str:
     if not math.isclose(step * 10**digits, round(step * 10**digits), rel_tol=1e-6):
         digits += 1  # 2.5 has one digit more than its power of ten
     if abs(value) >= 1e6 or digits > 5:
-        return f"{value:.3g}"
+        places = math.floor(math.log10(abs(value))) - math.floor(math.log10(abs(step)) + 1e-9)
+        return f"{value:.{max(3, places + 2)}g}"
     return f"{value:,.{digits}f}"

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.report.terminal import number
+from pytest_mlperf.report.row import number
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -20,7 +20,8 @@ from pytest_mlperf.report.html.past import past
 from pytest_mlperf.report.html.surroundings import versions
 from pytest_mlperf.report.html.timing import plots_of
 from pytest_mlperf.report.html.verdicts import broken_rules, requirements
-from pytest_mlperf.report.terminal import GOOD, MEBIBYTE, Row, number, row, title
+from pytest_mlperf.report.row import GOOD, MEBIBYTE, Row, number, row
+from pytest_mlperf.report.terminal import title
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.report.html.axis import Axis, around, for_latencies, from_zero
-from pytest_mlperf.report.terminal import number
+from pytest_mlperf.report.row import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

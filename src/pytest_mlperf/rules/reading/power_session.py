@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from pytest_mlperf.rules.detail_log import DetailLog
     from pytest_mlperf.rules.reading.files import Document
     from pytest_mlperf.rules.reading.spl import PowerSamples
-    from pytest_mlperf.rules.reading.submission import Run
     from pytest_mlperf.rules.reading.tree import Directory
 
 PTD_LOG = "ptd_logs.txt"
@@ -39,6 +39,15 @@ _PLAIN = re.compile(
     r"(?:0[1-9]|1[0-2])-(?:0[1-9]|1\d|2[0-8])-[1-9]\d{3} (?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}", re.ASCII
 )
 _STAMPED = re.compile(r"\d\d-\d\d-\d\d\d\d \d\d:\d\d:\d\d.\d\d\d")
+
+
+@dataclass(frozen=True)
+class MeasuredRun:
+    """One of the two runs of a power measurement: its place in the submission, its directory and its detail log."""
+
+    path: str
+    directory: Directory | None
+    detail: DetailLog
 
 
 @dataclass(frozen=True)
@@ -62,8 +71,8 @@ class PowerSession:
     root: Path
     path: str
     directory: Directory | None
-    ranging: Run
-    testing: Run
+    ranging: MeasuredRun
+    testing: MeasuredRun
     linked: frozenset[str] = frozenset()
 
     @cached_property
@@ -79,7 +88,7 @@ class PowerSession:
     @cached_property
     def samples(self) -> PowerSamples:
         """The samples of the run, between the times that its detail log has as values."""
-        return read_samples(self.root, self.testing, logged_ends(self.testing.detail))
+        return read_samples(self.root, self.testing.directory, logged_ends(self.testing.detail))
 
     def samples_of(self, run: str) -> PowerSamples:
         """Return the samples of a run between `ends`.
@@ -93,7 +102,7 @@ class PowerSession:
         begin, end = (_sortable(each) for each in self.ends(run))
         if of is self.testing and (begin, end) == logged_ends(of.detail):
             return self.samples
-        return read_samples(self.root, of, (begin, end))
+        return read_samples(self.root, of.directory, (begin, end))
 
     @cached_property
     def hashes(self) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from pytest_mlperf.rules.log_files import DETAIL_LOG, SUMMARY_LOG
 from pytest_mlperf.rules.reading.accuracy_text import read_accuracy_text
 from pytest_mlperf.rules.reading.endpoints import ACCURACY, SUMMARY, read_endpoints
 from pytest_mlperf.rules.reading.files import MISSING, read_accuracy_log, read_document, read_text
-from pytest_mlperf.rules.reading.power_session import PowerSession
+from pytest_mlperf.rules.reading.power_session import MeasuredRun, PowerSession
 from pytest_mlperf.rules.reading.submission import (
     DIVISIONS,
     ComplianceTest,
@@ -170,7 +170,9 @@ class _Reader:
             settings |= found.files if found is not None else {}
             measurements = measurements.rpartition("/")[0]
         linked = frozenset(link.name for link in performance.links)
-        session = PowerSession(self.root, f"{performance.path}/power", directory, ranging, run, linked)
+        session = PowerSession(
+            self.root, f"{performance.path}/power", directory, _measured(ranging), _measured(run), linked
+        )
         return Power(ranging, directory, session, settings)
 
     def _measurements_name(self, path: str, system: str, scenario: str) -> str:
@@ -223,3 +225,7 @@ class _Reader:
 
     def _path(self, path: str) -> str:
         return f"{self.directory.path}/{path}" if path else self.directory.path
+
+
+def _measured(run: Run) -> MeasuredRun:
+    return MeasuredRun(run.path, run.directory, run.detail)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pytest_mlperf.rules.detail_log import DetailLog
-    from pytest_mlperf.rules.reading.submission import Run
+    from pytest_mlperf.rules.reading.tree import Directory
 
 #: How LoadGen and PTDaemon write a time.
 STAMP = "%m-%d-%Y %H:%M:%S.%f"
@@ -64,9 +64,9 @@ class PowerSamples(NamedTuple):
     every: Samples
 
 
-def read_samples(root: Path, run: Run, ends: tuple[str, str] | None) -> PowerSamples:
-    """Return the samples of a run's spl.txt between two times, as `sortable` has them, or why nobody knows."""
-    lines = _lines(root, run)
+def read_samples(root: Path, directory: Directory | None, ends: tuple[str, str] | None) -> PowerSamples:
+    """Return the samples of spl.txt in a run's directory between two times, as `sortable` has them, or a fault."""
+    lines = _lines(root, directory)
     if isinstance(lines, str):
         return PowerSamples(Samples(fault=lines), Samples(fault=lines))
     if ends is None:
@@ -86,14 +86,14 @@ def logged_ends(log: DetailLog) -> tuple[str, str] | None:
         return None
 
 
-def _lines(root: Path, run: Run) -> list[str] | str:
+def _lines(root: Path, directory: Directory | None) -> list[str] | str:
     """Return the lines as Python reads a text file, or why there are none."""
-    if run.directory is None or SPL not in run.directory.files:
+    if directory is None or SPL not in directory.files:
         return f"no {SPL}"
-    if run.directory.files[SPL] > _LARGEST:
+    if directory.files[SPL] > _LARGEST:
         return f"{SPL} is larger than {_LARGEST >> 20} MiB"
     try:
-        return text_lines((root / run.directory.place(SPL)).read_bytes())
+        return text_lines((root / directory.place(SPL)).read_bytes())
     except OSError as error:
         return f"{SPL} cannot be read: {error.strerror}"
     except UnicodeDecodeError as error:
@@ -134,12 +134,7 @@ def seconds(text: str) -> float:
     ValueError
         It is no time.
     """
-    if found := _PLAIN.fullmatch(text):
-        month, day, year, time, part = found.groups()
-        hours, minutes, whole = time.split(":")
-        date = (int(year), int(month), int(day))
-        return datetime(*date, int(hours), int(minutes), int(whole), int(part.ljust(6, "0")), timezone.utc).timestamp()
-    return datetime.strptime(text, STAMP).replace(tzinfo=timezone.utc).timestamp()
+    return datetime.fromisoformat(sortable(text)).replace(tzinfo=timezone.utc).timestamp()
 
 
 def _count(lines: Iterable[tuple[int, str]], ends: tuple[str, str]) -> Samples:
