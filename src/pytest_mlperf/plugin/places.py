@@ -118,11 +118,13 @@ def _gitlab(directory: Path) -> Callable[[Finished], None]:
     return write
 
 
-def _html(path: Path, history: Path | None) -> Callable[[Finished], None]:
-    def write(finished: Finished) -> None:
+def _html(path: Path, history: Path | None) -> Callable[[Finished], list[str]]:
+    def write(finished: Finished) -> list[str]:
         from pytest_mlperf.report.html.write import write_report
+        from pytest_mlperf.report.terminal import shown
 
         write_report(path, finished, history)
+        return [f"the report: {shown(path)}"]
 
     return write
 

@@ -253,6 +253,7 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
 
     published = publish(mlperf_session.finished(), mlperf_session.settings)
     mlperf_session.unreported.extend(published.errors)
+    mlperf_session.published.extend(published.seen)
     if published.failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if mlperf_session.settings.submit and not mlperf_session.settings.plan:

@@ -254,6 +254,7 @@ def test_a_session_writes_its_page(benchmarks: RunSession, tmp_path: Path) -> No
     options = ("--model=null", "--backend=null", "--scenario=Offline", "--mode=performance")
     session = benchmarks(*options, f"--mlperf-html={file}", "--mlperf-mirror=https://me:hidden@example.org")
     assert session.code == 0, session.output
+    assert session.output.count(f"the report: {file}") == 1
     read = Reader(file.read_text("utf-8"))
     assert "null-null-cpu-Offline" in read.text
     assert "hidden@" not in read.text
