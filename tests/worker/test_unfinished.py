@@ -48,7 +48,7 @@ def test_what_was_answered_is_found_by_its_batch(tmp_path: Path) -> None:
     assert kept.get([1, 3]) is None
     assert kept.get([3]) is None
     kept.remove()
-    assert not (tmp_path / "a" / "answers").exists()
+    assert not (tmp_path / "a").exists()
 
 
 def test_numbers_of_tokens_are_kept(tmp_path: Path) -> None:

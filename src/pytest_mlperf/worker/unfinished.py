@@ -89,6 +89,7 @@ class Unfinished:
         """Remove the file: the run is finished."""
         with suppress(OSError):
             self._path.unlink()
+            self._path.parent.rmdir()  # unless another run keeps its answers there
         os.close(self._file)
 
     def _read(self) -> None:
