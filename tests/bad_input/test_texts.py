@@ -23,7 +23,8 @@ NULL = ("--model=null", "--implementation=python", "--mode=accuracy", "--scenari
 RUNTIMES = r"""
 import shutil
 from pathlib import Path
-from mlperf_test_runtimes import LateFault, Null
+from mlperf_test_faults import LateFault
+from mlperf_test_runtimes import Null
 from pytest_mlperf.errors import ModelError
 
 
