@@ -12,7 +12,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import structs
 
@@ -89,7 +89,6 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     watch, reporter, peak = Stopwatch(), Reporter(), PeakMemory()
     benchmark: Benchmark = replace(resolve_name(spec.benchmark), variant=spec.variant)
     backend = make_backend(spec)
-    scenario = SCENARIOS[spec.scenario]
     settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
     apply_round(settings, spec.round)
     official = official_length(settings)
@@ -116,36 +115,11 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
             answer = partial(_answer, benchmark, library)
             checks = (compare(spec, benchmark, row, models[0], answer, tuned.layout.batch, bench.machine.threads),)
         watch.lap("comparison")
-    first_tokens = bool(settings.use_token_latencies)
-    clock = RunClock()
-    unfinished = _unfinished(spec, versions) if spec.mode == "accuracy" and not first_tokens else None
-    times = RunTimes(scenario) if spec.mode == "performance" else None
-    streams = parts.streams(models, tuned.layout, clock, times, first_tokens=first_tokens, unfinished=unfinished)
-    bound = settings.server_target_latency_ns / 1e9 if spec.mode == "performance" else math.inf
-    sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(benchmark, library)))
-    least_seconds = settings.min_duration_ms / 1000 if spec.mode == "performance" else 0
-    reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None)
-    start_test(
-        settings,
-        sut,
-        library,
-        Path(spec.output),
-        guard,
-        clock=clock,
-        times=times,
-        audit=write_audit_config(spec),
-        network=network_sut(spec),
-    )
-    done = reporter.done
-    reporter.enter(FINISHING)
-    sut.close()
-    resumed = unfinished.found if unfinished is not None else 0
-    if unfinished is not None:
-        unfinished.remove()
+    tested = _tested(spec, settings, parts, guard, models, tuned, versions)
     watch.lap("test")
     device, weight_types = models[0].device, tuple(models[0].weight_types)
     notes, network = (
-        (*notes_of(models[0], spec), *comparison_notes(spec, checks), *_resumed_notes(spec, resumed)),
+        (*notes_of(models[0], spec), *comparison_notes(spec, checks), *_resumed_notes(spec, tested.resumed)),
         network_of(models[0], spec, tuned.layout),
     )
     turns = None
@@ -157,19 +131,19 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     bench.models.close()
     files.check()
     with peak.excluded():
-        latencies, timeline = times.result(done) if times is not None else (None, None)
+        latencies, timeline = tested.times.result(tested.done) if tested.times is not None else (None, None)
     return WorkerResult(
         device=device,
         layout=tuned.layout,
         official=official,
         versions=versions,
         seconds=watch.seconds,
-        samples_done=done,
+        samples_done=tested.done,
         weight_types=weight_types,
         model_sha256=files.sha256,
         peak_memory_bytes=peak.size,
         notes=notes,
-        clock=clock.result(),
+        clock=tested.clock.result(),
         checks=checks,
         network=network,
         turns=turns,
@@ -177,6 +151,53 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         latencies=latencies,
         timeline=timeline,
     )
+
+
+class _Tested(NamedTuple):
+    """What a test leaves here: samples done, its clock and times, and how many samples were answered before it."""
+
+    done: int
+    clock: RunClock
+    times: RunTimes | None
+    resumed: int
+
+
+def _tested(
+    spec: RunSpec,
+    settings: Any,
+    parts: Parts,
+    guard: Guard,
+    models: Sequence[Model],
+    tuned: Tuned,
+    versions: dict[str, str],
+) -> _Tested:
+    """Run the test, the one StartTest of this process."""
+    performs, reporter, scenario = spec.mode == "performance", parts.reporter, SCENARIOS[spec.scenario]
+    first_tokens, clock = bool(settings.use_token_latencies), RunClock()
+    times = RunTimes(scenario) if performs else None
+    unfinished = _unfinished(spec, versions) if not performs and not first_tokens else None
+    streams = parts.streams(models, tuned.layout, clock, times, first_tokens=first_tokens, unfinished=unfinished)
+    bound = settings.server_target_latency_ns / 1e9 if performs else math.inf
+    sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(parts.benchmark, parts.library)))
+    least_seconds = settings.min_duration_ms / 1000 if performs else 0
+    reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None)
+    start_test(
+        settings,
+        sut,
+        parts.library,
+        Path(spec.output),
+        guard,
+        clock=clock,
+        times=times,
+        audit=write_audit_config(spec),
+        network=network_sut(spec),
+    )
+    done = reporter.done
+    reporter.enter(FINISHING)
+    sut.close()
+    if unfinished is not None:
+        unfinished.remove()
+    return _Tested(done, clock, times, unfinished.found if unfinished is not None else 0)
 
 
 def _unfinished(spec: RunSpec, versions: dict[str, str]) -> Unfinished | None:
