@@ -30,9 +30,12 @@ PLAIN = tuple(part for name in ("cacheprovider", "hypothesispytest", "anyio") fo
 def pytest_configure() -> None:
     """Keep the tests' results out of the user's history, and take SIGINT as usual.
 
-    A run in the background of a script ignores SIGINT, and so would what the tests start.
+    A run in the background of a script ignores SIGINT, and so would what the tests start. Sessions that the tests
+    start do not see the CI service that the tests run in: pytest prints more there, and this plugin reports to it.
     """
     os.environ[VARIABLE] = OFF
+    for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITLAB_CI"):
+        os.environ.pop(name, None)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
