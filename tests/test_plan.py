@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pytest_mlperf.run.durations import KEPT, estimate, note_duration, read_durations
+from pytest_mlperf.run.paces import KEPT, Pace, note_pace, read_paces
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,17 +68,19 @@ def test_a_plan_is_made_in_one_process(benchmarks: RunSession) -> None:
     assert "leave out -n" in session.output
 
 
-def test_the_last_durations_are_kept_and_their_median_is_the_estimate(tmp_path: Path) -> None:
+def test_the_last_paces_are_kept(tmp_path: Path) -> None:
     for seconds in (100.0, 1.0, 2.0, 3.0, 4.0, 50.0):
-        note_duration(tmp_path, "run", seconds)
-    assert read_durations(tmp_path) == {"run": [1.0, 2.0, 3.0, 4.0, 50.0]}
-    assert len(read_durations(tmp_path)["run"]) == KEPT
-    assert estimate(read_durations(tmp_path), "run") == 3.0
-    assert estimate({}, "run") is None
+        note_pace(tmp_path, "run", pace(seconds))
+    assert [each.wall for each in read_paces(tmp_path)["run"]] == [1.0, 2.0, 3.0, 4.0, 50.0]
+    assert len(read_paces(tmp_path)["run"]) == KEPT
 
 
 def test_a_damaged_record_tells_nothing_and_is_written_anew(tmp_path: Path) -> None:
-    (tmp_path / "durations.json").write_text("{")
-    assert read_durations(tmp_path) == {}
-    note_duration(tmp_path, "run", 1.0)
-    assert read_durations(tmp_path) == {"run": [1.0]}
+    (tmp_path / "paces.json").write_text("{")
+    assert read_paces(tmp_path) == {}
+    note_pace(tmp_path, "run", pace(1.0))
+    assert read_paces(tmp_path) == {"run": [pace(1.0)]}
+
+
+def pace(wall: float) -> Pace:
+    return Pace(wall=wall, test=wall / 2, samples=10)

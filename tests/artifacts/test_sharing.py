@@ -13,7 +13,7 @@ from pytest_mlperf.artifacts.layout import user_directory
 from pytest_mlperf.artifacts.sharing import is_own, make_directory
 from pytest_mlperf.artifacts.store import Store
 from pytest_mlperf.errors import CacheError
-from pytest_mlperf.run.durations import FILE, note_duration, read_durations
+from pytest_mlperf.run.paces import FILE, Pace, note_pace, read_paces
 from tests.artifacts.recipes import NOBODY, Scenes, become, run
 
 if TYPE_CHECKING:
@@ -60,8 +60,8 @@ def test_no_directory_of_the_cache_is_made_or_entered_through_a_link(tmp_path: P
 def look(root: Path, recipe: Scenes) -> None:
     assert Store(root).find(recipe) is None
     assert [entry.state for entry in listing(root)] == ["damaged"]
-    assert read_durations(root) == {}
-    note_duration(root, "case", 1.0)
+    assert read_paces(root) == {}
+    note_pace(root, "case", Pace(wall=1.0, test=0.5, samples=1))
 
 
 def test_a_pipe_in_place_of_a_file_is_not_waited_for(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_cache_in_which_everybody_may_exchange_everything_is_refused(tmp_path:
 
 def get_with_no_umask(root: Path, recipe: Scenes) -> None:
     os.umask(0)
-    note_duration(root, "case", 1.0)
+    note_pace(root, "case", Pace(wall=1.0, test=0.5, samples=1))
     assert recipe.is_whole(Store(root).get(recipe))
 
 

@@ -173,6 +173,11 @@ def test_a_new_phase_starts_a_new_rate() -> None:
             "performance, 1,000 samples, 20/s, 9 min 10 s left",
         ),
         (
+            Progress(phase="performance", done=10, seconds=2.0, expected_seconds=31.0, length="short"),
+            5.0,
+            "performance (short), 10 samples, 5/s, 29 s left",
+        ),
+        (
             Progress(phase="accuracy", done=100, total=24_781),
             0.65,
             "accuracy, 100/24,781 samples, 0.65/s, 10 h 32 min left",

@@ -52,6 +52,7 @@ from pytest_mlperf.worker.loadgen import (
 from pytest_mlperf.worker.memory import check_memory
 from pytest_mlperf.worker.model_files import ModelFiles
 from pytest_mlperf.worker.progress import Reporter
+from pytest_mlperf.worker.promise import promised, seconds_left
 from pytest_mlperf.worker.tuning import LARGEST_BATCH, untuned, warm_up
 
 if TYPE_CHECKING:
@@ -140,7 +141,10 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
     versions = _versions(spec, runtime, told)
     tuned, tried = _tuned(spec, trials, versions)
     watch.lap("warm-up")
-    apply_user_conf(settings, spec, benchmark.loadgen_model, benchmark.short, tuned)
+    apply_user_conf(
+        settings, spec, benchmark.loadgen_model, benchmark.short, tuned, seconds_left(spec, sum(watch.seconds.values()))
+    )
+    promise = promised(settings, spec, official, len(samples), tuned)
     check_memory(settings, spec.scenario, spec.mode, samples[0] if len(samples) else None, len(samples))
     trials.keep(tuned.layout)
     files.check()
@@ -151,7 +155,7 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
         checks = (_compared(spec, benchmark, file, samples, model, tuned.layout.batch, trials.machine.threads),)
         watch.lap("comparison")
     least_seconds = settings.min_duration_ms / 1000 if spec.mode == "performance" else 0
-    reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None)
+    reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None, promise)
     clock = RunClock()
     with clock:
         words = _test(spec, benchmark, settings, tuned, len(samples))
@@ -181,6 +185,7 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
         latencies=latencies,
         timeline=timeline,
         pilot=tried,
+        promise=promise,
     )
 
 

@@ -75,7 +75,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     ``None`` means the value from user.conf, or else from the run length and the warm-up. ``backend_options`` are those
     for the backend, by name. With ``require_quiet`` a busy machine fails the run. ``tune`` is how thoroughly the
     warm-up looks for a layout; with ``off`` it takes the simplest. With ``rerun`` no answer of an interrupted run is
-    used.
+    used. ``budget`` is how long the run may take; a performance run of official length that takes longer is shortened.
     """
 
     run_length: str
@@ -91,6 +91,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     require_quiet: bool = False
     rerun: bool = False
     tune: Literal["off", "quick", "thorough"] = "quick"
+    budget: float | None = None
 
 
 class OtherModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +175,25 @@ class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
     target_latency_percentile: float
 
 
+class Promise(msgspec.Struct, frozen=True, kw_only=True):
+    """What a performance run says before its test begins.
+
+    Attributes
+    ----------
+    seconds
+        How long the test takes; 0 if that is not known.
+    official
+        Whether it is as long, and of as many queries and samples, as the round asks.
+    samples_per_second, query_seconds
+        What the warm-up measured: the throughput, and the time of a query.
+    """
+
+    seconds: float
+    official: bool
+    samples_per_second: float
+    query_seconds: float
+
+
 class Failure(msgspec.Struct, frozen=True, kw_only=True):
     """Why a run has no result: the exception's class, and for an MLPerfError (``for_user``) its fields."""
 
@@ -221,7 +241,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     ``clock`` is None if the implementation does not time the test; then the runner's own clock has to do.
     ``checks`` is what the implementation looked at in the loaded model before the test.
     ``network`` is how a remote model was reached. ``turns`` is how the run's model and another one compare in time.
-    ``pilot`` is what the warm-up tried.
+    ``pilot`` is what the warm-up tried, and ``promise`` what a performance run said before its test.
     ``latencies`` and ``timeline`` are None if the implementation does not keep them.
     """
 
@@ -241,6 +261,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     network: NetworkUse | None = None
     turns: Turns | None = None
     pilot: tuple[Trial, ...] = ()
+    promise: Promise | None = None
     latencies: LatencySketch | None = None
     timeline: Timeline | None = None
 
@@ -256,6 +277,10 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         The samples that are done, and how many there are to do, if that is known.
     seconds, least_seconds
         How long the phase has lasted, and the minimum duration that LoadGen keeps it to, if it has one.
+    expected_seconds
+        How long the phase takes as a whole, if that is known before it begins.
+    length
+        ``official`` or ``short``: whether the test is as long as the round asks; empty if nobody can tell.
     """
 
     phase: str
@@ -263,10 +288,14 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     total: Count | None = None
     seconds: float = 0.0
     least_seconds: float | None = None
+    expected_seconds: float | None = None
+    length: str = ""
 
     def seconds_left(self, rate: float) -> float:
         """Return how long the phase will still take at `rate` samples per second; 0 if that is not known."""
         by_samples = (self.total - self.done) / rate if self.total and rate else 0.0
+        if not by_samples and self.expected_seconds is not None and not (self.total and self.done >= self.total):
+            by_samples = self.expected_seconds - self.seconds
         by_duration = self.least_seconds - self.seconds if self.least_seconds else 0.0
         return max(0.0, by_samples, by_duration)
 

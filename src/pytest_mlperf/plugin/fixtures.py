@@ -237,6 +237,7 @@ def _surroundings(session: MLPerfSession) -> Surroundings:
         progress=lambda case: show_progress(session.config, case.id),
         tell=session.provider.tell,
         stops=stops,
+        budget=session.budget,
     )
 
 

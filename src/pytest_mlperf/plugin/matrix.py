@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, TypeVar
 from pytest_mlperf.backends.base import Traits
 from pytest_mlperf.backends.model_file import CHAT, ENDPOINT, FUNCTION
 from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError, raised_elsewhere
-from pytest_mlperf.metrics.base import ScoresParts
 from pytest_mlperf.origin import Url
 from pytest_mlperf.plugin.reasons import is_meant, of_devices, of_implementation
 from pytest_mlperf.run.case import COMPLIANCE, CONFORMANCE, Case, Plan
@@ -231,9 +230,7 @@ class Matrix:
             return _no_address(names[2], file)
         if settings.scorer is not None and hasattr(benchmark.metric, "with_scorer"):
             benchmark = replace(benchmark, metric=benchmark.metric.with_scorer(settings.scorer))
-        if isinstance(benchmark.metric, ScoresParts):
-            benchmark = replace(benchmark, metric=benchmark.metric.over(count))
-        return Plan(
+        plan = Plan(
             benchmark=benchmark,
             backend=backend,
             implementation=implementation,
@@ -245,10 +242,11 @@ class Matrix:
             sample_count=count,
             round=round_,
             rules=rules,
-            limits=tuple(benchmark.limits(count)) or (rules.limits if rules is not None else ()),
+            limits=(),
             old=_file(_named(settings.compare_model, name)),
             import_paths=tuple(filter(None, [self._registry.import_paths.get(names[2], "")])),
         )
+        return plan.with_samples(count)
 
     def _round(self, official_name: str) -> Round | None:
         """Return the round of --round, else the newest with all benchmarks of --model, else the newest with this one.

@@ -126,6 +126,13 @@ OPTIONS = (
         choices=("short", "official"),
     ),
     Option(
+        "--mlperf-time-budget",
+        "MINUTES",
+        "the time for the whole session: each run is as long as fits, up to official length; a shorter one is labelled "
+        "short",
+        positive_number,
+    ),
+    Option(
         "--round",
         "ROUND",
         "the MLPerf round to follow: v4.0, v5.1; default: the newest with the benchmark (with --model: with all of "

@@ -50,6 +50,7 @@ class Settings:
 
     selection: Selection
     run_length: str
+    time_budget: float | None
     round: str | None
     test_query_count: int | None
     min_duration: float | None
@@ -133,7 +134,7 @@ class Settings:
             target_latency=self.target_latency,
             num_threads=self.num_threads,
             max_batchsize=self.max_batchsize,
-            tune=self.tune or ("thorough" if self.run_length == "official" else "quick"),
+            tune=self.tune or ("thorough" if self.run_length == "official" and not self.time_budget else "quick"),
             timeout=self.timeout,
             require_quiet=self.require_quiet,
             rerun=self.rerun,
@@ -183,12 +184,25 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         "dataset_path": (),
         "compare_model": (),
     }
+    if values.get("time_budget") is not None:
+        _check_budget(values)
+        values["run_length"] = "official"
     values = defaults | values
     timeout = values["timeout"]
     if timeout is None and values["run_length"] == "short":
         timeout = SHORT_TIMEOUT
     values["timeout"] = timeout or None
     return Settings(selection=selection, given=given, **values)
+
+
+def _check_budget(values: Mapping[str, Any]) -> None:
+    if (length := values.get("run_length")) is not None:
+        raise OptionError(
+            "--mlperf-time-budget decides how long the runs are",
+            expected="--mlperf-time-budget or --run-length",
+            found=f"--mlperf-time-budget {values['time_budget']:g} and --run-length {length}",
+            fix="leave one of them out",
+        )
 
 
 def _backend(text: str, registry: Registry, config: pytest.Config) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,16 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import CacheError, RequirementError
 from pytest_mlperf.origin import MissingFile, Remote, Url
-from pytest_mlperf.run.case import Plan
-from pytest_mlperf.run.durations import estimate, key, read_durations
+from pytest_mlperf.run.budget import needs_of, share
+from pytest_mlperf.run.case import ACCURACY, PERFORMANCE, Plan
+from pytest_mlperf.run.paces import key
 from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from pytest_mlperf.artifacts.recipe import Recipe
+    from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.plugin.session import MLPerfSession
     from pytest_mlperf.run.case import Case
 
@@ -30,7 +33,7 @@ class Need:
     to_fetch: int = 0
 
 
-def needs_of(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
+def files_of(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
     """Return a case's model and data set, and its environment if it is not the session's."""
     if not isinstance(case.decided, Plan):
         return (Need(case.id, str(case.decided).partition("\n")[0]),)
@@ -41,21 +44,53 @@ def needs_of(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
 
 def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
     """Yield the lines of the plan."""
-    durations, length = read_durations(session.store.root), session.settings.run_length
     needed: dict[Need, None] = {}
-    known: list[float] = []
     for case in cases:
-        needed.update(dict.fromkeys(needs_of(session, case)))
-        seconds = estimate(durations, key(case.id, case.mode, length))
-        known += [] if seconds is None else [seconds]
-        yield f"{case.id} {case.mode}: {'no earlier run' if seconds is None else _minutes(seconds)}"
+        needed.update(dict.fromkeys(files_of(session, case)))
+    needs, minutes = needs_of(cases, session.expect), session.settings.time_budget
+    shares = {} if minutes is None else {name: share(60 * minutes, needs, name) for name in needs}
+    for case in cases:
+        yield f"{case.id} {case.mode}: {', '.join(_promise(session, case, needs, shares))}"
     yield "needs:"
     yield from (f"  {need.what}: {need.state}" for need in needed)
     yield from session.matrix.not_collected()
     total = sum(need.to_fetch for need in needed)
     yield f"to fetch: {total / 1e6:,.0f} MB" if total else "to fetch: nothing"
     yield f"free in the cache {session.store.root}: {_free(session.store.root) / 1e9:,.0f} GB"
+    known = [min(seconds, shares.get(name, math.inf)) for name, seconds in needs.items() if seconds < math.inf]
     yield f"time: {_minutes(sum(known))} for {len(known)} of {len(cases)} runs, from earlier runs on this machine"
+    if minutes is not None:
+        yield f"time budget: {minutes:g} min"
+
+
+def _promise(
+    session: MLPerfSession, case: Case, needs: Mapping[str, float], shares: Mapping[str, float]
+) -> Iterator[str]:
+    """Yield how long a case takes, and whether it is as long as its round asks."""
+    seconds = needs.get(key(case), math.inf)
+    allowed = shares.get(key(case), math.inf)
+    if seconds <= allowed < math.inf or (seconds < math.inf and allowed == math.inf):
+        yield _minutes(seconds)
+    elif allowed < math.inf:
+        yield f"at most {_minutes(allowed).removeprefix('about ')}"
+    if seconds == math.inf:
+        yield "no earlier run"
+    if isinstance(case.decided, Plan) and case.mode in (ACCURACY, PERFORMANCE):
+        yield from _length(session.settings, case, fits=None if seconds == math.inf and shares else seconds <= allowed)
+
+
+def _length(settings: Settings, case: Case, *, fits: bool | None) -> Iterator[str]:
+    """Yield whether a run satisfies its round; nothing where only the run can tell."""
+    plan = case.plan
+    whole = plan.benchmark.edition == "official" and plan.sample_count >= plan.dataset_size
+    changed = settings.test_query_count is not None or settings.min_duration is not None
+    can = settings.run_length == "official" and whole and not (case.mode == PERFORMANCE and changed)
+    if can and fits and plan.round is not None:
+        yield f"satisfies {plan.round.name}"
+    elif can and fits is None:
+        yield "official length if it fits"
+    elif plan.round is not None:
+        yield f"short of {plan.round.name}"
 
 
 def _environment(session: MLPerfSession, case: Case) -> tuple[Need, ...]:

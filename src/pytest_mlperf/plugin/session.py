@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     from pytest_mlperf.plugin.matrix import Matrix
     from pytest_mlperf.plugin.provision import Provider
     from pytest_mlperf.report.finished import Finished
+    from pytest_mlperf.run.budget import Budget
     from pytest_mlperf.run.case import Case
+    from pytest_mlperf.run.paces import Expectation
     from pytest_mlperf.submission.submit import Submitted
 
 #: Two Ctrl-C within this many seconds stop the session; a single one ends the current run.
@@ -138,6 +140,31 @@ class MLPerfSession:
     def references(self) -> Path:
         """The directory that records the reference runs of compliance tests."""
         return self.directory / ".references"
+
+    @cached_property
+    def budget(self) -> Budget | None:
+        """The time for the session's runs; None if that is not limited."""
+        from pytest_mlperf.run.budget import Budget
+
+        minutes = self.settings.time_budget
+        if minutes is None:
+            return None
+        ends = self.started.timestamp() + 60 * minutes
+        return Budget(ends, self.directory / ".begun", self.wanted, self.expect)
+
+    def expect(self, case: Case) -> Expectation:
+        """Return how long a case takes, as far as earlier runs on this machine tell."""
+        from pytest_mlperf.loadgen.user_conf import UserConf, read_user_conf
+        from pytest_mlperf.run.paces import Expectation, key, read_paces
+
+        settings = self.settings
+        conf = read_user_conf(settings.user_conf) if settings.user_conf else UserConf()
+        return Expectation(
+            case=case,
+            options=settings.run_options,
+            given=conf.settings(case.plan.benchmark.loadgen_model, case.scenario),
+            paces=tuple(read_paces(self.store.root).get(key(case), ())),
+        )
 
     @cached_property
     def store(self) -> Store:

@@ -341,7 +341,10 @@ def _report(config: pytest.Config, outcome: Outcome) -> None:
 def header(config: pytest.Config) -> list[str]:
     """Return the lines of pytest's report header."""
     settings = config.stash[SESSION].settings
-    defaults = [f"run length {settings.run_length}", f"device {', '.join(settings.selection.device)}"]
+    length = f"run length {settings.run_length}"
+    if settings.time_budget is not None:
+        length = f"run length up to official, within {settings.time_budget:g} min"
+    defaults = [length, f"device {', '.join(settings.selection.device)}"]
     lines = [f"mlperf: {__version__}, {', '.join(defaults)}"]
     for flag, given in settings.given.items():
         lines.append(f"mlperf: {spelled(flag, config)} {given.shown(flag)} ({given.origin})")

@@ -50,7 +50,7 @@ class Rate:
 
 def describe(progress: Progress, rate: float) -> str:
     """Return the progress as text: phase, samples done, rate, time left."""
-    words = [progress.phase]
+    words = [f"{progress.phase} ({progress.length})" if progress.length else progress.phase]
     if progress.done or progress.total:
         of = f"/{progress.total:,}" if progress.total else ""
         words.append(f"{progress.done:,}{of} samples")

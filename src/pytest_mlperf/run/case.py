@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.metrics.base import ScoresParts
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -125,3 +127,11 @@ class Plan:
     limits: tuple[Limit, ...]
     old: Path | None = None
     import_paths: tuple[str, ...] = ()
+
+    def with_samples(self, count: int) -> Plan:
+        """Return the plan for the first samples of the data set: the metric over them, and what it must reach there."""
+        benchmark = self.benchmark
+        if isinstance(benchmark.metric, ScoresParts):
+            benchmark = replace(benchmark, metric=benchmark.metric.over(count))
+        limits = tuple(benchmark.limits(count)) or (self.rules.limits if self.rules is not None else ())
+        return replace(self, benchmark=benchmark, sample_count=count, limits=limits)

@@ -264,6 +264,7 @@ def _result(
         network=worker.network if worker else None,
         turns=worker.turns if worker else None,
         pilot=worker.pilot if worker else (),
+        promise=worker.promise if worker else None,
         latencies=worker.latencies if worker else None,
         timeline=worker.timeline if worker else None,
     )

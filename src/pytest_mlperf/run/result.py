@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from pytest_mlperf.gate.comparison import Comparison
-from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, Trial, Turns
+from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, Promise, Trial, Turns
 from pytest_mlperf.implementations.timeline import LatencySketch, Timeline
 from pytest_mlperf.machine.clock import Clock
 from pytest_mlperf.machine.network import NetworkUse
@@ -103,6 +103,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         Of a performance run, the calls of its model and of the one that it is compared with.
     pilot
         Of a performance run, the layouts that the warm-up tried; empty where it was given one.
+    promise
+        What a performance run said of its test before that began.
     explanation
         The explanation.json of an accuracy run that is worse than what it was compared with, or below its target;
         else empty.
@@ -151,6 +153,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     comparison: Comparison | None = None
     turns: Turns | None = None
     pilot: tuple[Trial, ...] = ()
+    promise: Promise | None = None
     explanation: str = ""
     latencies: LatencySketch | None = None
     timeline: Timeline | None = None

@@ -23,7 +23,15 @@ if TYPE_CHECKING:
 #: Beside the sessions' directories.
 DIRECTORY = ".unfinished"
 #: What a run's answers do not depend on.
-_OTHER = {"output": "", "timeout": None, "rerun": False, "require_quiet": False, "tune": "quick", "unfinished": ""}
+_OTHER = {
+    "output": "",
+    "timeout": None,
+    "rerun": False,
+    "require_quiet": False,
+    "tune": "quick",
+    "budget": None,
+    "unfinished": "",
+}
 
 
 def unfinished_file(run: Run, sessions: Path) -> Path | None:

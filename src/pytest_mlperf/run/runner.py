@@ -17,8 +17,8 @@ from pytest_mlperf.run.case import ACCURACY, COMPLIANCE, PERFORMANCE
 from pytest_mlperf.run.child import execute
 from pytest_mlperf.run.compliance import References, as_tested, judge_compliance, needs_answers
 from pytest_mlperf.run.directories import run_directory
-from pytest_mlperf.run.durations import key, note_duration
 from pytest_mlperf.run.judge import Run, failed, judge, located
+from pytest_mlperf.run.paces import key, note_pace, pace_of
 from pytest_mlperf.run.references import Kept, turn
 from pytest_mlperf.run.resuming import unfinished_file
 from pytest_mlperf.run.spec import spec_of
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.implementations.base import Program
     from pytest_mlperf.implementations.protocol import OtherModel, RunOptions, RunSpec
+    from pytest_mlperf.run.budget import Budget
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished, OnProgress
     from pytest_mlperf.run.result import RunResult
@@ -87,7 +88,7 @@ class Surroundings:
     references
         The directory for the runs that compliance tests are compared with.
     cache
-        The cache directory, in which durations are stored.
+        The cache directory, in which the paces of runs are stored.
     device
         Locks a device, exclusively or shared.
     progress
@@ -96,6 +97,8 @@ class Surroundings:
         Returns a function that tells the user what a run is waiting for.
     stops
         Called at Ctrl-C with the case; returns whether the session stops, and if not, tells the user.
+    budget
+        Limits the time of runs; None for any time.
     """
 
     directory: Path
@@ -105,6 +108,7 @@ class Surroundings:
     progress: Callable[[Case], AbstractContextManager[OnProgress]]
     tell: Callable[[str], Callable[[Holder | None], None]]
     stops: Callable[[Case], bool]
+    budget: Budget | None = None
 
 
 class Outcome(NamedTuple):
@@ -201,7 +205,10 @@ class Runner:
                 self.around.device(run.case.device, run.spec.mode == PERFORMANCE),
                 self.around.progress(run.case) as on_progress,
             ):
+                start = time.monotonic()  # without the time in which others had the device
                 on_progress(Progress(phase="reading the data set"))
+                if self.around.budget is not None:
+                    run = self.around.budget.limited(run)
                 run = self._with_data(run)
                 finished = execute(run.spec, run.case.plan.implementation, self.provided.program, on_progress)
             require_unchanged(run.data)
@@ -215,8 +222,8 @@ class Runner:
                 raise
             interrupted = _interrupted(run, time.monotonic() - start)
             return Outcome(failed(run, interrupted), interrupted)
-        name = key(run.case.id, run.case.mode, run.spec.run_length)
-        note_duration(self.around.cache, name, time.monotonic() - start)
+        pace = pace_of(finished.result, time.monotonic() - start)
+        note_pace(self.around.cache, key(run.case), pace)
         self._keep_layout(run, result)
         return Outcome(result)
 

@@ -179,9 +179,12 @@ class Scenario(ABC):
         del samples
         return queries_needed(FOR_AN_ESTIMATE, percentile)
 
-    def short_queries(self, rate: float, seconds: float, percentile: float) -> int:
-        """Return the queries (in Offline: samples) of a short run of about `seconds` at a rate per second."""
-        del percentile
+    def short_queries(self, rate: float, seconds: float, percentile: float, most_seconds: float) -> int:
+        """Return the queries (in Offline: samples) of a short run of about `seconds` at a rate per second.
+
+        It may take up to `most_seconds` where more queries make it likelier to be VALID.
+        """
+        del percentile, most_seconds
         return math.ceil(seconds * rate)
 
     def queries_per_second(self, tuned: Tuned) -> float:

@@ -26,9 +26,8 @@ MOST_RATE = 10_000.0
 #: Early stopping allows so many late queries in a short run: it has 2,010 at the 99th percentile. A system of which
 #: 0.3 % of the queries are late then passes 96 % of its runs; with 662, which allow one late query, it would pass 41 %.
 ENOUGH_LATE = 10
-#: Where they would take longer than so many times a short run's seconds, fewer have to do, but enough for so many late
-#: ones: 1,001, with which a system of which 0.1 % of the queries are late passes 98 % of its runs.
-PATIENCE = 5
+#: Where they would take too long, fewer have to do, but enough for so many late ones: 1,001, with which a system of
+#: which 0.1 % of the queries are late passes 98 % of its runs.
 FEWEST_LATE = 3
 
 
@@ -56,9 +55,9 @@ class Server(Offline):
         del samples
         return queries_needed(FEWEST_LATE, percentile)
 
-    def short_queries(self, rate: float, seconds: float, percentile: float) -> int:
+    def short_queries(self, rate: float, seconds: float, percentile: float, most_seconds: float) -> int:
         """Return as many queries as let a healthy system pass, and fewer if they would take long."""
-        affordable = math.ceil(PATIENCE * seconds * rate)
+        affordable = math.ceil(most_seconds * rate)
         return max(min(queries_needed(ENOUGH_LATE, percentile), affordable), math.ceil(seconds * rate))
 
     def queries_per_second(self, tuned: Tuned) -> float:

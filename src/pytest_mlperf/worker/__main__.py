@@ -29,6 +29,7 @@ from pytest_mlperf.implementations.protocol import (
     read_spec,
     write_json,
 )
+from pytest_mlperf.loadgen.generated import Length, generated
 from pytest_mlperf.machine.clock import RunClock
 from pytest_mlperf.machine.cores import available_cores
 from pytest_mlperf.printable import fit, said
@@ -38,7 +39,6 @@ from pytest_mlperf.worker.answer_times import RunTimes
 from pytest_mlperf.worker.closing import close_in_time
 from pytest_mlperf.worker.completion import ignore
 from pytest_mlperf.worker.conformance import compare, comparison_notes, is_compared
-from pytest_mlperf.worker.generated import generated
 from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
 from pytest_mlperf.worker.library import SampleLibrary
 from pytest_mlperf.worker.loadgen import (
@@ -55,6 +55,7 @@ from pytest_mlperf.worker.memory import check_memory
 from pytest_mlperf.worker.model_files import ModelFiles
 from pytest_mlperf.worker.peak import PeakMemory
 from pytest_mlperf.worker.progress import Reporter
+from pytest_mlperf.worker.promise import promised, seconds_left
 from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
 from pytest_mlperf.worker.streams import Parts
 from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, untuned, warm_up
@@ -67,7 +68,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.base import Backend, Model
     from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.benchmarks.base import Benchmark, Records
-    from pytest_mlperf.implementations.protocol import ExecutionLayout, OtherModel, Trial, Turns
+    from pytest_mlperf.implementations.protocol import ExecutionLayout, OtherModel, Promise, Trial, Turns
 
 
 class Stopwatch:
@@ -105,7 +106,10 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     versions = _versions(spec, backend)
     tuned, tried = _tuned(spec, bench, library, versions)
     watch.lap("warm-up")
-    apply_user_conf(settings, spec, benchmark.loadgen_model, benchmark.short, tuned)
+    apply_user_conf(
+        settings, spec, benchmark.loadgen_model, benchmark.short, tuned, seconds_left(spec, sum(watch.seconds.values()))
+    )
+    promise = promised(settings, spec, official, len(samples), tuned)
     check_memory(settings, spec.scenario, spec.mode, samples[0] if len(samples) else None, len(samples))
     models = bench.models.keep(tuned.layout)
     checks: tuple[Check, ...] = ()
@@ -115,7 +119,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
             answer = partial(_answer, benchmark, library)
             checks = (compare(spec, benchmark, row, models[0], answer, tuned.layout.batch, bench.machine.threads),)
         watch.lap("comparison")
-    tested = _tested(spec, settings, parts, guard, models, tuned, versions)
+    tested = _tested(spec, settings, parts, guard, models, tuned, versions, promise)
     watch.lap("test")
     device, weight_types = models[0].device, tuple(models[0].weight_types)
     notes, network = (
@@ -148,6 +152,7 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
         network=network,
         turns=turns,
         pilot=tried,
+        promise=promise,
         latencies=latencies,
         timeline=timeline,
     )
@@ -170,6 +175,7 @@ def _tested(
     models: Sequence[Model],
     tuned: Tuned,
     versions: dict[str, str],
+    promise: Promise | None,
 ) -> _Tested:
     """Run the test, the one StartTest of this process."""
     performs, reporter, scenario = spec.mode == "performance", parts.reporter, SCENARIOS[spec.scenario]
@@ -180,7 +186,7 @@ def _tested(
     bound = settings.server_target_latency_ns / 1e9 if performs else math.inf
     sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(parts.benchmark, parts.library)))
     least_seconds = settings.min_duration_ms / 1000 if performs else 0
-    reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None)
+    reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None, promise)
     start_test(
         settings,
         sut,
@@ -339,7 +345,7 @@ def expected_samples(spec: RunSpec, settings: Any) -> int | None:
         return spec.sample_count
     # A test that lasts a minimum duration ends within the queries that were made, unless they are Offline's one.
     return (
-        int(generated(settings, spec.scenario).samples)
+        int(generated(Length.of(settings, spec.scenario)).samples)
         if spec.scenario == "Offline" or not settings.min_duration_ms
         else None
     )

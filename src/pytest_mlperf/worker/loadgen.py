@@ -12,8 +12,9 @@ import mlperf_loadgen as lg
 
 from pytest_mlperf.errors import UserConfError
 from pytest_mlperf.implementations.protocol import AUDIT_FILE, USER_CONF_FILE, OfficialLength
+from pytest_mlperf.loadgen.generated import Length
+from pytest_mlperf.loadgen.length import Wanted, expected_latency_ns
 from pytest_mlperf.loadgen.user_conf import Entry, UserConf, read_user_conf, render_user_conf
-from pytest_mlperf.worker.length import conf_entries, expected_latency_ns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -105,14 +106,25 @@ def given_user_conf(spec: RunSpec) -> UserConf:
     return read_user_conf(Path(spec.user_conf)) if spec.user_conf else UserConf()
 
 
-def apply_user_conf(settings: lg.TestSettings, spec: RunSpec, model: str, short: Short, tuned: Tuned) -> Path:
+def apply_user_conf(
+    settings: lg.TestSettings, spec: RunSpec, model: str, short: Short, tuned: Tuned, left: float | None = None
+) -> Path:
     """Write the run's user.conf and let LoadGen read it over the built-in settings.
 
-    Latencies are set as attributes, because LoadGen reads only whole milliseconds from a user.conf.
+    Latencies are set as attributes, because LoadGen reads only whole milliseconds from a user.conf. With `left`, the
+    test is the longest that takes so many seconds at most.
     """
     given = given_user_conf(spec)
-    percentile = official_length(settings).target_latency_percentile
-    mine = conf_entries(spec, model, short, tuned, given.settings(model, spec.scenario), percentile)
+    wanted = Wanted(
+        model=model,
+        scenario=spec.scenario,
+        mode=spec.mode,
+        options=spec,
+        short=short,
+        given=given.settings(model, spec.scenario),
+        percentile=official_length(settings).target_latency_percentile,
+    )
+    mine = wanted.within(tuned, Length.of(settings, spec.scenario), left)
     path = Path(spec.output) / USER_CONF_FILE
     path.write_text(_conf_text(spec, given.entries, mine), "utf-8")
     _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))

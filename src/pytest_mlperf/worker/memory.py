@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.loadgen.generated import Length, generated
 from pytest_mlperf.machine.memory import free_memory
-from pytest_mlperf.worker.generated import generated
 
 if TYPE_CHECKING:
     from mlperf_loadgen import TestSettings
@@ -64,7 +64,7 @@ def check_memory(settings: TestSettings, scenario: str, mode: str, sample: Any, 
 
 def _queries(settings: TestSettings, scenario: str) -> Need:
     """Return the memory of the queries that LoadGen makes before the first one."""
-    made = generated(settings, scenario)
+    made = generated(Length.of(settings, scenario))
     if made.by_duration:
         options = f"--min-duration, or {'raise --target-latency' if made.is_stream else 'lower --target-qps'}"
     else:

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import threading
 import time
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from pytest_mlperf.implementations.protocol import PROGRESS_FD_VARIABLE, Progress
+
+if TYPE_CHECKING:
+    from pytest_mlperf.implementations.protocol import Promise
 
 INTERVAL_SECONDS = 0.5
 
@@ -25,6 +29,7 @@ class Reporter:
         self._phase = "starting"
         self._total: int | None = None
         self._least_seconds: float | None = None
+        self._promise: Promise | None = None
         self._since = time.monotonic()
         self._changed = threading.Event()
         descriptor = os.environ.get(PROGRESS_FD_VARIABLE)
@@ -32,9 +37,16 @@ class Reporter:
         if self._pipe is not None:
             threading.Thread(target=self._report, name="progress", daemon=True).start()
 
-    def enter(self, phase: str, total: int | None = None, least_seconds: float | None = None) -> None:
+    def enter(
+        self,
+        phase: str,
+        total: int | None = None,
+        least_seconds: float | None = None,
+        promise: Promise | None = None,
+    ) -> None:
         """Start a new phase with `total` samples to do, if known, and a minimum duration, if it has one."""
         self._phase, self._total, self._least_seconds, self.done = phase, total, least_seconds, 0
+        self._promise = promise
         self._since = time.monotonic()
         self._changed.set()
 
@@ -49,6 +61,8 @@ class Reporter:
                     total=self._total,
                     seconds=round(time.monotonic() - self._since, 1),
                     least_seconds=self._least_seconds,
+                    expected_seconds=_expected(self._promise),
+                    length=_length(self._promise),
                 )
             )
             try:
@@ -57,3 +71,13 @@ class Reporter:
                 return
             self._changed.wait(INTERVAL_SECONDS)
             self._changed.clear()
+
+
+def _expected(promise: Promise | None) -> float | None:
+    return round(promise.seconds, 1) or None if promise is not None else None
+
+
+def _length(promise: Promise | None) -> str:
+    if promise is None:
+        return ""
+    return "official" if promise.official else "short"

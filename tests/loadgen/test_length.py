@@ -6,11 +6,12 @@ import pytest
 
 from pytest_mlperf.benchmarks.base import Short
 from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec
+from pytest_mlperf.loadgen.generated import Length, seconds_of_test
+from pytest_mlperf.loadgen.length import Wanted
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Tuned, splits
 from pytest_mlperf.scenarios.early_stopping import chance_of_at_most, queries_needed
 from pytest_mlperf.scenarios.server import ENOUGH_LATE
-from pytest_mlperf.worker.length import conf_entries
 
 LAYOUT = ExecutionLayout(streams=1, threads=1, batch=1)
 SPEC: dict[str, Any] = {
@@ -39,13 +40,23 @@ def settings(
     given: dict[str, str] | None = None,
     short: Short = SHORT,
     percentile: float | None = None,
+    seconds: float | None = None,
     **options: Any,
 ) -> dict[str, str]:
     samples = 8 if scenario == "MultiStream" else 1
     tuned = Tuned(LAYOUT, rate, samples / rate, {1: 1 / rate})
     spec = RunSpec(**(SPEC | {"scenario": scenario} | options))
     percentile = percentile or (0.9 if scenario == "SingleStream" else 0.99)
-    entries = conf_entries(spec, "retinanet", short, tuned, given or {}, percentile)
+    wanted = Wanted(
+        model="retinanet",
+        scenario=scenario,
+        mode=spec.mode,
+        options=spec,
+        short=short,
+        given=given or {},
+        percentile=percentile,
+    )
+    entries = wanted.entries(tuned, seconds)
     assert {(entry.model, entry.scenario) for entry in entries} <= {("retinanet", scenario)}
     return {entry.key: entry.value for entry in entries}
 
@@ -139,6 +150,41 @@ def test_server_is_not_offered_more_than_loadgen_and_python_can_hand_over() -> N
 
 def test_server_is_offered_less_than_the_throughput() -> None:
     assert float(settings("Server", 100.0)["target_qps"]) == pytest.approx(50)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("left", [5.0, 30.0, 700.0, 10_000.0])
+@pytest.mark.parametrize("rate", [0.5, 40.0, 3000.0])
+def test_a_run_is_as_long_as_the_time_allows(scenario: str, left: float, rate: float) -> None:
+    spec = RunSpec(**(SPEC | {"scenario": scenario, "run_length": "official"}))
+    percentile = 0.9 if scenario == "SingleStream" else 0.99
+    wanted = Wanted(
+        model="retinanet",
+        scenario=scenario,
+        mode="performance",
+        options=spec,
+        short=SHORT,
+        given={},
+        percentile=percentile,
+    )
+    samples = 8 if scenario == "MultiStream" else 1
+    tuned = Tuned(LAYOUT, rate, samples / rate, {1: 1 / rate})
+    official = Length(
+        scenario=scenario,
+        min_duration_ms=600_000,
+        min_query_count=24_576 if scenario == "Offline" else 100,
+        samples_per_query=samples,
+    )
+    values = {entry.key: entry.value for entry in wanted.within(tuned, official, left)}
+    seconds = seconds_of_test(official.changed(values), rate, samples / rate)
+    needed = wanted.seconds(tuned, official)
+    fewest = SCENARIOS[scenario].fewest_queries(percentile, SHORT.samples)
+    if needed <= left:
+        assert "min_query_count" not in values
+    else:
+        least = fewest * samples / (rate / 2 if scenario == "Server" else rate)
+        assert seconds <= max(left, 1.01 * least)
+        assert seconds >= 0.85 * left or values["min_query_count"] == str(fewest)
 
 
 @pytest.mark.parametrize("mode", ["performance", "accuracy"])

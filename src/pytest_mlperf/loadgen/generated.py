@@ -1,0 +1,114 @@
+"""How many queries LoadGen makes before a performance test begins, and how long it takes to answer them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from mlperf_loadgen import TestSettings
+
+#: Offline's samples are counted for 10 % more than the minimum duration, the queries of streams for twice it
+#: (GenerateQueries in loadgen/loadgen.cc of mlcommons/inference).
+_OFFLINE_SLACK, _STREAM_SLACK = 1.1, 2
+_NANOSECONDS = 1e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Length:
+    """What decides how long a performance test is.
+
+    Attributes
+    ----------
+    scenario
+        The scenario.
+    min_duration_ms, min_query_count
+        The minimum duration, and the minimum of queries; in Offline, of samples.
+    target_qps
+        The rate of Server, and the expected one of Offline.
+    latency_ns
+        The expected latency of a stream's query.
+    samples_per_query
+        Samples of a query; Offline's one query has as many as there are.
+    """
+
+    scenario: str
+    min_duration_ms: int
+    min_query_count: int
+    target_qps: float = 1.0
+    latency_ns: int = 1
+    samples_per_query: int = 1
+
+    @classmethod
+    def of(cls, settings: TestSettings, scenario: str) -> Length:
+        """Return that of LoadGen's settings."""
+        is_multi = scenario == "MultiStream"
+        return cls(
+            scenario=scenario,
+            min_duration_ms=settings.min_duration_ms,
+            min_query_count=settings.min_query_count,
+            target_qps=settings.offline_expected_qps if scenario == "Offline" else settings.server_target_qps,
+            latency_ns=settings.multi_stream_expected_latency_ns
+            if is_multi
+            else settings.single_stream_expected_latency_ns,
+            samples_per_query=settings.multi_stream_samples_per_query if is_multi else 1,
+        )
+
+    def changed(self, values: Mapping[str, str]) -> Length:
+        """Return this with the values of a user.conf, by key."""
+        return replace(
+            self,
+            min_duration_ms=int(values.get("min_duration", self.min_duration_ms)),
+            min_query_count=int(values.get("min_query_count", self.min_query_count)),
+            target_qps=float(values.get("target_qps", self.target_qps)),
+            samples_per_query=int(values.get("samples_per_query", self.samples_per_query)),
+        )
+
+
+class Generated(NamedTuple):
+    """The queries of a performance test, and their samples in all.
+
+    ``by_duration`` says whether the minimum duration and the rate decided, and not the minimum of queries;
+    ``is_stream`` that the rate is that of an expected latency.
+    """
+
+    queries: float
+    samples: float
+    by_duration: bool
+    is_stream: bool
+
+
+def generated(length: Length) -> Generated:
+    """Return what LoadGen makes by its settings."""
+    seconds, least = length.min_duration_ms / 1000, length.min_query_count
+    if length.scenario == "Offline":
+        by_time = _OFFLINE_SLACK * seconds * length.target_qps
+        return Generated(1, max(by_time, least), by_time > least, is_stream=False)
+    if length.scenario == "Server":
+        by_time = seconds * length.target_qps
+        return Generated(max(by_time, least), max(by_time, least), by_time > least, is_stream=False)
+    by_time = _STREAM_SLACK * seconds * _NANOSECONDS / length.latency_ns
+    queries = max(by_time, least)
+    return Generated(queries, queries * length.samples_per_query, by_time > least, is_stream=True)
+
+
+def seconds_of_test(length: Length, samples_per_second: float, query_seconds: float) -> float:
+    """Return how long a performance test takes; 0 if the rates are not known.
+
+    Offline answers all that was generated. Server offers it at its own rate. A stream ends when it has lasted its
+    minimum duration and answered its minimum of queries, whatever was generated.
+
+    Parameters
+    ----------
+    length
+        What decides the test's length.
+    samples_per_second, query_seconds
+        How fast the system answers: its throughput, and a stream's query.
+    """
+    if length.scenario == "Offline":
+        return generated(length).samples / samples_per_second if samples_per_second else 0.0
+    if length.scenario == "Server":
+        return generated(length).queries / length.target_qps
+    return max(length.min_duration_ms / 1000, length.min_query_count * query_seconds) if query_seconds else 0.0

@@ -1,0 +1,168 @@
+"""The length of a test: the lines of user.conf from the run length, the time that there is, and the user's options."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from pytest_mlperf.loadgen.generated import seconds_of_test
+from pytest_mlperf.loadgen.user_conf import Entry
+from pytest_mlperf.scenarios import SCENARIOS
+from pytest_mlperf.scenarios.base import number
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from pytest_mlperf.benchmarks.base import Short
+    from pytest_mlperf.implementations.protocol import RunOptions
+    from pytest_mlperf.loadgen.generated import Length
+    from pytest_mlperf.scenarios.base import Tuned
+
+MILLISECONDS = 1000
+#: A short run may take so many times its seconds.
+PATIENCE = 5
+#: Of the time that there is, so much is aimed at: a machine is not always as fast as it was in the warm-up.
+CAUTION = 0.9
+#: user.conf has percentiles in percent.
+PERCENT = 100
+
+
+class Shorter(NamedTuple):
+    """A performance test that is shorter than official length.
+
+    ``seconds`` is what it aims at, ``most_seconds`` what it may take where more queries make it likelier to be valid.
+    """
+
+    seconds: float
+    most_seconds: float
+    most_queries: float = math.inf
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wanted:
+    """A test whose length is not decided yet.
+
+    Attributes
+    ----------
+    model, scenario, mode
+        LoadGen's name of the benchmark, the scenario, the mode.
+    options
+        The user's options.
+    short
+        The length of a short run of the benchmark.
+    given
+        What the user's user.conf sets for this model and scenario.
+    percentile
+        The percentile of the latencies that counts, as a fraction, where `given` does not set it.
+    """
+
+    model: str
+    scenario: str
+    mode: str
+    options: RunOptions
+    short: Short
+    given: Mapping[str, str]
+    percentile: float
+
+    def entries(self, tuned: Tuned, seconds: float | None = None) -> list[Entry]:
+        """Return the settings to append to the user's own: options, and suggestions for what is not given.
+
+        Parameters
+        ----------
+        tuned
+            The measurements of the warm-up.
+        seconds
+            How long a performance run of official length may take, where it has less time than it needs; None where it
+            has enough.
+        """
+        settings = dict(self._suggestions(tuned))
+        settings.update(self._length(tuned, seconds))
+        settings = {key: value for key, value in settings.items() if key not in self.given}
+        settings.update(self._options())
+        return [Entry(self.model, self.scenario, key, value) for key, value in settings.items()]
+
+    def within(self, tuned: Tuned, official: Length, left: float | None) -> list[Entry]:
+        """Return the settings of the longest run that takes `left` seconds at most; None is any time.
+
+        That is official length, if it fits. A run has at least the queries with which it can be valid.
+        """
+        entries = self.entries(tuned)
+        if self.options.run_length == "short" or left is None or self._seconds(entries, tuned, official) <= left:
+            return entries
+        return self.entries(tuned, max(0.0, left * CAUTION))
+
+    def seconds(self, tuned: Tuned, official: Length) -> float:
+        """Return how long the performance test takes whose settings are `entries`; 0 if nothing was measured."""
+        return self._seconds(self.entries(tuned), tuned, official)
+
+    def _seconds(self, entries: list[Entry], tuned: Tuned, official: Length) -> float:
+        length = official.changed({**self.given, **{entry.key: entry.value for entry in entries}})
+        return seconds_of_test(length, tuned.samples_per_second, tuned.query_seconds)
+
+    def _suggestions(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
+        if self.mode == "performance":
+            yield from SCENARIOS[self.scenario].suggested(tuned)
+        elif self.scenario == "Server":
+            # Accuracy mode follows the arrival schedule too; nothing is timed, so let the samples arrive at once.
+            yield "target_qps", "100000"
+
+    def _length(self, tuned: Tuned, seconds: float | None) -> dict[str, str]:
+        """Return the settings of a performance run that is shorter than official length; none for another one."""
+        if self.mode != "performance":
+            return {}
+        short, scenario = self.short, SCENARIOS[self.scenario]
+        if self.options.run_length == "short":
+            shorter = Shorter(short.seconds, PATIENCE * short.seconds, short.most_queries)
+        elif seconds is None:
+            return {}
+        elif scenario.timed == "queries":  # LoadGen ends a stream's test at its minimum duration, whatever its pace
+            fewest = scenario.fewest_queries(self._percentile, short.samples)
+            return {"min_duration": str(round(seconds * MILLISECONDS)), "min_query_count": str(fewest)}
+        else:
+            shorter = Shorter(seconds, seconds)
+        return {"min_duration": "0", "min_query_count": str(self._queries(shorter, tuned))}
+
+    @property
+    def _percentile(self) -> float:
+        """The percentile of the latencies that counts, as a fraction."""
+        wanted = float(self.given.get("target_latency_percentile", PERCENT * self.percentile)) / PERCENT
+        return wanted if 0 < wanted < 1 else self.percentile
+
+    def _queries(self, shorter: Shorter, tuned: Tuned) -> int:
+        """Return the queries (in Offline: samples) of a run that is shorter than official length.
+
+        A minimum duration that the user wants is LoadGen's to keep; if it is below that of a short run, there are
+        fewer.
+        """
+        scenario, options = SCENARIOS[self.scenario], self.options
+        rate, seconds = scenario.queries_per_second(tuned), shorter.seconds
+        if self.scenario == "Server":  # where the user's rate is offered, and not just expected
+            rate = options.target_qps or float(self.given.get("target_qps", rate))
+        if options.min_duration is not None:
+            seconds = min(seconds, options.min_duration)
+        elif "min_duration" in self.given:
+            seconds = min(seconds, int(self.given["min_duration"]) / MILLISECONDS)
+        queries = scenario.short_queries(rate, seconds, self._percentile, shorter.most_seconds)
+        fewest = scenario.fewest_queries(self._percentile, self.short.samples)
+        return max(fewest, int(min(queries, shorter.most_queries)))
+
+    def _options(self) -> Iterator[tuple[str, str]]:
+        if self.mode == "accuracy":
+            return
+        options = self.options
+        if options.target_qps is not None and self.scenario in ("Offline", "Server"):
+            yield "target_qps", number(options.target_qps)
+        if options.min_duration is not None:
+            yield "min_duration", str(round(options.min_duration * 1000))
+        if options.test_query_count is not None:
+            # Without max_query_count: a test that reaches it has an error in its log (Server, LoadGen 6.0.17), and a
+            # test without a minimum duration ends at its minimum anyway.
+            yield "min_query_count", str(options.test_query_count)
+            if options.min_duration is None:
+                yield "min_duration", "0"
+
+
+def expected_latency_ns(tuned: Tuned) -> int:
+    """Return SingleStream's and MultiStream's latency hint: LoadGen generates queries for twice that pace."""
+    return max(1, round(tuned.query_seconds * 1e9))

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_mlperf.run.budget import share
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import RunSession
+
+needs = st.dictionaries(st.text(min_size=1), st.floats(0, 1e6) | st.just(math.inf), min_size=1, max_size=20)
+
+
+@given(seconds=st.floats(0, 1e6), needs=needs)
+def test_shares_fill_the_time_and_nobody_gets_more_than_it_needs(seconds: float, needs: dict[str, float]) -> None:
+    shares = {name: share(seconds, needs, name) for name in needs}
+    assert all(shares[name] <= need for name, need in needs.items())
+    assert sum(shares.values()) == pytest.approx(min(seconds, sum(needs.values())), abs=1e-6)
+
+
+@given(seconds=st.floats(0, 1e6), needs=needs)
+def test_who_gets_less_than_it_needs_gets_no_less_than_others(seconds: float, needs: dict[str, float]) -> None:
+    shares = {name: share(seconds, needs, name) for name in needs}
+    short = [shares[name] for name, need in needs.items() if shares[name] < need]
+    assert all(each >= max(shares.values()) - 1e-6 for each in short)
+
+
+def test_a_budget_and_a_run_length_contradict_each_other(benchmarks: RunSession) -> None:
+    session = benchmarks("--model=resnet50-tiny", "--mlperf-time-budget=1", "--short")
+    assert session.code == pytest.ExitCode.USAGE_ERROR
+    assert "found: --mlperf-time-budget 1 and --run-length short" in session.output
+
+
+@pytest.mark.slow
+def test_runs_are_as_long_as_the_time_budget_allows(benchmarks: RunSession, tmp_path: Path) -> None:
+    session = benchmarks(
+        "--model=resnet50-tiny",
+        "--backend=onnxruntime",
+        "--scenario=Offline,SingleStream",
+        "--mlperf-time-budget=0.5",
+        f"--mlperf-json={tmp_path / 'results.json'}",
+        MLPERF_TEST_LEASES=str(tmp_path),
+    )
+    assert session.outcomes() == "4 passed", session.output
+    results = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert {result["run_length"] for result in results} == {"short"}
+    walls = {result["scenario"]: result["seconds"]["wall"] for result in results if result["mode"] == "performance"}
+    assert walls["SingleStream"] > 6  # a short run takes 3 s
+    assert 15 < sum(result["seconds"]["wall"] for result in results) < 40
+    promises = [result["promise"]["seconds"] for result in results if result["mode"] == "performance"]
+    assert all(seconds > 4 for seconds in promises)
