@@ -57,6 +57,8 @@ SHORT_FORMS = {flag: long_form(flag) for flag in (*LISTS, *SWITCHES, *VALUES, SH
 TAKEN: pytest.StashKey[Container[str]] = pytest.StashKey()
 #: When the session started, in seconds since the epoch, and its key; with pytest-xdist, those of the controller.
 STARTED = pytest.StashKey[tuple[float, str]]()
+#: Where the data from the xdist controller have the number of workers on a worker's machine.
+BESIDE = "mlperf_workers"
 #: Where a report has the result of its run.
 REPORT_ATTRIBUTE = "mlperf_result"
 #: Of the report of a setup: an earlier attempt at the item does not count. Of a teardown: the attempt had a result.

@@ -9,12 +9,13 @@ import pytest
 
 from pytest_mlperf.backends.base import REMOTE
 from pytest_mlperf.errors import raised_elsewhere
+from pytest_mlperf.plugin import BESIDE, worker_input
 from pytest_mlperf.plugin.attempts import ATTEMPT, RESULT
 from pytest_mlperf.plugin.flags import spelled
 from pytest_mlperf.plugin.given import given
 from pytest_mlperf.plugin.models import find_model
 from pytest_mlperf.plugin.session import DOUBLE_INTERRUPT_SECONDS, MLPerfSession
-from pytest_mlperf.run.case import PERFORMANCE
+from pytest_mlperf.run.case import ACCURACY, PERFORMANCE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -154,9 +155,16 @@ class MLPerf:
 
     def _options(self, case: Case) -> RunOptions:
         """Return the options of a run, with what hooks change of them."""
+        from msgspec.structs import replace
+
+        from pytest_mlperf.machine.cores import available_cores
         from pytest_mlperf.plugin.given import require_options
 
         options = self._session.settings.run_options
+        workers = worker_input(self._item.config).get(BESIDE, 1)
+        if workers > 1 and case.mode == ACCURACY and options.num_threads is None and case.device == "cpu":
+            # pytest-xdist runs as many of them at once; a performance run has all cores.
+            options = replace(options, num_threads=max(1, available_cores() // workers))
         changed = self._item.ihook.pytest_mlperf_configure_run(item=self._item, case=case, options=options)
         return require_options(changed) if changed is not None else options
 

@@ -16,6 +16,7 @@ import pytest
 
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
+    BESIDE,
     FAILED_ATTRIBUTE,
     LISTS,
     OPTIONAL,
@@ -159,6 +160,8 @@ def load(config: pytest.Config) -> MLPerfSession:
 def pytest_configure_node(node: Any) -> None:
     """Send the start time and the key of the session to an xdist worker: its results go to the same directory."""
     node.workerinput[_WORKER_INPUT] = node.config.stash[STARTED]
+    own = node.gateway.spec
+    node.workerinput[BESIDE] = sum((each.popen, each.ssh) == (own.popen, own.ssh) for each in node.nodemanager.specs)
 
 
 class _OfConfig:
