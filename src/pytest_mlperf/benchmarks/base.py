@@ -71,6 +71,8 @@ class Records(NamedTuple):
         import numpy as np
 
         parts = [np.ascontiguousarray(value).reshape(-1).view(np.uint8) for value in values]
+        if len(parts) == 1:
+            return cls(parts[0], (0, len(parts[0])))
         offsets = [0]
         for part in parts:
             offsets.append(offsets[-1] + len(part))

@@ -100,13 +100,15 @@ class RetinaNet(Benchmark):
 
         low = scores < SCORE_THRESHOLD
         count = int(low.argmax()) if low.any() else len(scores)
-        record = np.empty((count, 7), np.float32)
-        record[:, 0] = index
-        record[:, 1:5] = boxes[:count, [1, 0, 3, 2]]
-        record[:, 1:5] /= self.size
-        record[:, 5] = scores[:count]
-        record[:, 6] = labels[:count]
-        return record
+        # By columns: after an inference the caches are cold, and this takes half as long as assigning to strided rows.
+        columns = np.empty((7, count), np.float32)
+        columns[0] = index
+        for place, edge in enumerate((1, 0, 3, 2), start=1):
+            columns[place] = boxes[:count, edge]
+        columns[1:5] /= self.size
+        columns[5] = scores[:count]
+        columns[6] = labels[:count]
+        return columns.T.copy()
 
 
 #: The published files of the official model, by format.

@@ -8,6 +8,7 @@ import os
 import platform
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -57,6 +58,7 @@ from pytest_mlperf.worker.peak import PeakMemory
 from pytest_mlperf.worker.progress import Reporter
 from pytest_mlperf.worker.promise import promised, seconds_left
 from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
+from pytest_mlperf.worker.steady import steady
 from pytest_mlperf.worker.streams import Parts
 from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, untuned, warm_up
 from pytest_mlperf.worker.turns import take_turns
@@ -187,17 +189,19 @@ def _tested(
     sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(parts.benchmark, parts.library)))
     least_seconds = settings.min_duration_ms / 1000 if performs else 0
     reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None, promise)
-    start_test(
-        settings,
-        sut,
-        parts.library,
-        Path(spec.output),
-        guard,
-        clock=clock,
-        times=times,
-        audit=write_audit_config(spec),
-        network=network_sut(spec),
-    )
+    # A client of an endpoint makes garbage with every request, and would keep all of it.
+    with steady() if performs and spec.device != REMOTE else nullcontext():
+        start_test(
+            settings,
+            sut,
+            parts.library,
+            Path(spec.output),
+            guard,
+            clock=clock,
+            times=times,
+            audit=write_audit_config(spec),
+            network=network_sut(spec),
+        )
     done = reporter.done
     reporter.enter(FINISHING)
     sut.close()
