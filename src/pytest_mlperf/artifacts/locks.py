@@ -9,7 +9,7 @@ import os
 import socket
 import stat
 import time
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Annotated
 
@@ -234,3 +234,14 @@ def _named(descriptor: int) -> Iterator[None]:
     finally:
         with suppress(OSError):
             os.ftruncate(descriptor, 0)
+
+
+@contextmanager
+def alone_in(directory: Path) -> Iterator[None]:
+    """Lock a directory itself, which leaves no file there; where a file system cannot, do without."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, descriptor)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from pytest_mlperf.artifacts.locks import alone_in
 from pytest_mlperf.baselines.entry import FORMAT, KEPT, Entry, file_of, outcomes_of, read_entry, write_entry
 from pytest_mlperf.errors import BaselineError
 
@@ -50,6 +51,12 @@ class Baseline:
     ) -> None:
         """Put a result into the baseline, in place of an earlier one of its case."""
         self.directory.mkdir(parents=True, exist_ok=True)
+        with alone_in(self.directory):  # repetitions of one case may end in two processes
+            self._save(result, outcomes, answers_sha256, machine, commit)
+
+    def _save(
+        self, result: RunResult, outcomes: Outcomes | None, answers_sha256: str, machine: Fingerprint, commit: str
+    ) -> None:
         figure = result.performance.value if result.performance is not None else None
         entry = Entry(
             format=FORMAT,

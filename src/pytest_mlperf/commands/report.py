@@ -72,7 +72,7 @@ def _print(document: Document, finished: Finished) -> None:
 
     from pytest_mlperf.commands.styled import output_width, print_styled
     from pytest_mlperf.printable import one_line
-    from pytest_mlperf.report.row import row
+    from pytest_mlperf.report.row import rows
     from pytest_mlperf.report.table import table
     from pytest_mlperf.report.terminal import below, shown, title
 
@@ -86,7 +86,7 @@ def _print(document: Document, finished: Finished) -> None:
             Text(one_line(f"started {finished.started:%Y-%m-%d %H:%M:%S %z}{commit}, by {document.pytest_mlperf}")),
         ]
     )
-    print_styled(table([row(result) for result in document.results], output_width()))
+    print_styled(table(rows(document.results), output_width()))
     print_styled(Text(one_line(line)) for line in (*below(document.results), *finished.notes))
     if finished.directory is not None:
         print_styled([Text(one_line(f"LoadGen's logs: {shown(finished.directory)}"))])

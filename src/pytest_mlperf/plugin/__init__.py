@@ -24,7 +24,8 @@ _VALUES = """
 --precision --mlperf-variant --run-length --round --test-query-count --min-duration --num-threads --max-batchsize
 --target-qps --target-latency --user-conf --dataset-size --python-version --python-version-min --mlperf-venv
 --loadgen-compiler --loadgen-src --onnxruntime-dir
---mlperf-tune --mlperf-time-budget --mlperf-scorer --mlperf-timeout --mlperf-output --mlperf-cache --mlperf-mirror
+--mlperf-repeat --mlperf-tune --mlperf-time-budget --mlperf-scorer --mlperf-timeout --mlperf-output --mlperf-cache
+--mlperf-mirror
 --mlperf-json --mlperf-csv --mlperf-html --mlperf-history --mlperf-dashboard-timeout
 --submitter --division --system-type --hw-name --mlperf-system --submission-dir --mlperf-checker
 --mlperf-inference-src

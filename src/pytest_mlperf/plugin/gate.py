@@ -60,6 +60,7 @@ class Gate:
         self._allowed = Allowed(settings.max_accuracy_drop, settings.max_slowdown)
         self._old: dict[str, Before] = {}
         self._befores: dict[str, Before] = {}
+        self._added: set[tuple[str, str]] = set()
 
     @cached_property
     def compared(self) -> Baseline | None:
@@ -228,10 +229,12 @@ class Gate:
         if entry is None:
             if update is not None and not result.errors:
                 self._save(baseline, result, left)
+                self._added.add((result.case, result.mode))
             what = "added to" if update is not None else "not in"
             return structs.replace(result, notes=(*result.notes, f"{case.id} {case.mode}: {what} {baseline.name}"))
         found = self._compared(baseline, entry, case, result, left)
-        if update == "all" and not result.errors:
+        its_own = (result.case, result.mode) in self._added  # an earlier repetition of this session
+        if (update == "all" or its_own) and not result.errors:
             self._save(baseline, result, left)
             found = structs.replace(found, verdict="approved") if found.verdict == "worse" else found
         return self._held(result, found, APPROVE)

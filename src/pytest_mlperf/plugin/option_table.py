@@ -146,6 +146,12 @@ OPTIONS = (
         positive,
     ),
     Option("--min-duration", "SECONDS", "a performance run's minimum duration", duration),
+    Option(
+        "--mlperf-repeat",
+        "N",
+        "run each performance case N times, in turns with the others; the table has the median and the spread",
+        positive,
+    ),
     Option("--num-threads", "N", "threads that inference may use; default: every core", threads),
     Option(
         "--mlperf-tune",

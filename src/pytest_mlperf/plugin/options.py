@@ -54,6 +54,7 @@ class Settings:
     round: str | None
     test_query_count: int | None
     min_duration: float | None
+    repeat: int
     num_threads: int | None
     max_batchsize: int | None
     tune: Literal["off", "quick", "thorough"] | None
@@ -177,6 +178,7 @@ def read_settings(config: pytest.Config, registry: Registry) -> Settings:
         "max_accuracy_drop": 0.1,
         "max_slowdown": 5.0,
         "undecided": "pass",
+        "repeat": 1,
         "dashboard_timeout": DASHBOARD_TIMEOUT,
         "backend_option": (),
         "model_path": (),

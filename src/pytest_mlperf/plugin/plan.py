@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import CacheError, RequirementError
 from pytest_mlperf.origin import MissingFile, Remote, Url
-from pytest_mlperf.run.budget import needs_of, share
+from pytest_mlperf.run.budget import needs_of, run_key, share
 from pytest_mlperf.run.case import ACCURACY, PERFORMANCE, Plan
-from pytest_mlperf.run.paces import key
 from pytest_mlperf.secrecy import without_secrets
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
     needs, minutes = needs_of(cases, session.expect), session.settings.time_budget
     shares = {} if minutes is None else {name: share(60 * minutes, needs, name) for name in needs}
     for case in cases:
-        yield f"{case.id} {case.mode}: {', '.join(_promise(session, case, needs, shares))}"
+        yield f"{case.title} {case.mode}: {', '.join(_promise(session, case, needs, shares))}"
     yield "needs:"
     yield from (f"  {need.what}: {need.state}" for need in needed)
     yield from session.matrix.not_collected()
@@ -67,8 +66,8 @@ def _promise(
     session: MLPerfSession, case: Case, needs: Mapping[str, float], shares: Mapping[str, float]
 ) -> Iterator[str]:
     """Yield how long a case takes, and whether it is as long as its round asks."""
-    seconds = needs.get(key(case), math.inf)
-    allowed = shares.get(key(case), math.inf)
+    seconds = needs.get(run_key(case), math.inf)
+    allowed = shares.get(run_key(case), math.inf)
     if seconds <= allowed < math.inf or (seconds < math.inf and allowed == math.inf):
         yield _minutes(seconds)
     elif allowed < math.inf:

@@ -24,8 +24,9 @@ from pytest_mlperf.plugin import (
 from pytest_mlperf.plugin.attempts import ATTEMPT, RESULT, begin_attempt
 from pytest_mlperf.plugin.flags import spelled
 from pytest_mlperf.plugin.marker import Marked, read_mark
+from pytest_mlperf.plugin.repeating import in_turns, item_id, repeated
 from pytest_mlperf.plugin.session import SESSION, MLPerfSession
-from pytest_mlperf.run.case import Case, Plan
+from pytest_mlperf.run.case import ONCE, Case, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -107,12 +108,11 @@ def generate(metafunc: pytest.Metafunc) -> None:
         [
             pytest.param(
                 case,
-                id=case.id if len(marked.mode) == 1 else f"{case.id}-{mode}",
+                id=item_id(case, with_mode=len(marked.mode) > 1),
                 marks=[getattr(pytest.mark, name) for name in _marks(case)],
             )
             for mode in marked.mode
-            for case in session.matrix.cases(mode, marked)
-            if marked.keeps(case)
+            for case in repeated(filter(marked.keeps, session.matrix.cases(mode, marked)), session.settings.repeat)
         ],
         indirect=True,
         scope="session",
@@ -125,7 +125,7 @@ def _marks(case: Case) -> list[str]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the other modes and record the selected cases."""
+    """Deselect the other modes, let repeated runs take turns, and record the selected cases."""
     session = config.stash[SESSION]
     cases = {item: case for item in items if (case := _case(item))}
     if not cases:
@@ -135,6 +135,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]
+    items[:] = in_turns(items, lambda item: cases[item].repetition if item in cases else ONCE)
     wanted = {case for item, case in cases.items() if item not in unwanted}
     session.wanted = frozenset(wanted)
     try:

@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 from pytest_mlperf.printable import one_line
 from pytest_mlperf.report.flat import identity, main_figure
 from pytest_mlperf.report.rescue import write_or_rescue
+from pytest_mlperf.run.repeated import by_repetition, together
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from pytest_mlperf.report.finished import Finished
+    from pytest_mlperf.run.repeated import Repeated
     from pytest_mlperf.run.result import RunResult
 
 #: What a spreadsheet takes for the start of a formula.
@@ -74,6 +76,15 @@ COLUMNS: dict[str, Callable[[RunResult], Any]] = {
     **{name: _of_identity(name) for name in _DIGESTS},
     "versions": lambda result: "; ".join(f"{package} {version}" for package, version in result.versions.items()),
     "output": lambda result: result.output,
+    "repetition": lambda result: result.repetition,
+    "repetitions": lambda result: result.repetitions,
+}
+#: Of a repeated case, the same in the row of each of its runs; empty for others.
+OF_REPEATED: dict[str, Callable[[Repeated], Any]] = {
+    "median": lambda found: found.median,
+    "least": lambda found: found.least,
+    "most": lambda found: found.most,
+    "counted": lambda found: found.counted,
 }
 
 
@@ -92,14 +103,16 @@ def table(results: tuple[RunResult, ...]) -> str:
     """Return the table: the names of the columns, then one row a result."""
     text = io.StringIO()
     writer = csv.writer(text)
-    writer.writerow(COLUMNS)
-    writer.writerows(_row(result) for result in results)
+    writer.writerow([*COLUMNS, *OF_REPEATED])
+    of_runs = {id(run): together(runs) for runs in by_repetition(results) if runs[0].repetitions > 1 for run in runs}
+    writer.writerows(_row(result, of_runs.get(id(result))) for result in results)
     return text.getvalue()
 
 
-def _row(result: RunResult) -> Iterator[str | float]:
-    for get in COLUMNS.values():
-        value = get(result)
+def _row(result: RunResult, repeated: Repeated | None) -> Iterator[str | float]:
+    values = [get(result) for get in COLUMNS.values()]
+    values += [get(repeated) if repeated is not None else None for get in OF_REPEATED.values()]
+    for value in values:
         if isinstance(value, bool):
             yield str(value).lower()
         elif isinstance(value, str):

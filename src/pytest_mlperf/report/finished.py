@@ -58,7 +58,7 @@ class Finished:
     Attributes
     ----------
     results
-        The result of every run, in the order of case, mode and test.
+        The result of every run, in the order of case, mode, test and repetition.
     command
         The words of its command line, without secrets.
     started
@@ -104,6 +104,6 @@ class Finished:
 
 
 def ordered(results: Iterable[dict[str, Any]]) -> tuple[RunResult, ...]:
-    """Return results, which come as JSON-like dictionaries, in the order of case, mode and test."""
+    """Return results, which come as JSON-like dictionaries, in the order of case, mode, test and repetition."""
     converted = (msgspec.convert(result, RunResult) for result in results)
-    return tuple(sorted(converted, key=lambda each: (each.case, each.mode, each.test)))
+    return tuple(sorted(converted, key=lambda each: (each.case, each.mode, each.test, each.repetition)))

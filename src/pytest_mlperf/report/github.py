@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import OutputError
 from pytest_mlperf.printable import one_line
-from pytest_mlperf.report.row import COLUMNS, row
+from pytest_mlperf.report.row import COLUMNS, rows
 from pytest_mlperf.report.terminal import comparisons, lacking, title
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def markdown(results: Sequence[RunResult]) -> Iterator[str]:
     yield ""
     yield _line(_SHOWN)
     yield _line(["---"] * len(_SHOWN))
-    for result in results:
-        cells = dict(zip(COLUMNS, row(result), strict=True))
+    for each in rows(results):
+        cells = dict(zip(COLUMNS, each, strict=True))
         yield _line([cells[name] for name in _SHOWN])
     for finding in (finding for result in results for finding in result.errors):
         yield ""

@@ -10,6 +10,7 @@ from pytest_mlperf.printable import encodable
 from pytest_mlperf.report.rescue import write_or_rescue
 from pytest_mlperf.results.document import Document, encoded
 from pytest_mlperf.run.directories import RESULTS, unwritable
+from pytest_mlperf.run.repeated import by_repetition, together
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,4 +58,5 @@ def document_of(finished: Finished) -> Document:
         commit=commit,
         machine=machine,
         notes=finished.notes,
+        repeated=tuple(together(runs) for runs in by_repetition(finished.results) if runs[0].repetitions > 1),
     )

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import pytest
 
-    from pytest_mlperf.run.result import RunResult
+    from pytest_mlperf.run.result import Compliance, RunResult
 
 _PREFIX = "mlperf."
 
@@ -38,6 +38,8 @@ def properties(result: RunResult) -> list[tuple[str, object]]:
 def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
     yield "mlperf.case", result.case
     yield "mlperf.attempts", result.attempts
+    if result.repetitions > 1:
+        yield "mlperf.repetition", f"{result.repetition} of {result.repetitions}"
     yield "mlperf.mode", result.mode
     yield "mlperf.edition", result.edition
     yield "mlperf.run_length", result.run_length
@@ -59,14 +61,7 @@ def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
         for percentile, latency in result.performance.latency_ms.items():
             yield f"mlperf.latency_{percentile}_ms", latency
     if result.compliance is not None:
-        compliance = result.compliance
-        yield "mlperf.compliance_test", compliance.test
-        yield "mlperf.compliance_directory", compliance.directory
-        yield "mlperf.compliance_reference", compliance.reference
-        yield "mlperf.compliance_figures_agree", compliance.figures_agree
-        if compliance.answers is not None:
-            yield "mlperf.compliance_answers", compliance.answers
-            yield "mlperf.compliance_answers_different", compliance.different
+        yield from _of_compliance(result.compliance)
     if result.machine is not None:
         yield "mlperf.busy", "; ".join(result.machine.busy)
         yield "mlperf.cpus", result.machine.cores.usable
@@ -77,6 +72,16 @@ def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
     yield "mlperf.dataset_sha256", result.dataset_sha256
     for package, version in result.versions.items():
         yield f"mlperf.version.{package}", version
+
+
+def _of_compliance(compliance: Compliance) -> Iterator[tuple[str, object]]:
+    yield "mlperf.compliance_test", compliance.test
+    yield "mlperf.compliance_directory", compliance.directory
+    yield "mlperf.compliance_reference", compliance.reference
+    yield "mlperf.compliance_figures_agree", compliance.figures_agree
+    if compliance.answers is not None:
+        yield "mlperf.compliance_answers", compliance.answers
+        yield "mlperf.compliance_answers_different", compliance.different
 
 
 def write_elsewhere(config: pytest.Config, results: list[dict[str, Any]], error: OSError) -> OutputError:

@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.run.case import CONFORMANCE
+from pytest_mlperf.run.repeated import by_repetition, median_run, together, worst_run
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pytest_mlperf.run.repeated import Repeated
     from pytest_mlperf.run.result import RunResult
 
 MEBIBYTE = 1 << 20
@@ -26,6 +30,40 @@ class Row(NamedTuple):
     latencies: str
     wall: str
     memory: str
+
+
+def rows(results: Iterable[RunResult]) -> list[Row]:
+    """Return the table: a row for each case, also where it was run several times."""
+    return [row_of(runs) for runs in by_repetition(results)]
+
+
+def row_of(runs: Sequence[RunResult]) -> Row:
+    """Return the table cells of the repetitions of a case, or of a single run.
+
+    The figure is the median with the least and the most, the latencies are those of the run in the middle, the verdict
+    is the worst; the time is that of all runs, and the memory the most of any.
+    """
+    if len(runs) == 1 and runs[0].repetitions == 1:
+        return row(runs[0])
+    found = together(runs)
+    cells = row(median_run(runs) or worst_run(runs))
+    wall = sum(run.seconds.get("wall", 0.0) for run in runs)
+    memory = max(run.peak_memory_bytes for run in runs)
+    return cells._replace(
+        result=_with_spread(found, runs),
+        verdict=with_length(found.verdict, short=any(run.run_length == "short" for run in runs)),
+        wall=f"{wall:.1f} s" if wall else "–",
+        memory=f"{memory / MEBIBYTE:,.0f} MiB" if memory else "–",
+    )
+
+
+def _with_spread(found: Repeated, runs: Sequence[RunResult]) -> str:
+    of = f"{found.counted} of {found.runs}" if found.counted != found.runs else f"{found.runs}"
+    if found.median is None:
+        return f"– ({of} runs)"
+    short = next((run.performance.short for run in runs if run.performance is not None), "")
+    spread = f"{number(found.least)}–{number(found.most)}, {of} runs"
+    return f"{f'{short}: ' if short else ''}{number(found.median)} {found.unit} ({spread})"
 
 
 def row(result: RunResult) -> Row:
@@ -61,8 +99,12 @@ def row(result: RunResult) -> Row:
 
 def verdict(result: RunResult) -> str:
     """Return the verdict, with ``(short)`` after that of a short run."""
-    short = result.run_length == "short" and result.mode != CONFORMANCE
-    return f"{result.verdict} (short)" if short else result.verdict
+    return with_length(result.verdict, short=result.run_length == "short" and result.mode != CONFORMANCE)
+
+
+def with_length(verdict: str, *, short: bool) -> str:
+    """Return a verdict, with ``(short)`` after that of a short run."""
+    return f"{verdict} (short)" if short else verdict
 
 
 def number(value: float | None) -> str:

@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_mlperf.report.row import row
+from pytest_mlperf.report.row import rows
 from pytest_mlperf.report.table import table
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def write_summary(terminal: Terminal, finished: Finished) -> None:
     """Write the section with the session's results."""
     results = finished.results
     terminal.write_title(title(results))
-    terminal.write_styled(table([row(result) for result in results], terminal.width))
+    terminal.write_styled(table(rows(results), terminal.width))
     for line in (*below(results), *finished.notes):
         terminal.write_line(line)
     if finished.directory is not None:

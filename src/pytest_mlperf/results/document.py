@@ -9,6 +9,7 @@ import msgspec
 
 from pytest_mlperf.baselines.fingerprint import Fingerprint
 from pytest_mlperf.errors import StoredResultsError
+from pytest_mlperf.run.repeated import Repeated
 from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.versioned import read_versioned
 
@@ -30,7 +31,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     pytest_mlperf
         The version that wrote it.
     results
-        In the order of case, mode and test.
+        Of every run, in the order of case, mode, test and repetition.
     started
         When the session started, with the offset from UTC; empty if unknown.
     command
@@ -43,6 +44,8 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
         Where it was run.
     notes
         What is told of no single result.
+    repeated
+        With ``--mlperf-repeat``, what the runs of each case say together.
     """
 
     format: int = FORMAT
@@ -54,6 +57,7 @@ class Document(msgspec.Struct, frozen=True, kw_only=True):
     commit: str = ""
     machine: Fingerprint | None = None
     notes: tuple[str, ...] = ()
+    repeated: tuple[Repeated, ...] = ()
 
 
 def schema() -> dict[str, Any]:

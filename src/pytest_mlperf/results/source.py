@@ -14,9 +14,10 @@ from pytest_mlperf.results.held import Held, Key
 from pytest_mlperf.results.session_directory import is_session, over, read_session
 from pytest_mlperf.rules.log_files import ACCURACY_LOG
 from pytest_mlperf.rules.reading.submission import DIVISIONS
+from pytest_mlperf.run.repeated import by_repetition, counting, median_run
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from pytest_mlperf.baselines.entry import Entry
     from pytest_mlperf.baselines.store import Baseline
@@ -85,22 +86,24 @@ def _key(result: RunResult) -> Key:
 
 
 def _of_document(document: Document) -> dict[Key, Held]:
-    """Return the results of a session; of a case that was run several times the last one."""
+    """Return the results of a session; of a case that was run several times the last one, of repetitions the median."""
+    groups = [(median_run(runs) or runs[-1], runs) for runs in by_repetition(document.results)]
     return {
         _key(result): Held(
             result,
             lambda result=result: _left(result),  # type: ignore[misc] # the loop's own
             document.commit,
             document.machine,
-            _figures(result),
+            tuple(_figures(counting(runs))),
         )
-        for result in document.results
+        for result, runs in groups
     }
 
 
-def _figures(result: RunResult) -> tuple[float, ...]:
-    value = result.performance.value if result.performance is not None else None
-    return (value,) if value else ()
+def _figures(runs: Iterable[RunResult]) -> Iterator[float]:
+    for run in runs:
+        if run.performance is not None and run.performance.value:
+            yield run.performance.value
 
 
 def _of_baseline(baseline: Baseline) -> dict[Key, Held]:

@@ -70,8 +70,8 @@ class Budget:
 
     def _share(self, case: Case) -> float:
         """Note that a case begins; return its share of the time that is left."""
-        mine, begun = key(case), self._read()
-        needs = needs_of(self.cases, self.expect)
+        mine, begun = run_key(case), self._read()
+        needs = needs_of((*self.cases, case), self.expect)
         waiting = {name: need for name, need in needs.items() if name not in begun or name == mine}
         self._note(mine)
         return share(max(0.0, self.ends - time.time()), waiting, mine)
@@ -91,9 +91,15 @@ class Budget:
             os.close(descriptor)
 
 
+def run_key(case: Case) -> str:
+    """Return the key of one of a session's runs, of which a repeated case has several."""
+    number, of = case.repetition
+    return f"{key(case)} {number}" if of > 1 else key(case)
+
+
 def needs_of(cases: Iterable[Case], expect: Callable[[Case], Expectation]) -> dict[str, float]:
-    """Return the time that each case needs at official length, by its `key`; infinite if it has not run here."""
-    expected = {key(case): expect(case).seconds() for case in cases if isinstance(case.decided, Plan)}
+    """Return the time that each run needs at official length, by its `run_key`; infinite if it has not run here."""
+    expected = {run_key(case): expect(case).seconds() for case in cases if isinstance(case.decided, Plan)}
     return {name: math.inf if seconds is None else seconds for name, seconds in expected.items()}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.metrics.base import ScoresParts
 
@@ -27,13 +27,24 @@ ON_REQUEST = (COMPLIANCE, CONFORMANCE)
 FP32 = "fp32"
 
 
+class Repetition(NamedTuple):
+    """Which of how many runs of the same case it is, from 1."""
+
+    number: int
+    of: int
+
+
+ONCE = Repetition(1, 1)
+
+
 @dataclass(frozen=True)
 class Case:
     """A benchmark × implementation × backend × device × scenario × mode: one pytest item.
 
     In compliance mode, and only there, ``test`` names one of the round's compliance tests, which is part of the id.
     In conformance mode there is no scenario.
-    ``label`` names the model or the function that a test gave, and is part of the id.
+    ``label`` names the model or the function that a test gave, and is part of the id. ``repetition`` is not: the runs
+    of one case have one id.
     Cases are equal if these fields are equal; everything else about the run is in `plan`.
     """
 
@@ -47,6 +58,7 @@ class Case:
     precision: str = FP32
     variant: str = ""
     label: str = ""
+    repetition: Repetition = ONCE
     decided: Plan | MLPerfError | None = field(default=None, compare=False, repr=False)
 
     @cached_property
@@ -79,6 +91,12 @@ class Case:
             self.test,
         )
         return "-".join(filter(None, parts))
+
+    @property
+    def title(self) -> str:
+        """The id, with the number of a repeated run: for people."""
+        number, of = self.repetition
+        return f"{self.id} ({number} of {of})" if of > 1 else self.id
 
     def in_mode(self, mode: str) -> Case:
         """Return the same case in another mode."""

@@ -239,6 +239,8 @@ def _result(
         scenario=case.scenario,
         mode=case.mode,
         test=case.test,
+        repetition=case.repetition.number,
+        repetitions=case.repetition.of,
         run_length=run_length,
         verdict=verdict,
         round=run.spec.round.name if run.spec.round else "",

@@ -89,6 +89,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         The directory with LoadGen's logs, user.conf, run.json, result.json and worker.log.
     seconds
         The duration of each phase; ``wall`` is the total time of the child process.
+    repetition, repetitions
+        Which of how many runs of the case in its session it is, from 1.
     attempts
         How many attempts the item took, where failed tests are rerun; the result is the last one's.
     clock, machine
@@ -145,6 +147,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str] = {}
     seconds: dict[str, float] = {}
     peak_memory_bytes: int = 0
+    repetition: int = 1
+    repetitions: int = 1
     attempts: int = 1
     clock: Clock | None = None
     machine: MachineUse | None = None

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
-from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
+from pytest_mlperf.artifacts.locks import alone_in
 from pytest_mlperf.errors import OutputError
 
 if TYPE_CHECKING:
@@ -52,7 +51,7 @@ def leave(writers: Sequence[Writer], division: str, directory: Path, instead: Ca
     """
     files: list[Path] = []
     faults: list[str] = []
-    with _alone_in(directory):
+    with alone_in(directory):
         for write in writers:
             found, fault = _written(write, directory, instead)
             files += found
@@ -93,14 +92,3 @@ def _rename(path: Path) -> Path:
     stamp = f"{stem}-{datetime.fromtimestamp(path.stat().st_mtime):%Y%m%d-%H%M%S}"
     names = (f"{stamp}{f'-{number}' if number > 1 else ''}{dot}{suffix}" for number in range(1, 10_000))
     return path.rename(next(free for name in names if not os.path.lexists(free := path.with_name(name))))
-
-
-@contextmanager
-def _alone_in(directory: Path) -> Iterator[None]:
-    """Lock a directory itself, which leaves no file there; where a file system cannot, do without."""
-    with ExitStack() as stack:
-        with suppress(OSError):
-            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            stack.callback(os.close, descriptor)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield

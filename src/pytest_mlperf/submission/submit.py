@@ -5,11 +5,8 @@ from __future__ import annotations
 import re
 import shlex
 import traceback
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
-
-import msgspec
 
 from pytest_mlperf.errors import MLPerfError, OptionError, RunError, SubmissionError
 from pytest_mlperf.machine.hardware import read_machine
@@ -17,12 +14,11 @@ from pytest_mlperf.rules.check import Report, check, verdict
 from pytest_mlperf.rules.reading.read import read_submission
 from pytest_mlperf.rules.round import find_round
 from pytest_mlperf.run.advice import ADVICE
-from pytest_mlperf.run.case import CONFORMANCE
-from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.secrecy import arguments_without_secrets
 from pytest_mlperf.submission.change import locked
 from pytest_mlperf.submission.command import public_command
 from pytest_mlperf.submission.outputs import leave, tarball_name
+from pytest_mlperf.submission.pairs import pairs_of
 from pytest_mlperf.submission.plan import Result, SubmissionPlan, system_directory
 from pytest_mlperf.submission.remains import private_remains
 from pytest_mlperf.submission.summary import write_summary
@@ -32,12 +28,14 @@ from pytest_mlperf.submission.tree import Written, write_submission
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pytest_mlperf.artifacts.locks import OnWait
     from pytest_mlperf.rules.round import Round
     from pytest_mlperf.rules.severity import Level
     from pytest_mlperf.submission.official_checker import OfficialVerdict
     from pytest_mlperf.submission.outputs import Writer
+    from pytest_mlperf.submission.pairs import Pair
 
 _LEVELS: tuple[Level, Level] = ("strict", "official")
 NOTHING = (
@@ -143,15 +141,6 @@ class Request:
     taken: Container[str] = ()
 
 
-@dataclass
-class _Pair:
-    """The runs of one case."""
-
-    accuracy: RunResult | None = None
-    performance: RunResult | None = None
-    compliance: dict[str, Path] = field(default_factory=dict)
-
-
 def submit(request: Request) -> Submitted:
     """Write the tree, check it, and pack it if it passed.
 
@@ -175,12 +164,12 @@ def abandon(division: str, directory: Path, *outcomes: Outcome) -> Submitted:
 
 
 def _submit(request: Request) -> Submitted:
-    pairs = _pairs(request.results)
+    pairs = pairs_of(request.results)
     if not pairs:
         return abandon(request.division, request.directory, Outcome("submission", NOTHING))
     round_ = _round(pairs.values())
-    incomplete = [Outcome(f"{case}", _incomplete(pair)) for case, pair in pairs.items() if _incomplete(pair)]
-    whole = {case: pair for case, pair in pairs.items() if not _incomplete(pair)}
+    incomplete = [Outcome(case, pair.incomplete) for case, pair in pairs.items() if pair.incomplete]
+    whole = {case: pair for case, pair in pairs.items() if not pair.incomplete}
     if not whole:
         return abandon(request.division, request.directory, *incomplete, Outcome("submission", NOTHING))
     into = request.submission_dir or request.session() / "submission"
@@ -189,10 +178,13 @@ def _submit(request: Request) -> Submitted:
         for number, plan in enumerate(_plans(request, whole, round_)):
             written = write_submission(plan, into, clean=number == 0 and request.clean)
         assert written is not None  # noqa: S101 - there is at least one case
-        return _submit_tree(request, round_, written, incomplete)
+        chosen = [pair.note for pair in whole.values() if pair.note]
+        return _submit_tree(request, round_, written, incomplete, chosen)
 
 
-def _submit_tree(request: Request, round_: Round, written: Written, incomplete: Sequence[Outcome]) -> Submitted:
+def _submit_tree(
+    request: Request, round_: Round, written: Written, incomplete: Sequence[Outcome], chosen: Sequence[str]
+) -> Submitted:
     """Check the tree and pack it. The caller holds the tree's lock: what is packed is what was checked."""
     submission = read_submission(written.directory, round_.layout)
     report, as_official = (check(submission, round_, level, ADVICE) for level in _LEVELS)
@@ -212,44 +204,13 @@ def _submit_tree(request: Request, round_: Round, written: Written, incomplete: 
         tree=written,
         files=left.files,
         unknown=written.unknown,
-        notes=(*_notes(request, report, good=good), *left.notes, *private_remains(written.directory)),
+        notes=(*chosen, *_notes(request, report, good=good), *left.notes, *private_remains(written.directory)),
         official=official,
         differences=differences,
     )
 
 
-def _pairs(results: Iterable[Mapping[str, Any]]) -> dict[str, _Pair]:
-    """Return the runs by case; if a case ran twice, the last run counts."""
-    pairs: dict[str, _Pair] = {}
-    for result in msgspec.convert(
-        [each for each in results if each["mode"] != CONFORMANCE and not each.get("label")], list[RunResult]
-    ):
-        pair = pairs.setdefault(result.case.removesuffix(f"-{result.test}"), _Pair())
-        if result.mode == "accuracy":
-            pair.accuracy = result
-        elif result.mode == "performance":
-            pair.performance = result
-        elif result.compliance is not None:
-            pair.compliance[result.test] = Path(result.compliance.directory)
-    return dict(sorted(pairs.items()))
-
-
-def _incomplete(pair: _Pair) -> str:
-    """Return the error about a missing run of a case; empty if the case is complete."""
-    for mode, run, there in (
-        ("accuracy", pair.accuracy, pair.accuracy and pair.accuracy.accuracy),
-        ("performance", pair.performance, pair.performance and pair.performance.performance),
-    ):
-        if there is None:
-            found = f"a run with the verdict {run.verdict}" if run is not None else "none"
-            return (
-                f"a submission needs both runs of a case\nexpected: a finished {mode} run; found: {found}\n"
-                "see the failed item, or select both modes"
-            )
-    return ""
-
-
-def _round(pairs: Iterable[_Pair]) -> Round:
+def _round(pairs: Iterable[Pair]) -> Round:
     names = {run.round for pair in pairs for run in (pair.accuracy, pair.performance) if run is not None}
     if len(names) != 1 or not (name := names.pop()):
         raise OptionError(
@@ -261,11 +222,11 @@ def _round(pairs: Iterable[_Pair]) -> Round:
     return find_round(name)
 
 
-def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Iterator[SubmissionPlan]:
+def _plans(request: Request, pairs: Mapping[str, Pair], round_: Round) -> Iterator[SubmissionPlan]:
     """Yield a plan for each system; another backend or device is another system."""
     machine = read_machine()
     hardware = request.hw_name or _slug(machine.processor)
-    by_system: dict[str, list[_Pair]] = {}
+    by_system: dict[str, list[Pair]] = {}
     for pair in pairs.values():
         if pair.performance is not None:
             by_system.setdefault(system_directory(hardware, pair.performance), []).append(pair)
@@ -290,7 +251,7 @@ def _plans(request: Request, pairs: Mapping[str, _Pair], round_: Round) -> Itera
         )
 
 
-def _result(pair: _Pair) -> Result:
+def _result(pair: Pair) -> Result:
     if pair.accuracy is None or pair.performance is None:
         raise SubmissionError("a case lacks a run", expected="both", found="one", fix="run both modes")
     return Result(

@@ -20,8 +20,9 @@ from pytest_mlperf.report.html.past import past
 from pytest_mlperf.report.html.surroundings import versions
 from pytest_mlperf.report.html.timing import plots_of
 from pytest_mlperf.report.html.verdicts import broken_rules, requirements
-from pytest_mlperf.report.row import GOOD, MEBIBYTE, Row, number, row
+from pytest_mlperf.report.row import GOOD, MEBIBYTE, Row, number, row, row_of
 from pytest_mlperf.report.terminal import title
+from pytest_mlperf.run.repeated import by_repetition, median_run, together, worst_run
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,6 +69,16 @@ class RunView:
 
 
 @dataclass(frozen=True)
+class TableRow:
+    """A row of the table: a run, or all repetitions of one case, of which `number` is the one to look at first."""
+
+    number: int
+    state: str
+    cells: Row
+    values: dict[str, float | None]
+
+
+@dataclass(frozen=True)
 class Around:
     """What a page says besides the results.
 
@@ -104,6 +115,7 @@ def render(finished: Finished, around: Around) -> str:
             command=shlex.join(finished.command),
             commit=around.commit,
             runs=views,
+            rows=table_rows(views),
             verdicts=Counter(view.cells.verdict for view in views),
             broken=broken_rules(results),
             lacking=requirements((result, finding) for result in results for finding in result.lacks),
@@ -150,6 +162,27 @@ def run_views(results: Sequence[RunResult], registry: Registry) -> list[RunView]
             )
         )
     return views
+
+
+def table_rows(views: Sequence[RunView]) -> list[TableRow]:
+    """Return the rows of the table; the repetitions of a case are one row, in the state of the worst."""
+    by_result = {id(view.result): view for view in views}
+    rows = []
+    for runs in by_repetition([view.result for view in views]):
+        worst = by_result[id(worst_run(runs))]
+        if runs[0].repetitions == 1:
+            rows.append(TableRow(worst.number, worst.state, worst.cells, worst.values))
+            continue
+        middle = by_result[id(median_run(runs) or worst.result)]
+        seen = worst if worst.state == "failed" else middle
+        values = {
+            **middle.values,
+            "result": together(runs).median,
+            "wall": sum(run.seconds.get("wall", 0.0) for run in runs) or None,
+            "memory": float(max(run.peak_memory_bytes for run in runs)) or None,
+        }
+        rows.append(TableRow(seen.number, worst.state, row_of(runs), values))
+    return rows
 
 
 def _values(result: RunResult) -> dict[str, float | None]:
