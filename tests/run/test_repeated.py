@@ -6,7 +6,7 @@ import csv
 import io
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 OTHER = "bert-99-tiny-onnxruntime-cpu-Offline"
 
 
-def runs_of(*values: float | None, unit: str = "queries/s", **facts: object) -> list[RunResult]:
+def runs_of(*values: float | None, unit: str = "queries/s", **facts: Any) -> list[RunResult]:
     """Return the repetitions of a case with these figures; the one without a figure is INVALID."""
     found = []
     for number, value in enumerate(values, 1):
