@@ -140,7 +140,7 @@ def test_the_median_run_is_submitted_and_that_is_said() -> None:
     [pair] = pairs_of(builtins(accuracy(case), *runs_of(100.0, 130.0, 110.0))).values()
     assert pair.performance is not None
     assert pair.performance.repetition == 3
-    assert pair.note == f"{case}: run 3 of 3 is packed, which has the median figure"
+    assert list(pair.notes) == [f"{case}: run 3 of 3 is packed, which has the median figure"]
     assert not pair.incomplete
 
 
@@ -155,14 +155,14 @@ def test_the_run_that_compliance_tests_were_compared_with_is_submitted() -> None
     [pair] = pairs_of(builtins(accuracy(case), *runs_of(100.0, 130.0, 110.0), test)).values()
     assert pair.performance is not None
     assert pair.performance.repetition == 1
-    assert pair.note.endswith("which the compliance tests were compared with")
+    assert next(pair.notes).endswith("which the compliance tests were compared with")
 
 
 def test_a_case_that_is_not_repeated_has_nothing_told_of_it_and_the_last_run_counts() -> None:
     first, last = performance(output="out/first"), performance(output="out/last")
     [pair] = pairs_of(builtins(first, last)).values()
     assert pair.performance == last
-    assert pair.note == ""
+    assert not list(pair.notes)
     assert "needs both runs" in pair.incomplete
 
 

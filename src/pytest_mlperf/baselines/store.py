@@ -65,9 +65,14 @@ class Baseline:
             result=_without_places(result),
             commit=commit,
             answers_sha256=answers_sha256,
-            figures=(*self._earlier(result, machine), figure)[-KEPT:] if figure is not None else (),
+            figures=self._figures(result, machine, figure) if figure is not None else (),
         )
         write_entry(self.directory, entry, outcomes)
+
+    def _figures(self, result: RunResult, machine: Fingerprint, figure: float) -> tuple[float, ...]:
+        """Return the figures with a run's own, which a reused result may have added when it was measured."""
+        earlier = self._earlier(result, machine)
+        return earlier if result.reused is not None and figure in earlier else (*earlier, figure)[-KEPT:]
 
     def _earlier(self, result: RunResult, machine: Fingerprint) -> tuple[float, ...]:
         """Return the figures of the same model, runtime and machine that were saved before."""

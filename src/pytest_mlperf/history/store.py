@@ -56,7 +56,7 @@ class History:
     path: Path
 
     def add(self, *sessions: Finished) -> None:
-        """Store the results of sessions, all of them or none.
+        """Store the results of sessions, all of them or none; a reused one was stored when it was measured.
 
         Raises
         ------
@@ -64,7 +64,7 @@ class History:
             The file cannot be written: its directory is read-only, another process keeps it locked, it is damaged, or a
             newer version has written it.
         """
-        rows = [_row(session, result) for session in sessions for result in session.results]
+        rows = [_row(session, result) for session in sessions for result in session.results if result.reused is None]
         with _told(self.path, "written"):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self._connected("rwc") as connection:

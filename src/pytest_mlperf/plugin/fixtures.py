@@ -105,10 +105,13 @@ class MLPerf:
         from msgspec.structs import replace
 
         from pytest_mlperf.report.junit import others, properties
+        from pytest_mlperf.run.reuse import forget
         from pytest_mlperf.run.runner import Runner
 
         case = given(self._session, self.case, model, backend)
-        runner = Runner(self._options(case), self._provide(case), _surroundings(self._session))
+        # A failed item that is tried again is measured again.
+        around = _surroundings(self._session, reuse=self._session.settings.reuse and self._item.stash[ATTEMPT] == 1)
+        runner = Runner(options_of(self._item, self._session, case), self._provide(case), around)
         # Of repeated runs it is the first that a compliance test is compared with, whatever the others find.
         shared = not case.label and case.repetition.number == 1 and self._session.is_reference(case)
         result, error = runner.run(case, shared=shared)
@@ -116,6 +119,8 @@ class MLPerf:
         if error is None:
             result = self._session.gate.hold(case, result, lambda: self._run_old(case))
             result = self._explained(case, result)
+            if result.errors:
+                forget(result)
         self._item.stash[RESULT] = to_builtins(result)
         self._item.user_properties[:] = [*others(self._item.user_properties), *properties(result)]
         self._item.ihook.pytest_mlperf_result(item=self._item, case=case, result=result)
@@ -143,9 +148,9 @@ class MLPerf:
         from pytest_mlperf.run.runner import Runner
 
         old = given(self._session, case, case.plan.old, None)
-        result, error = Runner(self._options(old), self._provide(old), _surroundings(self._session)).run(
-            old, shared=False
-        )
+        result, error = Runner(
+            options_of(self._item, self._session, old), self._provide(old), _surroundings(self._session)
+        ).run(old, shared=False)
         if error is not None:
             raise type(error)(
                 f"the model to compare with, {case.plan.old}: {error.what}",
@@ -155,25 +160,26 @@ class MLPerf:
             )
         return result
 
-    def _options(self, case: Case) -> RunOptions:
-        """Return the options of a run, with what hooks change of them."""
-        from msgspec.structs import replace
-
-        from pytest_mlperf.machine.cores import available_cores
-        from pytest_mlperf.plugin.given import require_options
-
-        options = self._session.settings.run_options
-        workers = worker_input(self._item.config).get(BESIDE, 1)
-        if workers > 1 and case.mode == ACCURACY and options.num_threads is None and case.device == "cpu":
-            # pytest-xdist runs as many of them at once; a performance run has all cores.
-            options = replace(options, num_threads=max(1, available_cores() // workers))
-        changed = self._item.ihook.pytest_mlperf_configure_run(item=self._item, case=case, options=options)
-        return require_options(changed) if changed is not None else options
-
     def require(self, result: RunResult) -> None:
         """Fail the item if the result's findings have errors."""
         if result.errors:
             pytest.fail(spelled("\n\n".join(map(str, result.errors)), self._item.config), pytrace=False)
+
+
+def options_of(item: pytest.Item, session: MLPerfSession, case: Case) -> RunOptions:
+    """Return the options of a case's run, with what hooks change of them."""
+    from msgspec.structs import replace
+
+    from pytest_mlperf.machine.cores import available_cores
+    from pytest_mlperf.plugin.given import require_options
+
+    options = session.settings.run_options
+    workers = worker_input(item.config).get(BESIDE, 1)
+    if workers > 1 and case.mode == ACCURACY and options.num_threads is None and case.device == "cpu":
+        # pytest-xdist runs as many of them at once; a performance run has all cores.
+        options = replace(options, num_threads=max(1, available_cores() // workers))
+    changed = item.ihook.pytest_mlperf_configure_run(item=item, case=case, options=options)
+    return require_options(changed) if changed is not None else options
 
 
 def make_mlperf(
@@ -222,12 +228,13 @@ def make_mlperf(
             reference=str(found.reference.absolute()) if found.reference is not None else "",
             notes=found.notes + notes,
             old=other(chosen),
+            versions=lambda: session.provider.versions(chosen, _python(request, session, chosen)),
         )
 
     return MLPerf(case, provide, session, request.node)
 
 
-def _surroundings(session: MLPerfSession) -> Surroundings:
+def _surroundings(session: MLPerfSession, *, reuse: bool = False) -> Surroundings:
     from pytest_mlperf.report.progress import Terminal, show_progress
     from pytest_mlperf.run.runner import Surroundings
 
@@ -239,6 +246,10 @@ def _surroundings(session: MLPerfSession) -> Surroundings:
         Terminal(session.config).write_line(f"  {case.id} {case.mode}: interrupted; the other items continue, {more}")
         return False
 
+    def say(text: str, always: bool) -> None:
+        if always or session.config.get_verbosity() > 0:
+            Terminal(session.config).write_line(f"  {text}")
+
     return Surroundings(
         directory=session.directory,
         references=session.references,
@@ -248,6 +259,8 @@ def _surroundings(session: MLPerfSession) -> Surroundings:
         tell=session.provider.tell,
         stops=stops,
         budget=session.budget,
+        reuse=reuse,
+        say=say,
     )
 
 

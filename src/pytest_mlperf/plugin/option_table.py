@@ -239,6 +239,13 @@ OPTIONS = (
         yes,
         switch=True,
     ),
+    Option(
+        "--mlperf-reuse",
+        "",
+        "take VALID performance results of earlier sessions where nothing has changed that they depend on",
+        yes,
+        switch=True,
+    ),
     Option("--mlperf-output", "DIR", "directory for results; default: mlperf-results", Path),
     Option(
         "--mlperf-cache",

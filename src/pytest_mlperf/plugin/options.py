@@ -78,6 +78,7 @@ class Settings:
     timeout: float | None
     require_quiet: bool
     rerun: bool
+    reuse: bool
     output: Path
     cache: Path | None
     fetch: bool

@@ -131,6 +131,17 @@ class Provider:
                 raise
             pytest.skip(str(error))
 
+    def versions(self, case: Case, python: Python) -> dict[str, str]:
+        """Return the versions of the packages that a case runs with in an interpreter; see `versions_of`."""
+        from packaging.requirements import Requirement
+
+        from pytest_mlperf.environments.distributions import versions_of
+        from pytest_mlperf.environments.installed import LOADGEN_REQUIREMENT
+
+        needs = self.python_needs(case)
+        names = [Requirement(each).name for each in (*needs.requirements, *needs.also, LOADGEN_REQUIREMENT)]
+        return versions_of(names, python.executable)
+
     def python_needs(self, case: Case) -> Needs:
         """Return what a case needs from an interpreter; an environment may be made if the user named the backend."""
         from pytest_mlperf.environments.provide import Needs

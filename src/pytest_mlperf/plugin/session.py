@@ -191,6 +191,7 @@ class MLPerfSession:
             notes=tuple(self.gate.stale(self.registry)) if self.settings.compare is not None else (),
             items=tuple(self.collector.items()),
             submitted=self.submitted,
+            own_directory=self.directory if all(each.get("reused") for each in self.results) and self.results else None,
         )
 
     def is_reference(self, case: Case) -> bool:

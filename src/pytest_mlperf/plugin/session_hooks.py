@@ -29,7 +29,7 @@ from pytest_mlperf.plugin.session import SESSION, MLPerfSession
 from pytest_mlperf.run.case import ONCE, Case, Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Iterable
     from pathlib import Path
 
     from pytest_mlperf.report.progress import Terminal
@@ -153,10 +153,25 @@ def pytest_runtestloop(session: pytest.Session) -> bool | None:
         return None
     from pytest_mlperf.plugin.plan import lines
 
-    terminal = _terminal(session.config)
-    for line in lines(session.config.stash[SESSION], [case for item in session.items if (case := _case(item))]):
+    terminal, mlperf_session = _terminal(session.config), session.config.stash[SESSION]
+    running = []
+    for case, said, reused in _foreseen(mlperf_session, session.items):
+        running += [] if reused else [case]
+        if said:
+            terminal.write_line(said)
+    for line in lines(mlperf_session, running):
         terminal.write_line(line)
     return True
+
+
+def _foreseen(session: MLPerfSession, items: list[pytest.Item]) -> Iterable[tuple[Case, str, bool]]:
+    """Return the cases, and with --mlperf-reuse what that means for each, in words, and whether it need not run."""
+    cases = [(item, case) for item in items if (case := _case(item))]
+    if not session.settings.reuse:
+        return ((case, "", False) for _, case in cases)
+    from pytest_mlperf.plugin.reusing import foreseen
+
+    return foreseen(session, cases)
 
 
 def _case(item: pytest.Item) -> Case | None:

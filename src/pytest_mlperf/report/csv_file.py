@@ -78,6 +78,7 @@ COLUMNS: dict[str, Callable[[RunResult], Any]] = {
     "output": lambda result: result.output,
     "repetition": lambda result: result.repetition,
     "repetitions": lambda result: result.repetitions,
+    "reused": lambda result: result.reused.session if result.reused is not None else None,
 }
 #: Of a repeated case, the same in the row of each of its runs; empty for others.
 OF_REPEATED: dict[str, Callable[[Repeated], Any]] = {

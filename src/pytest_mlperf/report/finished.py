@@ -73,6 +73,8 @@ class Finished:
         The items with a result, and those that failed without one.
     submitted
         The submission, with --mlperf-submit; None before it was made.
+    own_directory
+        Its directory where all its results are reused; else None.
     """
 
     results: tuple[RunResult, ...]
@@ -83,14 +85,16 @@ class Finished:
     recorded: Provenance | None = None
     items: tuple[Item, ...] = ()
     submitted: Submitted | None = None
+    own_directory: Path | None = None
 
     @property
     def directory(self) -> Path | None:
         """The directory with the logs of its runs; None if nothing was run."""
         from pathlib import Path
 
-        output = self.results[0].output if self.results else ""  # a past result may not say where it was
-        return Path(output).parent if output else None
+        # A past result may not say where it was, and the logs of a reused one are an earlier session's.
+        outputs = [result.output for result in self.results if result.reused is None]
+        return Path(outputs[0]).parent if outputs and outputs[0] else self.own_directory if self.results else None
 
     @cached_property
     def provenance(self) -> Provenance:

@@ -38,8 +38,7 @@ def properties(result: RunResult) -> list[tuple[str, object]]:
 def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
     yield "mlperf.case", result.case
     yield "mlperf.attempts", result.attempts
-    if result.repetitions > 1:
-        yield "mlperf.repetition", f"{result.repetition} of {result.repetitions}"
+    yield from _of_repetitions(result)
     yield "mlperf.mode", result.mode
     yield "mlperf.edition", result.edition
     yield "mlperf.run_length", result.run_length
@@ -74,6 +73,13 @@ def _properties(result: RunResult) -> Iterator[tuple[str, object]]:
         yield f"mlperf.version.{package}", version
 
 
+def _of_repetitions(result: RunResult) -> Iterator[tuple[str, object]]:
+    if result.repetitions > 1:
+        yield "mlperf.repetition", f"{result.repetition} of {result.repetitions}"
+    if result.reused is not None:
+        yield "mlperf.reused", f"{result.reused.session} {result.reused.finished}"
+
+
 def _of_compliance(compliance: Compliance) -> Iterator[tuple[str, object]]:
     yield "mlperf.compliance_test", compliance.test
     yield "mlperf.compliance_directory", compliance.directory
@@ -89,7 +95,8 @@ def write_elsewhere(config: pytest.Config, results: list[dict[str, Any]], error:
     log: Any = next((each for each in config.pluginmanager.get_plugins() if type(each).__name__ == "LogXML"), None)
     fix = ""
     if log is not None:
-        for directory in (Path(results[0]["output"]).parent, Path(tempfile.gettempdir())):
+        own = [Path(result["output"]).parent for result in results if not result.get("reused")][:1]
+        for directory in (*own, Path(tempfile.gettempdir())):
             with suppress(OSError):
                 log.logfile = str(Path(tempfile.mkdtemp(prefix="report-", dir=directory), "junit.xml"))
                 log.pytest_sessionfinish()

@@ -61,7 +61,9 @@ def read_session(directory: Path) -> Document:
 
 
 def _moved(result: RunResult, directory: Path) -> RunResult:
-    """Return a result with the place where its run's directory is now."""
+    """Return a result with the place where its run's directory is now; that of a reused one is an earlier session's."""
+    if result.reused is not None:
+        return result
     there = directory / Path(result.output).name
     return structs.replace(result, output=str(there)) if result.output and there.is_dir() else result
 

@@ -53,6 +53,13 @@ class Compliance(msgspec.Struct, frozen=True, kw_only=True):
     compliance_accuracy: float | None = None
 
 
+class Reused(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose result it is: the name of the earlier session's directory, and when that run ended, in UTC."""
+
+    session: str
+    finished: str
+
+
 class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of one run of a case: ``accuracy`` or ``performance`` is set, according to the mode.
 
@@ -110,6 +117,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     explanation
         The explanation.json of an accuracy run that is worse than what it was compared with, or below its target;
         else empty.
+    reused
+        Of which earlier run it is the result, with ``--mlperf-reuse``; None for a run of its own session.
     latencies, timeline
         Of a performance run: the distribution of its latencies, and how it went; None if the implementation does not
         keep them.
@@ -159,6 +168,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     pilot: tuple[Trial, ...] = ()
     promise: Promise | None = None
     explanation: str = ""
+    reused: Reused | None = None
     latencies: LatencySketch | None = None
     timeline: Timeline | None = None
 

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-from functools import cache
 from typing import TYPE_CHECKING
 
-import msgspec
-from msgspec import structs
-
-from pytest_mlperf.backends.base import REMOTE
-from pytest_mlperf.backends.model_file import FUNCTION
-from pytest_mlperf.environments.sources import place
-from pytest_mlperf.errors import RequirementError
 from pytest_mlperf.run.case import ACCURACY
+from pytest_mlperf.run.code import package_sha256
+from pytest_mlperf.run.inputs import Inputs, inputs_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,16 +15,6 @@ if TYPE_CHECKING:
 
 #: Beside the sessions' directories.
 DIRECTORY = ".unfinished"
-#: What a run's answers do not depend on.
-_OTHER = {
-    "output": "",
-    "timeout": None,
-    "rerun": False,
-    "require_quiet": False,
-    "tune": "quick",
-    "budget": None,
-    "unfinished": "",
-}
 
 
 def unfinished_file(run: Run, sessions: Path) -> Path | None:
@@ -47,37 +30,8 @@ def unfinished_file(run: Run, sessions: Path) -> Path | None:
     sessions
         The directory in which sessions have theirs.
     """
-    spec = run.spec
-    known = spec.model_sha256 and run.dataset_sha256 and run.model.format != FUNCTION
-    if spec.mode != ACCURACY or run.case.device == REMOTE or run.case.implementation != "python" or not known:
+    if run.spec.mode != ACCURACY:
         return None
-    packages = (
-        "pytest_mlperf",
-        *sorted({reference.partition(":")[0].partition(".")[0] for reference in (spec.benchmark, spec.backend)}),
-    )
-    code = [_code_sha256(name) for name in dict.fromkeys(packages)]
-    if not all(code):
-        return None
-    of = (
-        run.case.id,
-        run.dataset_sha256,
-        msgspec.json.encode(structs.replace(spec, **_OTHER)),
-        *code,
-    )
-    name = hashlib.sha256(repr(of).encode()).hexdigest()
-    return sessions / DIRECTORY / f"{name}.answers"
-
-
-@cache
-def _code_sha256(package: str) -> str:
-    """Return the digest of a package's modules; empty for a single module, which may import any other file."""
-    try:
-        source = place(package)
-    except RequirementError:
-        return ""
-    if not source.is_dir():
-        return ""
-    digest = hashlib.sha256()
-    for path in sorted(source.rglob("*.py")):
-        digest.update(str(path.relative_to(source)).encode() + b"\0" + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    # The warm-up's effort and the time budget are nothing to an accuracy run. Nobody asked for its answers: code must be known for certain.
+    inputs = inputs_of(run, without=("tune", "budget"), code_of=package_sha256)
+    return sessions / DIRECTORY / f"{inputs.sha256}.answers" if isinstance(inputs, Inputs) else None

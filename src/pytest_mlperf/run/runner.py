@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from msgspec import structs
@@ -17,16 +18,17 @@ from pytest_mlperf.run.case import ACCURACY, COMPLIANCE, PERFORMANCE
 from pytest_mlperf.run.child import execute
 from pytest_mlperf.run.compliance import References, as_tested, judge_compliance, needs_answers
 from pytest_mlperf.run.directories import run_directory
+from pytest_mlperf.run.inputs import inputs_of
 from pytest_mlperf.run.judge import Run, failed, judge, located
 from pytest_mlperf.run.paces import key, note_pace, pace_of
 from pytest_mlperf.run.references import Kept, turn
 from pytest_mlperf.run.resuming import unfinished_file
+from pytest_mlperf.run.reuse import Basis, Earlier, Found, NotReused, basis_of, record
 from pytest_mlperf.run.spec import spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
-    from pathlib import Path
 
     from pytest_mlperf.artifacts.content import Content
     from pytest_mlperf.artifacts.locks import Holder
@@ -63,6 +65,8 @@ class Provided:
         The directory of what the backend made of the model; empty for nothing.
     old
         The model that a performance run is timed in turns with.
+    versions
+        Returns the versions of the packages that it runs with.
     """
 
     program: Program
@@ -75,6 +79,7 @@ class Provided:
     reference: str = ""
     prepared: str = ""
     old: OtherModel | None = None
+    versions: Callable[[], dict[str, str]] = dict
 
 
 @dataclass(frozen=True)
@@ -99,6 +104,10 @@ class Surroundings:
         Called at Ctrl-C with the case; returns whether the session stops, and if not, tells the user.
     budget
         Limits the time of runs; None for any time.
+    reuse
+        Whether results of earlier sessions are taken.
+    say
+        Tells the user what became of that: always, or only where the user wants to know more.
     """
 
     directory: Path
@@ -108,6 +117,8 @@ class Surroundings:
     progress: Callable[[Case], AbstractContextManager[OnProgress]]
     tell: Callable[[str], Callable[[Holder | None], None]]
     stops: Callable[[Case], bool]
+    reuse: bool
+    say: Callable[[str, bool], None]
     budget: Budget | None = None
 
 
@@ -147,27 +158,32 @@ class Runner:
         """
         if case.mode == COMPLIANCE:
             return self._comply(case)
-        return self._shared(case, mine=True) if shared else self._once(self._prepare(case))
+        return self._shared(case, mine=True) if shared else self._reused_or_run(case)
+
+    def _reused_or_run(self, case: Case) -> Outcome:
+        """Return the result of an earlier session, if the user asks for that and there is one; else run the case."""
+        if not self.around.reuse or case.mode != PERFORMANCE:
+            return self._once(self._prepare(case))
+        earlier = Earlier(self.around.directory.parent, self.around.directory.name)
+        found = look_up(case, self.options, self.provided, earlier)
+        if isinstance(found, Found):
+            self.around.say(found.result.notes[-1], True)
+            if self.around.budget is not None:
+                self.around.budget.pass_over(case)
+            return Outcome(found.result)
+        self.around.say(f"{case.title} {case.mode}: runs: {found.reason}", False)
+        outcome = self._once(self._prepare(case))
+        # Not before: what the record says is told of the run in later sessions, too.
+        return outcome._replace(
+            result=structs.replace(outcome.result, notes=(*outcome.result.notes, *found.notes(case)))
+        )
 
     def _prepare(self, case: Case) -> Run:
-        provided = self.provided
-        output = run_directory(self.around.directory, case.id, case.mode)
-        spec = spec_of(
-            case,
-            self.options,
-            provided.model_file,
-            place=provided.model,
-            dataset=provided.dataset,
-            output=output,
-            model_sha256=provided.model_sha256,
-            reference=provided.reference,
-            prepared=provided.prepared,
-            loadgen_built=provided.program.loadgen_built,
-            old=provided.old if case.mode == PERFORMANCE else None,
-        )
-        if case.mode == PERFORMANCE:
-            spec = structs.replace(spec, kept=layouts.look_up(self.around.cache, _layout_key(case, spec), spec.tune))
-        return Run(case, spec, provided.model_file, provided.notes)
+        run = _planned(case, self.options, self.provided, run_directory(self.around.directory, case.id, case.mode))
+        if case.mode != PERFORMANCE:
+            return run
+        kept = layouts.look_up(self.around.cache, _layout_key(case, run.spec), run.spec.tune)
+        return replace(run, spec=structs.replace(run.spec, kept=kept))
 
     def _comply(self, case: Case) -> Outcome:
         """Run a compliance test, after the runs that it is compared with."""
@@ -191,7 +207,7 @@ class Runner:
         with turn(self.around.references, case, waiting) as slot:
             kept = slot.read()
             if kept is None or (mine and kept.reported):
-                outcome = self._once(self._prepare(case))
+                outcome = self._reused_or_run(case)
                 slot.write(Kept(result=outcome.result, reported=mine))
                 return outcome
             slot.write(Kept(result=kept.result, reported=kept.reported or mine))
@@ -210,6 +226,7 @@ class Runner:
                 if self.around.budget is not None:
                     run = self.around.budget.limited(run)
                 run = self._with_data(run)
+                basis = basis_of(run, self.provided.versions) if run.case.mode == PERFORMANCE else None
                 finished = execute(run.spec, run.case.plan.implementation, self.provided.program, on_progress)
             require_unchanged(run.data)
             result = judged(run, finished)
@@ -225,6 +242,8 @@ class Runner:
         pace = pace_of(finished.result, time.monotonic() - start)
         note_pace(self.around.cache, key(run.case), pace)
         self._keep_layout(run, result)
+        if isinstance(basis, Basis) and basis.inputs == inputs_of(run):  # nobody has changed the code meanwhile
+            record(result, basis)
         return Outcome(result)
 
     def _with_data(self, run: Run) -> Run:
@@ -239,6 +258,33 @@ class Runner:
         if name and result.pilot and result.layout is not None and result.verdict == "VALID":
             kept = KeptLayout(layout=result.layout, versions=result.versions)
             layouts.note(self.around.cache, name, layouts.Found(kept=kept, tune=run.spec.tune))
+
+
+def look_up(case: Case, options: RunOptions, provided: Provided, earlier: Earlier) -> Found | NotReused:
+    """Return the result of an earlier session that a performance case can have, or why it must run."""
+    try:
+        run = _planned(case, options, provided, Path())
+        run = replace(run, data=provided.data(run.spec.sample_count))
+    except MLPerfError as error:  # its run will say so
+        return NotReused(error.what, earlier=False)
+    return earlier.find(run, basis_of(run, provided.versions))
+
+
+def _planned(case: Case, options: RunOptions, provided: Provided, output: Path) -> Run:
+    spec = spec_of(
+        case,
+        options,
+        provided.model_file,
+        place=provided.model,
+        dataset=provided.dataset,
+        output=output,
+        model_sha256=provided.model_sha256,
+        reference=provided.reference,
+        prepared=provided.prepared,
+        loadgen_built=provided.program.loadgen_built,
+        old=provided.old if case.mode == PERFORMANCE else None,
+    )
+    return Run(case, spec, provided.model_file, provided.notes)
 
 
 def _layout_key(case: Case, spec: RunSpec) -> str:

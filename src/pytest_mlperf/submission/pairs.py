@@ -13,7 +13,7 @@ from pytest_mlperf.run.repeated import median_run, worst_run
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 
 @dataclass
@@ -48,14 +48,15 @@ class Pair:
         return next(iter(tested), None) or (median_run(runs) or worst_run(runs) if runs else None)
 
     @property
-    def note(self) -> str:
-        """What is told of the choice; empty where there was none."""
+    def notes(self) -> Iterator[str]:
+        """What is told of the performance run: which of several it is, and if it is an earlier session's."""
         run = self.performance
-        if run is None or run.repetitions == 1:
-            return ""
-        tested = run.output in self.compared
-        which = "which the compliance tests were compared with" if tested else "which has the median figure"
-        return f"{run.case}: run {run.repetition} of {run.repetitions} is packed, {which}"
+        if run is not None and run.repetitions > 1:
+            tested = run.output in self.compared
+            which = "which the compliance tests were compared with" if tested else "which has the median figure"
+            yield f"{run.case}: run {run.repetition} of {run.repetitions} is packed, {which}"
+        if run is not None and run.reused is not None:
+            yield f"{run.case}: the performance run is that of {run.reused.session}, which ended {run.reused.finished}"
 
     @property
     def incomplete(self) -> str:

@@ -178,7 +178,7 @@ def _submit(request: Request) -> Submitted:
         for number, plan in enumerate(_plans(request, whole, round_)):
             written = write_submission(plan, into, clean=number == 0 and request.clean)
         assert written is not None  # noqa: S101 - there is at least one case
-        chosen = [pair.note for pair in whole.values() if pair.note]
+        chosen = [note for pair in whole.values() for note in pair.notes]
         return _submit_tree(request, round_, written, incomplete, chosen)
 
 
