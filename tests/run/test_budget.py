@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import json
 import math
+import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_mlperf.run.budget import share
+from pytest_mlperf.implementations.protocol import RunOptions
+from pytest_mlperf.run.budget import Budget, share
+from pytest_mlperf.run.case import Repetition
+from pytest_mlperf.run.paces import Expectation
+from tests.run.test_judge import WordErrors, a_run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +36,20 @@ def test_who_gets_less_than_it_needs_gets_no_less_than_others(seconds: float, ne
     shares = {name: share(seconds, needs, name) for name in needs}
     short = [shares[name] for name, need in needs.items() if shares[name] < need]
     assert all(each >= max(shares.values()) - 1e-6 for each in short)
+
+
+def test_each_repetition_has_a_share_of_its_own_and_a_reused_one_leaves_its_time(tmp_path: Path) -> None:
+    run = a_run(tmp_path, WordErrors())
+    first, second, third = (
+        replace(run.case, mode="performance", repetition=Repetition(number, 3)) for number in (1, 2, 3)
+    )
+    options = RunOptions(run_length="official")
+    budget = Budget(
+        time.time() + 900, tmp_path / "begun", (first, second, third), lambda case: Expectation(case, options, {}, ())
+    )
+    assert budget.limited(replace(run, case=first)).spec.budget == pytest.approx(300, abs=10)
+    budget.pass_over(second)
+    assert budget.limited(replace(run, case=third)).spec.budget == pytest.approx(900, abs=10)
 
 
 def test_a_budget_and_a_run_length_contradict_each_other(benchmarks: RunSession) -> None:
