@@ -21,6 +21,7 @@ from pytest_mlperf.errors import HistoryError
 from pytest_mlperf.history import store
 from pytest_mlperf.history.place import history_file, project_of
 from pytest_mlperf.history.point import by_series
+from pytest_mlperf.history.series import steps_of
 from pytest_mlperf.history.store import SCHEMA, History
 from pytest_mlperf.run.result import RunResult
 from tests.conftest import REPOSITORY
@@ -59,6 +60,17 @@ def test_what_is_stored_comes_back(history: History, tmp_path: Path) -> None:
 def test_a_case_may_have_any_name(history: History, name: str) -> None:
     history.add(finished(accuracy(case=name), accuracy()))
     assert [point.series.case for point in history.series(name, "accuracy")] == [name]
+
+
+def test_the_repeated_runs_of_one_slow_session_are_no_step(history: History) -> None:
+    days = [finished(performance(500.0 + day % 3), day=day) for day in range(8)]
+    slow = [performance(400.0 + n, repetition=n, repetitions=5) for n in range(1, 6)]
+    history.add(*days, finished(*slow, day=8))
+    assert steps_of(history.points()) == []
+    history.add(finished(*slow, day=9))
+    [step] = steps_of(history.points())
+    assert (step.count_before, step.count_after) == (8, 2)
+    assert step.after == pytest.approx(403.0)
 
 
 def test_points_are_chosen_by_case_project_mode_and_length(history: History, tmp_path: Path) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from statistics import median
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.history.steps import LEAST, steps
 from pytest_mlperf.run.case import ACCURACY
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from pytest_mlperf.history.point import Point
 
@@ -60,9 +62,22 @@ def changes(points: Sequence[Point]) -> list[float | None]:
     return found
 
 
+def _of_sessions(points: Sequence[Point]) -> Iterator[Point]:
+    """Yield a point for each session with points that count: the first one with the median of their values."""
+    sessions: dict[datetime, list[Point]] = {}
+    for point in points:
+        if point.counts:
+            sessions.setdefault(point.time, []).append(point)
+    for found in sessions.values():
+        yield replace(found[0], value=median(point.value or 0.0 for point in found))
+
+
 def steps_of(points: Sequence[Point]) -> list[FoundStep]:
-    """Return the steps in the points of one series, in the order of time; what does not count is left out."""
-    counting = [point for point in points if point.counts]
+    """Return the steps in the points of one series, in the order of time; what does not count is left out.
+
+    Repeated runs of one session are one point, their median: what they have in common is no evidence of a step.
+    """
+    counting = list(_of_sessions(points))
     if len(counting) < 2 * LEAST:
         return []
     rate = counting[0].series.mode != ACCURACY
