@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 from msgspec import structs
 
+from pytest_mlperf.artifacts.disk import file_sha256
 from pytest_mlperf.backends.base import REMOTE
 from pytest_mlperf.backends.model_file import FUNCTION
 from pytest_mlperf.environments.sources import PACKAGE
@@ -116,17 +118,11 @@ def _settings(spec: RunSpec, without: frozenset[str]) -> Iterator[tuple[str, str
         if name in without:
             continue
         if name == "user_conf" and value is not None:
-            value = _file_sha256(Path(value))
+            with suppress(OSError):  # the run says what is wrong with it
+                value = file_sha256(Path(value))
         if name == "old" and spec.old is not None:
             value = spec.old.sha256
         yield name, hashlib.sha256(msgspec.json.encode(value, order="sorted")).hexdigest()
-
-
-def _file_sha256(path: Path) -> str:
-    try:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-    except OSError:  # the run says what is wrong with it
-        return ""
 
 
 def _packages(spec: RunSpec) -> list[str]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 from msgspec import structs
 
-from pytest_mlperf.artifacts.disk import write_atomic
+from pytest_mlperf.artifacts.disk import file_sha256, write_atomic
 from pytest_mlperf.baselines.fingerprint import Fingerprint, read_fingerprint
 from pytest_mlperf.printable import one_line
 from pytest_mlperf.run.case import PERFORMANCE
@@ -235,4 +235,4 @@ def said(reused: Reused) -> str:
 def _digests(directory: Path) -> dict[str, str]:
     """Return the SHA-256 of each file in a run's directory, but for the record."""
     files = (path for path in sorted(directory.iterdir()) if path.is_file() and path.name != FILE)
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    return {path.name: file_sha256(path) for path in files}
