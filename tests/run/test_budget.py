@@ -63,16 +63,14 @@ def test_runs_are_as_long_as_the_time_budget_allows(benchmarks: RunSession, tmp_
     session = benchmarks(
         "--model=resnet50-tiny",
         "--backend=onnxruntime",
-        "--scenario=Offline,SingleStream",
-        "--mlperf-time-budget=0.5",
+        "--scenario=SingleStream",
+        "--mlperf-time-budget=0.4",
         f"--mlperf-json={tmp_path / 'results.json'}",
         MLPERF_TEST_LEASES=str(tmp_path),
     )
-    assert session.outcomes() == "4 passed", session.output
-    results = json.loads((tmp_path / "results.json").read_text())["results"]
-    assert {result["run_length"] for result in results} == {"short"}
-    walls = {result["scenario"]: result["seconds"]["wall"] for result in results if result["mode"] == "performance"}
-    assert walls["SingleStream"] > 6  # a short run takes 3 s
-    assert 15 < sum(result["seconds"]["wall"] for result in results) < 40
-    promises = [result["promise"]["seconds"] for result in results if result["mode"] == "performance"]
-    assert all(seconds > 4 for seconds in promises)
+    assert session.outcomes() == "2 passed", session.output
+    accuracy, performance = json.loads((tmp_path / "results.json").read_text())["results"]
+    assert accuracy["run_length"] == performance["run_length"] == "short"
+    # A stream lasts its minimum duration at any pace; a short run takes 2 s.
+    assert 4 < performance["promise"]["seconds"] < 24 - accuracy["seconds"]["wall"]
+    assert performance["seconds"]["test"] == pytest.approx(performance["promise"]["seconds"], rel=0.2)
