@@ -46,6 +46,9 @@ class SampleLibrary:
         self._threads = threads
         self._loaded: dict[int, Any] = {}
         self._loads: Counter[int] = Counter()
+        #: If all loaded samples are in the same buffers: these, and the row of each sample.
+        self._buffers: Tensors = {}
+        self._rows: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -74,6 +77,7 @@ class SampleLibrary:
 
         with ThreadPoolExecutor(self._threads) as pool:
             self._loaded.update(zip(new, pool.map(place, range(len(new))), strict=True))
+        self._note_rows()
 
     def unload(self, indices: Sequence[int]) -> None:
         """Release samples; a buffer is freed with its last sample."""
@@ -82,15 +86,52 @@ class SampleLibrary:
             if self._loads[index] <= 0:
                 del self._loads[index]
                 self._loaded.pop(index, None)
+        self._note_rows()
 
-    def batch(self, indices: Sequence[int]) -> Batch:
+    def batch(self, indices: Sequence[int]) -> Rows | Batch:
         """Return some loaded samples."""
+        if self._rows:
+            return Rows(self._buffers, list(map(self._rows.__getitem__, indices)))
         loaded = self._loaded
         return Batch([loaded[index] for index in indices])
 
+    def _note_rows(self) -> None:
+        places = list(self._loaded.values())
+        first = places[0] if places else None
+        alike = isinstance(first, _Place) and all(
+            isinstance(place, _Place) and place.buffers is first.buffers for place in places
+        )
+        self._buffers = first.buffers if alike and isinstance(first, _Place) else {}
+        self._rows = {index: place.row for index, place in self._loaded.items()} if alike else {}
+
+
+class Rows(Sequence[Any]):
+    """The samples of a batch that are rows of the same buffers, in order."""
+
+    def __init__(self, buffers: Tensors, rows: list[int]) -> None:
+        self._buffers = buffers
+        self._rows = rows
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Rows(self._buffers, self._rows[index])
+        row = self._rows[index]
+        return {name: value[row] for name, value in self._buffers.items()}
+
+    def stack(self) -> Tensors:
+        """Return the inputs of the batch, shape ``[len(self), ...]``, without a copy if the samples are adjacent."""
+        rows = self._rows
+        first, count = rows[0], len(rows)
+        if rows[-1] - first == count - 1 and (count < 3 or rows == list(range(first, first + count))):
+            return {name: value[first : first + count] for name, value in self._buffers.items()}
+        return {name: value[rows] for name, value in self._buffers.items()}
+
 
 class Batch(Sequence[Any]):
-    """The samples of a batch, in order; `stack` returns the stacked inputs, if possible without a copy."""
+    """The samples of a batch, of any types, in order."""
 
     def __init__(self, places: list[Any]) -> None:
         self._places = places
@@ -105,17 +146,13 @@ class Batch(Sequence[Any]):
         return place.sample() if isinstance(place, _Place) else place
 
     def stack(self) -> Tensors:
-        """Return the inputs of the batch, shape ``[len(self), ...]``, without a copy if the samples are adjacent."""
+        """Return the inputs of the batch, shape ``[len(self), ...]``, without a copy if they are rows of one buffer."""
         places = self._places
         first = places[0]
-        if isinstance(first, _Place):
-            if len(places) == 1:
-                return {name: value[first.row : first.row + 1] for name, value in first.buffers.items()}
-            if all(isinstance(place, _Place) and place.buffers is first.buffers for place in places):
-                rows = [place.row for place in places]
-                if rows == list(range(first.row, first.row + len(rows))):
-                    return {name: value[first.row : first.row + len(rows)] for name, value in first.buffers.items()}
-                return {name: value[rows] for name, value in first.buffers.items()}
+        if isinstance(first, _Place) and all(
+            isinstance(place, _Place) and place.buffers is first.buffers for place in places
+        ):
+            return Rows(first.buffers, [place.row for place in places]).stack()
         samples = list(self)
         return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
 
