@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 #: The part of Server's latency bound that an answer of a remote model may take at full load.
 PROMPT = 0.5
 LARGEST_BATCH = 1024
+#: Where only the throughput counts, a rehearsal query lasts about so many seconds, or has so many times the batches.
+LONG_QUERY, MOST_BATCHES = 0.004, 200
 #: Where a batch takes less, what each call costs may be a part of it, and less of twice the batch: one that gains too
 #: little alone may be on the way to one that gains enough.
 QUICK_SECONDS = 0.01
@@ -195,9 +197,10 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool
         streams = [_Rehearsal(bench.inference(model), finished) for model in models]
     sut = bench.scenario.rehearsal_sut(Serving(streams, Tuned(layout, 0.0, 0.0, {}), bench.guard))
     query = bench.scenario.query_size(layout, bench.machine)
-    indices = [bench.samples[n % len(bench.samples)] for n in range(query)]
+    wants_rate = bench.scenario.batch_grows and bench.machine.at_once is None
 
     def serve() -> float:
+        indices = [bench.samples[n % len(bench.samples)] for n in range(query)]
         start = time.perf_counter()
         sut.issue(indices, indices)
         for _ in indices:
@@ -205,11 +208,13 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool
         return time.perf_counter() - start
 
     seconds = []
-    if not warm:
+    if not warm or wants_rate:
         once = serve()
         # A remote model that takes long has no use for a warm-up of each layout.
         if bench.machine.at_once is not None and not first and once > least:
             seconds = [once]
+        if wants_rate:  # in a short query, how soon the threads wake up would be measured
+            query *= max(1, min(MOST_BATCHES, int(LONG_QUERY / once)))
     total = sum(seconds)
     while total < least:
         seconds.append(serve())
