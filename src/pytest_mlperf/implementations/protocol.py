@@ -91,6 +91,7 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     require_quiet: bool = False
     rerun: bool = False
     tune: Literal["off", "quick", "thorough"] = "quick"
+    find_peak: bool = False
     budget: float | None = None
 
 

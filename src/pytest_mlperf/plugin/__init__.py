@@ -18,7 +18,7 @@ _LISTS = """
 """
 _SWITCHES = """
 --mlperf-fetch --mlperf-plan --mlperf-offline --mlperf-submit --mlperf-pack-anyway --mlperf-require-quiet
---mlperf-rerun --mlperf-reuse --clean
+--mlperf-rerun --mlperf-reuse --mlperf-find-peak --clean
 """
 _VALUES = """
 --precision --mlperf-variant --run-length --round --test-query-count --min-duration --num-threads --max-batchsize

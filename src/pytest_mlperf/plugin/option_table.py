@@ -168,6 +168,13 @@ OPTIONS = (
         positive_number,
     ),
     Option(
+        "--mlperf-find-peak",
+        "",
+        "Server: find the highest valid rate by short runs, beginning with --target-qps, and run at that rate",
+        yes,
+        switch=True,
+    ),
+    Option(
         "--target-latency",
         "MS",
         "Server: latency bound, default: from the round; "

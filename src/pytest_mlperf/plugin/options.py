@@ -60,6 +60,7 @@ class Settings:
     tune: Literal["off", "quick", "thorough"] | None
     target_qps: float | None
     target_latency: float | None
+    find_peak: bool
     user_conf: Path | None
     dataset_size: int | None
     precision: str
@@ -134,6 +135,7 @@ class Settings:
             min_duration=self.min_duration,
             target_qps=self.target_qps,
             target_latency=self.target_latency,
+            find_peak=self.find_peak,
             num_threads=self.num_threads,
             max_batchsize=self.max_batchsize,
             tune=self.tune or ("thorough" if self.run_length == "official" and not self.time_budget else "quick"),

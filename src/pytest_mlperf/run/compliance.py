@@ -101,6 +101,8 @@ def as_tested(run: Run, audit: Audit, performance: RunResult) -> Run:
         mode="performance",
         audit=audit.text,
         layout=performance.layout,
+        # An option would win over that user.conf.
+        target_qps=performance.peak[-1].rate if performance.peak else run.spec.target_qps,
         user_conf=str(Path(performance.output) / USER_CONF_FILE),
     )
     if audit.seeds is not None and spec.round is not None:

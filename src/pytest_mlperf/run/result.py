@@ -14,6 +14,7 @@ from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.judge import is_bent
 from pytest_mlperf.rules.performance import Performance
+from pytest_mlperf.run.probe import Probe
 
 
 class Compliance(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +123,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     latencies, timeline
         Of a performance run: the distribution of its latencies, and how it went; None if the implementation does not
         keep them.
+    peak
+        Of a Server run at the highest valid rate: the probes that found the rate, and last this run.
     """
 
     case: str
@@ -171,6 +174,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     reused: Reused | None = None
     latencies: LatencySketch | None = None
     timeline: Timeline | None = None
+    peak: tuple[Probe, ...] = ()
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -21,6 +22,7 @@ from pytest_mlperf.run.directories import run_directory
 from pytest_mlperf.run.inputs import inputs_of
 from pytest_mlperf.run.judge import Run, failed, judge, located
 from pytest_mlperf.run.paces import key, note_pace, pace_of
+from pytest_mlperf.run.peak_runs import PeakRuns, has_peak
 from pytest_mlperf.run.references import Kept, turn
 from pytest_mlperf.run.resuming import unfinished_file
 from pytest_mlperf.run.reuse import Basis, Earlier, Found, NotReused, basis_of, record
@@ -163,7 +165,7 @@ class Runner:
     def _reused_or_run(self, case: Case) -> Outcome:
         """Return the result of an earlier session, if the user asks for that and there is one; else run the case."""
         if not self.around.reuse or case.mode != PERFORMANCE:
-            return self._once(self._prepare(case))
+            return self._made(case)
         earlier = Earlier(self.around.directory.parent, self.around.directory.name)
         found = look_up(case, self.options, self.provided, earlier)
         if isinstance(found, Found):
@@ -172,11 +174,20 @@ class Runner:
                 self.around.budget.pass_over(case)
             return Outcome(found.result)
         self.around.say(f"{case.title} {case.mode}: runs: {found.reason}", False)
-        outcome = self._once(self._prepare(case))
+        outcome = self._made(case)
         # Not before: what the record says is told of the run in later sessions, too.
         return outcome._replace(
             result=structs.replace(outcome.result, notes=(*outcome.result.notes, *found.notes(case)))
         )
+
+    def _made(self, case: Case) -> Outcome:
+        """Run a case once; with --mlperf-find-peak, at its highest valid rate."""
+        run = self._prepare(case)
+        if not has_peak(case, self.options):
+            return self._once(run)
+        outcome = PeakRuns(run, self._once, partial(run_directory, self.around.directory, case.id)).outcome()
+        self._keep_layout(run, outcome.result)
+        return outcome
 
     def _prepare(self, case: Case) -> Run:
         run = _planned(case, self.options, self.provided, run_directory(self.around.directory, case.id, case.mode))
@@ -208,19 +219,45 @@ class Runner:
             kept = slot.read()
             if kept is None or (mine and kept.reported):
                 outcome = self._reused_or_run(case)
+
+    def _made(self, case: Case) -> Outcome:
+        """Run a case once; with --mlperf-find-peak, at its highest valid rate."""
+        run = self._prepare(case)
+        if not has_peak(case, self.options):
+            return self._once(run)
+        outcome = PeakRuns(run, self._once, partial(run_directory, self.around.directory, case.id)).outcome()
+        self._keep_layout(run, outcome.result)
+        return outcome
                 slot.write(Kept(result=outcome.result, reported=mine))
                 return outcome
             slot.write(Kept(result=kept.result, reported=kept.reported or mine))
             return Outcome(kept.result, kept.error)
 
-    def _once(self, run: Run, judged: Callable[[Run, Finished], RunResult] = judge) -> Outcome:
-        """Execute a run; return a failed result for an error."""
+    def _once(
+        self,
+        run: Run,
+        judged: Callable[[Run, Finished], RunResult] = judge,
+        *,
+        shown: Callable[[OnProgress], OnProgress] | None = None,
+    ) -> Outcome:
+        """Execute a run; return a failed result for an error.
+
+        Parameters
+        ----------
+        run
+            The run.
+        judged
+            Makes its result.
+        shown
+            Of a probe: changes how its progress is shown.
+        """
         start = time.monotonic()
         try:
             with (
                 self.around.device(run.case.device, run.spec.mode == PERFORMANCE),
-                self.around.progress(run.case) as on_progress,
+                self.around.progress(run.case) as show,
             ):
+                on_progress = show if shown is None else shown(show)
                 start = time.monotonic()  # without the time in which others had the device
                 on_progress(Progress(phase="reading the data set"))
                 if self.around.budget is not None:
@@ -239,8 +276,9 @@ class Runner:
                 raise
             interrupted = _interrupted(run, time.monotonic() - start)
             return Outcome(failed(run, interrupted), interrupted)
-        pace = pace_of(finished.result, time.monotonic() - start)
-        note_pace(self.around.cache, key(run.case), pace)
+        if shown is None:
+            pace = pace_of(finished.result, time.monotonic() - start)
+            note_pace(self.around.cache, key(run.case), pace)
         self._keep_layout(run, result)
         if isinstance(basis, Basis) and basis.inputs == inputs_of(run):  # nobody has changed the code meanwhile
             record(result, basis)
