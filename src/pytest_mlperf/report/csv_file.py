@@ -79,6 +79,8 @@ COLUMNS: dict[str, Callable[[RunResult], Any]] = {
     "repetition": lambda result: result.repetition,
     "repetitions": lambda result: result.repetitions,
     "reused": lambda result: result.reused.session if result.reused is not None else None,
+    "peak_qps": lambda result: result.peak[-1].rate if result.peak else None,
+    "peak_probes": lambda result: "; ".join(probe.told for probe in result.peak),
 }
 #: Of a repeated case, the same in the row of each of its runs; empty for others.
 OF_REPEATED: dict[str, Callable[[Repeated], Any]] = {

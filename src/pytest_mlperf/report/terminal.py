@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.report.peak import peak_lines
 from pytest_mlperf.report.row import rows
 from pytest_mlperf.report.table import table
 
@@ -76,6 +77,7 @@ def below(results: Sequence[RunResult]) -> Iterator[str]:
     if changed := changes(results):
         yield "not comparable with other figures; the scenario and the round fix:"
         yield from changed
+    yield from peak_lines(results)
     yield from comparisons(results)
     yield from (f"note: {note}" for note in dict.fromkeys(note for result in results for note in result.notes))
     for result in results:

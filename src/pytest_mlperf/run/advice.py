@@ -29,7 +29,7 @@ ADVICE: Mapping[str, str] = MappingProxyType(
         "accuracy-answers": _WORKER_LOG,
         "loadgen-min-duration": "with pytest: --target-qps (Offline, Server) or --target-latency (the other scenarios)",
         "loadgen-min-queries": "with pytest: the file given with --user-conf",
-        "loadgen-latency-bound": "with pytest: --target-qps",
+        "loadgen-latency-bound": "with pytest: --target-qps, or --mlperf-find-peak",
         "quiet-machine": "with pytest: without --mlperf-require-quiet it is a note",
         "seeds": "with pytest: --round",
         "accuracy-seeds": "with pytest: --round",

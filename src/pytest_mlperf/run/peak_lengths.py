@@ -29,6 +29,8 @@ SHORT_PART = 4
 AS_LONG = 4
 #: Else it is this part of the confirming run.
 FULL_PART = 10
+#: The confirming run's part of the time that a session has for the case.
+AFFORDED = 0.5
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ class Lengths:
 
     def confirming(self, rate: float) -> int:
         """Return how many queries the confirming run has at a rate."""
-        return self._queries(self.spec, self.given, rate)
+        queries = self._queries(self.spec, self.given, rate)
+        if self.spec.budget is None or self.spec.run_length == "short":
+            return queries
+        return min(queries, max(self._short_run(rate), math.ceil(AFFORDED * self.spec.budget * rate)))
 
     def full(self, rate: float) -> int:
         """Return how many queries a full probe has."""

@@ -185,6 +185,8 @@ class Runner:
         run = self._prepare(case)
         if not has_peak(case, self.options):
             return self._once(run)
+        if self.around.budget is not None:  # which the search and the run at the peak share
+            run = self.around.budget.limited(run)
         outcome = PeakRuns(run, self._once, partial(run_directory, self.around.directory, case.id)).outcome()
         self._keep_layout(run, outcome.result)
         return outcome

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from pytest_mlperf.report.html.axis import Axis, around, for_latencies, from_zero
+from pytest_mlperf.report.peak import curve
 from pytest_mlperf.report.row import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from pytest_mlperf.report.html.axis import Tick
+    from pytest_mlperf.run.probe import Probe
 
 WIDTH, HEIGHT = 380, 216
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 40
@@ -175,6 +177,47 @@ def latencies_over_time(bin_seconds: float, p50: Sequence[float | None], p99: Se
         x_ticks=x.ticks(),
         y_ticks=y.ticks(),
         lines=[Line(line(p99), "second", "99th percentile"), Line(line(p50), "line", "median")],
+    )
+
+
+def peak(probes: Sequence[Probe], bound: float | None) -> Plot:
+    """Return the latency of a Server case by its rate, as the probes found it that looked for its peak.
+
+    Parameters
+    ----------
+    probes
+        The probes, some with latencies; the last one is the run at the chosen rate.
+    bound
+        The latency bound in ms, if queries have one.
+    """
+    places, chosen = curve(probes), probes[-1]
+    known = [probe for probe in probes if "p99" in probe.latency_ms]
+    p99 = [probe.latency_ms["p99"] for probe in known]
+    x = around([probe.rate for probe in known], *_X)
+    y = for_latencies([*p99, *(place.p50 for place in places), *([] if bound is None else [bound])], *_Y)
+    dots = [Mark(x.at(probe.rate), y.at(probe.latency_ms["p99"])) for probe in known]
+    if chosen.latency_ms:
+        # Above all dots, which the word would cover.
+        dots[-1] = dots[-1]._replace(text=number(chosen.rate), text_y=max(_LINE - 2, min(dot.y for dot in dots) - 6))
+    return Plot(
+        title="Latency by rate",
+        alt=(
+            f"{len(probes)} runs at {number(min(probe.rate for probe in probes))} to "
+            f"{number(max(probe.rate for probe in probes))} queries/s, of which "
+            f"{sum(probe.verdict != 'VALID' for probe in probes)} had too many late queries. The 99th percentile was "
+            + ", ".join(f"{number(place.p99)} ms at {number(place.rate)}" for place in places)
+            + f" queries/s. The chosen rate is {number(chosen.rate)} queries/s."
+        ),
+        x_label="queries/s offered",
+        y_label="ms" + (", logarithmic" if y.logarithmic else ""),
+        x_ticks=x.ticks(),
+        y_ticks=y.ticks(),
+        lines=[
+            Line(path((x.at(place.rate), y.at(place.p99)) for place in places), "second", "99th percentile"),
+            Line(path((x.at(place.rate), y.at(place.p50)) for place in places), "line", "median"),
+        ],
+        marks=dots,
+        rules=[Rule(y.at(bound), f"bound {number(bound)} ms")] if bound is not None else [],
     )
 
 

@@ -18,17 +18,18 @@ _BOUND = re.compile(r"within ([\d,.]+) ms")
 
 def plots_of(result: RunResult) -> Iterator[Plot]:
     """Yield what a performance run has to show."""
-    sketch, line = result.latencies, result.timeline
+    sketch, line, bound = result.latencies, result.timeline, _bound_ms(result)
+    if any("p99" in probe.latency_ms for probe in result.peak):
+        yield plots.peak(result.peak, bound)
     if sketch is not None and result.performance is not None:
-        bound = _BOUND.search(result.performance.bound)
-        yield plots.latencies(
-            sketch.quantiles_ms,
-            sketch.of,
-            sketch.count,
-            result.performance.latency_ms,
-            float(bound[1].replace(",", "")) if bound else None,
-        )
+        latency = result.performance.latency_ms
+        yield plots.latencies(sketch.quantiles_ms, sketch.of, sketch.count, latency, bound)
     if line is not None and any(value is not None for value in line.p50_ms):
         yield plots.latencies_over_time(line.bin_seconds, line.p50_ms, line.p99_ms)
     if line is not None and line.completed:
         yield plots.throughput(line.bin_seconds, line.completed)
+
+
+def _bound_ms(result: RunResult) -> float | None:
+    found = _BOUND.search(result.performance.bound) if result.performance is not None else None
+    return float(found[1].replace(",", "")) if found else None
