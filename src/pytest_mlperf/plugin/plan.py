@@ -43,13 +43,17 @@ def files_of(session: MLPerfSession, case: Case) -> tuple[Need, ...]:
 
 def lines(session: MLPerfSession, cases: Sequence[Case]) -> Iterator[str]:
     """Yield the lines of the plan."""
+    from pytest_mlperf.run.peak_runs import has_peak
+
     needed: dict[Need, None] = {}
     for case in cases:
         needed.update(dict.fromkeys(files_of(session, case)))
     needs, minutes = needs_of(cases, session.expect), session.settings.time_budget
     shares = {} if minutes is None else {name: share(60 * minutes, needs, name) for name in needs}
+    options = session.settings.run_options
     for case in cases:
-        yield f"{case.title} {case.mode}: {', '.join(_promise(session, case, needs, shares))}"
+        search = ", after the search for its peak" if has_peak(case, options) else ""
+        yield f"{case.title} {case.mode}: {', '.join(_promise(session, case, needs, shares))}{search}"
     yield "needs:"
     yield from (f"  {need.what}: {need.state}" for need in needed)
     yield from session.matrix.not_collected()

@@ -64,13 +64,17 @@ class Search:
 
     @property
     def is_hopeless(self) -> bool:
-        """Whether no rate is valid: the system takes longer than the bound even when little is asked of it."""
+        """Whether no rate is valid: the system takes longer than the bound even when little is asked of it.
+
+        That is so if all probes were late, and either there were many, or the fastest answer was late, or a much lower
+        rate changed nothing.
+        """
         if any(not point.late for point in self.points):
             return False
         last = self.points[-1]
         more = [point for point in self.points if point.kept_up >= _KEEPS_UP and last.rate <= _PART * point.rate]
         alike = last.excess is not None and any(_excess(point) - _excess(last) < _SAME for point in more)
-        return alike or any(point.hopeless for point in self.points)
+        return alike or len(self.points) >= MOST_SHORT or any(point.hopeless for point in self.points)
 
     def find(self, first: Point) -> float:
         """Return the rate to confirm: the highest at which a run is VALID with the probability `SURE`.

@@ -187,7 +187,10 @@ class Runner:
             return self._once(run)
         if self.around.budget is not None:  # which the search and the run at the peak share
             run = self.around.budget.limited(run)
-        outcome = PeakRuns(run, self._once, partial(run_directory, self.around.directory, case.id)).outcome()
+        try:
+            outcome = PeakRuns(run, self._once, partial(run_directory, self.around.directory, case.id)).outcome()
+        except MLPerfError as error:
+            return Outcome(failed(run, error), error)
         self._keep_layout(run, outcome.result)
         return outcome
 
