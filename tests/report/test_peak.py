@@ -10,15 +10,15 @@ import pytest
 from pytest_mlperf.report.csv_file import table
 from pytest_mlperf.report.html.timing import plots_of
 from pytest_mlperf.report.peak import curve, peak_lines
-from pytest_mlperf.run.probe import Probe
+from pytest_mlperf.run.probe import Probe, Purpose
 from tests.report.results import performance
 
 
-def probe(rate: float, p99: float, late: int, purpose: str = "full") -> Probe:
+def probe(rate: float, p99: float, late: int, purpose: Purpose = "full") -> Probe:
     latency = {"p50": p99 / 4, "p90": p99 / 2, "p99": p99}
     return Probe(
         rate, 2010, late=late, verdict="INVALID" if late > 10 else "VALID", purpose=purpose, latency_ms=latency
-    )  # type: ignore[arg-type]
+    )
 
 
 PEAK = (

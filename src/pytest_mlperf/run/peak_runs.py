@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import OnProgress
     from pytest_mlperf.run.judge import Run
+    from pytest_mlperf.run.probe import Purpose
     from pytest_mlperf.run.result import RunResult
     from pytest_mlperf.run.runner import Outcome
 
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
             ...
 
 
-Purpose = Literal["short", "full", "confirming"]
 #: At most so many runs are made to confirm a rate, each at a lower one.
 MOST_CONFIRMING = 3
 #: A probe is ended that takes so many times as long as its queries come, and so many seconds more.

@@ -17,6 +17,8 @@ _NS_PER_MS = 1e6
 _RECORDED = ("50", "90", "99")
 _PERCENTILES = (*_RECORDED, "95", "97", "99.90")
 _TOKENS = "requested_use_token_latencies"
+#: What a run of a search is for.
+Purpose = Literal["short", "full", "confirming"]
 #: An excess that says nothing but the side.
 _LEAST = 1e-6
 
@@ -47,7 +49,7 @@ class Probe(msgspec.Struct, frozen=True):
     queries: int
     late: int | None
     verdict: Literal["VALID", "INVALID", "ended"]
-    purpose: Literal["short", "full", "confirming"]
+    purpose: Purpose
     latency_ms: dict[str, float] = {}
     seconds: float = 0.0
 
