@@ -9,7 +9,7 @@ import pytest
 from msgspec import structs
 
 from pytest_mlperf.errors import OptionError
-from pytest_mlperf.implementations.protocol import ExecutionLayout, OfficialLength, RunSpec
+from pytest_mlperf.implementations.protocol import OfficialLength, RunSpec
 from pytest_mlperf.run.peak_lengths import AS_LONG, FEWEST, FULL_PART, Lengths
 from pytest_mlperf.scenarios.early_stopping import late_allowed
 from tests.support.mlperf_test_runtimes import CLASSIFIER
@@ -22,7 +22,6 @@ OFFICIAL = OfficialLength(
     target_latency_ns=15_000_000,
     target_latency_percentile=0.99,
 )
-LAYOUT = ExecutionLayout(streams=1, threads=1, batch=1)
 SPEC = RunSpec(
     run_length="short",
     benchmark="b",
@@ -42,7 +41,7 @@ SPEC = RunSpec(
 
 
 def lengths(given: dict[str, str] | None = None, **options: Any) -> Lengths:
-    return Lengths(structs.replace(SPEC, **options), CLASSIFIER, given or {}, OFFICIAL, LAYOUT)
+    return Lengths(structs.replace(SPEC, **options), CLASSIFIER, given or {}, OFFICIAL)
 
 
 @pytest.mark.parametrize(("rate", "queries"), [(10.0, 1001), (150.0, 1500), (400.0, 2010), (3000.0, 6000)])

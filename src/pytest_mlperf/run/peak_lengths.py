@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from msgspec import structs
 
 from pytest_mlperf.errors import OptionError
+from pytest_mlperf.implementations.protocol import ExecutionLayout
 from pytest_mlperf.loadgen.generated import Length, generated
 from pytest_mlperf.loadgen.length import Wanted
 from pytest_mlperf.scenarios.base import Tuned
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from pytest_mlperf.benchmarks.base import Benchmark
-    from pytest_mlperf.implementations.protocol import ExecutionLayout, OfficialLength, RunSpec
+    from pytest_mlperf.implementations.protocol import OfficialLength, RunSpec
 
 #: Of the first probe, whose rate may be anything.
 FEWEST = 100
@@ -31,6 +32,8 @@ AS_LONG = 4
 FULL_PART = 10
 #: The confirming run's part of the time that a session has for the case.
 AFFORDED = 0.5
+#: A run's length does not depend on its layout, but on what that does.
+_ANY = ExecutionLayout(streams=1, threads=1, batch=1)
 
 
 @dataclass(frozen=True)
@@ -45,15 +48,14 @@ class Lengths:
         Its benchmark, as the child has it.
     given
         What the user's user.conf sets for it.
-    official, layout
-        The length that the round asks, and the layout that runs.
+    official
+        The length that the round asks.
     """
 
     spec: RunSpec
     benchmark: Benchmark
     given: Mapping[str, str]
     official: OfficialLength
-    layout: ExecutionLayout
 
     def confirming(self, rate: float) -> int:
         """Return how many queries the confirming run has at a rate."""
@@ -116,7 +118,7 @@ class Lengths:
             given=given,
             percentile=official.target_latency_percentile,
         )
-        entries = wanted.entries(Tuned(self.layout, rate, 1 / rate, {}))
+        entries = wanted.entries(Tuned(_ANY, rate, 1 / rate, {}))
         length = Length(
             scenario=scenario, min_duration_ms=official.min_duration_ms, min_query_count=official.min_query_count
         )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
+from pytest_mlperf.errors import RunError
 from pytest_mlperf.implementations.protocol import RESULT_FILE, read_result
 from pytest_mlperf.loadgen.user_conf import UserConf, read_user_conf
 from pytest_mlperf.rules.detail_log import read_detail_log
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Protocol
 
-    from pytest_mlperf.implementations.protocol import Progress, RunOptions, RunSpec, Trial
+    from pytest_mlperf.implementations.protocol import ExecutionLayout, Progress, RunOptions, RunSpec, Trial
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import OnProgress
     from pytest_mlperf.run.judge import Run
@@ -98,6 +99,7 @@ class PeakRuns:
     directory: Callable[[str], Path]
     probes: list[Probe] = field(default_factory=list)
     _lengths: Lengths | None = None
+    _layout: ExecutionLayout | None = None
     _pilot: tuple[Trial, ...] = ()
 
     def outcome(self) -> Outcome:
@@ -211,15 +213,20 @@ class PeakRuns:
         """Keep what the first run found for all others."""
         spec, benchmark = self.run.spec, self.run.case.plan.benchmark
         official = read_result(Path(result.output) / RESULT_FILE).official
-        if result.layout is None or official is None:
-            raise ValueError("a finished performance run has a layout and a length")
+        if official is None:
+            raise RunError(
+                f"the implementation {result.implementation} does not say how long a run of official length is",
+                expected=f"the field official in {RESULT_FILE}",
+                found="none",
+                fix="add it to the implementation, or leave --mlperf-find-peak out",
+            )
         conf = read_user_conf(Path(spec.user_conf)) if spec.user_conf else UserConf()
         given = conf.settings(benchmark.loadgen_model, spec.scenario)
-        self._lengths = Lengths(spec, benchmark, given, official, result.layout)
-        self._pilot = result.pilot
+        self._lengths = Lengths(spec, benchmark, given, official)
+        self._layout, self._pilot = result.layout, result.pilot
 
     def _at(self, rate: float) -> RunSpec:
-        return structs.replace(self.run.spec, target_qps=rate, layout=self.lengths.layout, kept=None)
+        return structs.replace(self.run.spec, target_qps=rate, layout=self._layout, kept=None)
 
     def _confirmed(self, search: Search, rate: float) -> Outcome:
         """Run at a rate, and at lower ones if that is late; return the last outcome."""
