@@ -32,7 +32,7 @@ def unfinished_file(run: Run, sessions: Path) -> Path | None:
     """
     if run.spec.mode != ACCURACY:
         return None
-    # The warm-up's effort, the search for a peak and the time budget are nothing to an accuracy run's answers. Nobody asked for these: the
-    # code must be known for certain.
+    # The warm-up's effort, the search for a peak and the time budget are nothing to an accuracy run's answers. Nobody
+    # asked for these: the code must be known for certain.
     inputs = inputs_of(run, without=("tune", "find_peak", "budget"), code_of=package_sha256)
     return sessions / DIRECTORY / f"{inputs.sha256}.answers" if isinstance(inputs, Inputs) else None

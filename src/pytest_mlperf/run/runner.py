@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.budget import Budget
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import Finished, OnProgress
+    from pytest_mlperf.run.inputs import Unknown
     from pytest_mlperf.run.result import RunResult
 
 
@@ -183,15 +184,21 @@ class Runner:
     def _made(self, case: Case) -> Outcome:
         """Run a case once; with --mlperf-find-peak, at its highest valid rate."""
         run = self._prepare(case)
-        if not has_peak(case, self.options):
-            return self._once(run)
-        if self.around.budget is not None:  # which the search and the run at the peak share
+        return self._at_peak(run) if has_peak(case, self.options) else self._once(run)
+
+    def _at_peak(self, run: Run) -> Outcome:
+        """Find the highest valid rate of a run, and make it at that rate."""
+        if self.around.budget is not None:  # which the search and the run share
             run = self.around.budget.limited(run)
         try:
-            outcome = PeakRuns(run, self._once, partial(run_directory, self.around.directory, case.id)).outcome()
+            run = self._with_data(run)
+            # Of the run as it was asked for: the next session does not know the rate.
+            basis = basis_of(run, self.provided.versions)
+            outcome = PeakRuns(run, self._once, partial(run_directory, self.around.directory, run.case.id)).outcome()
         except MLPerfError as error:
             return Outcome(failed(run, error), error)
         self._keep_layout(run, outcome.result)
+        _record(run, basis, outcome.result)
         return outcome
 
     def _prepare(self, case: Case) -> Run:
@@ -224,15 +231,6 @@ class Runner:
             kept = slot.read()
             if kept is None or (mine and kept.reported):
                 outcome = self._reused_or_run(case)
-
-    def _made(self, case: Case) -> Outcome:
-        """Run a case once; with --mlperf-find-peak, at its highest valid rate."""
-        run = self._prepare(case)
-        if not has_peak(case, self.options):
-            return self._once(run)
-        outcome = PeakRuns(run, self._once, partial(run_directory, self.around.directory, case.id)).outcome()
-        self._keep_layout(run, outcome.result)
-        return outcome
                 slot.write(Kept(result=outcome.result, reported=mine))
                 return outcome
             slot.write(Kept(result=kept.result, reported=kept.reported or mine))
@@ -268,7 +266,8 @@ class Runner:
                 if self.around.budget is not None:
                     run = self.around.budget.limited(run)
                 run = self._with_data(run)
-                basis = basis_of(run, self.provided.versions) if run.case.mode == PERFORMANCE else None
+                recorded = run.case.mode == PERFORMANCE and shown is None
+                basis = basis_of(run, self.provided.versions) if recorded else None
                 finished = execute(run.spec, run.case.plan.implementation, self.provided.program, on_progress)
             require_unchanged(run.data)
             result = judged(run, finished)
@@ -285,8 +284,7 @@ class Runner:
             pace = pace_of(finished.result, time.monotonic() - start)
             note_pace(self.around.cache, key(run.case), pace)
         self._keep_layout(run, result)
-        if isinstance(basis, Basis) and basis.inputs == inputs_of(run):  # nobody has changed the code meanwhile
-            record(result, basis)
+        _record(run, basis, result)
         return Outcome(result)
 
     def _with_data(self, run: Run) -> Run:
@@ -301,6 +299,12 @@ class Runner:
         if name and result.pilot and result.layout is not None and result.verdict == "VALID":
             kept = KeptLayout(layout=result.layout, versions=result.versions)
             layouts.note(self.around.cache, name, layouts.Found(kept=kept, tune=run.spec.tune))
+
+
+def _record(run: Run, basis: Basis | Unknown | None, result: RunResult) -> None:
+    """Write a run's record for later sessions, if nobody has changed its code meanwhile."""
+    if isinstance(basis, Basis) and basis.inputs == inputs_of(run):
+        record(result, basis)
 
 
 def look_up(case: Case, options: RunOptions, provided: Provided, earlier: Earlier) -> Found | NotReused:
