@@ -183,6 +183,12 @@ def test_if_no_rate_is_valid_one_run_says_so(system: System) -> None:
     assert "no rate is valid" in result.notes[-1]
 
 
+def test_a_search_that_reached_no_rate_that_is_too_high_says_so(system: System) -> None:
+    result = search(system, target_qps=0.01).outcome().result
+    assert "the highest valid rate may be higher" in result.notes[-1]
+    assert result.peak[-1].rate == max(probe.rate for probe in result.peak)
+
+
 def test_a_machine_that_is_not_steady_is_told(system: System) -> None:
     system.queue = Queue(2, noise=0.05)
     assert "runs at the same rate differ" in search(system).outcome().result.notes[-1]

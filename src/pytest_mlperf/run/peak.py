@@ -27,7 +27,7 @@ _BELOW_THROUGHPUT = 0.93
 #: The next short probe lies the further away the further the latency is from its bound.
 _STRIDE, _LEAST_STRIDE, _LARGEST_STRIDE = 0.35, 1.04, 2.0
 #: The excess that is assumed where only the side is known, and the least that is.
-_UNKNOWN, _LEAST = 1.0, 0.02
+_UNKNOWN, _LEAST = 2.0, 0.02
 #: If a part of the rate is late by the same time, it is not the rate.
 _PART, _SAME = 0.5, 0.05
 #: However noisy the probes were, no more than this is given away.
@@ -102,7 +102,14 @@ class Search:
         """The rate at which half of the runs are VALID, as far as is known."""
         return self._fit(self.points[-1].rate).middle
 
+    @property
+    def is_open(self) -> bool:
+        """Whether no rate that was tried is too high."""
+        return not any(point.late for point in self.points)
+
     def _chosen(self, curve: Curve) -> float:
+        if self.is_open:
+            return max(point.rate for point in self.points)
         return max(curve.sure(self.steadier), curve.middle * (1 - MOST_LOSS))
 
     def _probe(self, rate: float, *, full: bool) -> None:
@@ -163,7 +170,7 @@ def _next(points: Sequence[Point], largest: float) -> float:
 def _between(low: Point, high: Point) -> float:
     """Return where the peak is between two rates: the reciprocal of a queue's latency falls about straight."""
     above, below = math.exp(-_excess(low)), math.exp(-_excess(high))
-    part = (above - 1) / (above - below)
+    part = 0.5 if low.excess is None else (above - 1) / (above - below)
     return low.rate + (high.rate - low.rate) * min(0.85, max(0.15, part))
 
 

@@ -253,6 +253,11 @@ def _notes(case: Case, search: Search, rate: float) -> tuple[str, ...]:
             f"{case.id}: no rate is valid: even at {rate:,.4g} queries/s, the lowest that was tried, answers take "
             "longer than the latency bound",
         )
+    if search.is_open:
+        return (
+            f"{case.id}: the highest valid rate may be higher: the search ended at {rate:,.4g} queries/s, before any "
+            "rate was too high; --target-qps lets it begin there",
+        )
     below = 1 - rate / search.middle
     if below <= UNSTEADY:
         return ()
