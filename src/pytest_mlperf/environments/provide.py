@@ -48,6 +48,8 @@ class Needs:
         Build LoadGen with that compiler, from that checkout.
     install
         Whether an environment may be made: the user named the backend, or gave --mlperf-fetch.
+    implementation, of_implementation
+        The case's implementation, and the packages that it needs.
     """
 
     backend: str
@@ -59,6 +61,8 @@ class Needs:
     compiler: str | None = None
     loadgen_src: Path | None = None
     install: bool = False
+    implementation: str = ""
+    of_implementation: tuple[str, ...] = ()
 
     @property
     def builds_loadgen(self) -> bool:
@@ -108,6 +112,8 @@ def lack(needs: Needs) -> RequirementError | None:
         installed_version(needs.requirements, f"the backend {needs.backend}")
         for requirement in needs.also:
             installed_version([requirement], f"the backend {needs.backend}, or its data set,")
+        for requirement in needs.of_implementation:
+            installed_version([requirement], f"the implementation {needs.implementation}")
         installed_version([LOADGEN_REQUIREMENT], "LoadGen")
     except RequirementError as error:
         return error
@@ -154,7 +160,8 @@ def _means_own(needs: Needs, interpreter: Interpreter) -> bool:
 
 def _recipes(needs: Needs, interpreter: Interpreter) -> tuple[VenvRecipe, LoadGenRecipe | None]:
     label = needs.venv or Requirement(needs.requirements[0]).name
-    recipe = VenvRecipe(interpreter, label, environment_requirements(needs.requirements, needs.device, needs.also))
+    also = (*needs.also, *needs.of_implementation)
+    recipe = VenvRecipe(interpreter, label, environment_requirements(needs.requirements, needs.device, also))
     if not needs.builds_loadgen:
         return recipe, None
     checkout = find_checkout(needs.loadgen_src) if needs.loadgen_src else None

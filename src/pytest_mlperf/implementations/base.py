@@ -80,7 +80,8 @@ class Implementation(Protocol):
     """An implementation of the benchmarks. The name of its entry point is its name.
 
     One with an attribute ``default`` that is False is run only where ``--implementation`` names it. One that runs this
-    package's worker, which checks what it loads, has an attribute ``checks_conformance`` that is True.
+    package's worker, which checks what it loads, has an attribute ``checks_conformance`` that is True. The requirements
+    for pip in ``also_requires`` are added to those of the backend for `Provision.python`.
     """
 
     def supports(self, benchmark: Benchmark, backend: str, device: str, scenario: str) -> bool:

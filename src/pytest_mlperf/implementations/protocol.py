@@ -10,6 +10,7 @@ import msgspec
 from pytest_mlperf.artifacts.disk import write_atomic
 from pytest_mlperf.implementations.timeline import LatencySketch, Timeline
 from pytest_mlperf.machine.clock import Clock
+from pytest_mlperf.machine.cluster import Cluster
 from pytest_mlperf.machine.network import NetworkUse
 
 if TYPE_CHECKING:
@@ -243,6 +244,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     ``checks`` is what the implementation looked at in the loaded model before the test.
     ``network`` is how a remote model was reached. ``turns`` is how the run's model and another one compare in time.
     ``pilot`` is what the warm-up tried, and ``promise`` what a performance run said before its test.
+    ``cluster`` is the nodes that answered; None if that was this machine alone.
     ``latencies`` and ``timeline`` are None if the implementation does not keep them.
     """
 
@@ -265,6 +267,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     promise: Promise | None = None
     latencies: LatencySketch | None = None
     timeline: Timeline | None = None
+    cluster: Cluster | None = None
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

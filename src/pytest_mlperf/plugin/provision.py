@@ -158,6 +158,8 @@ class Provider:
             compiler=settings.loadgen_compiler,
             loadgen_src=settings.loadgen_src,
             install=settings.fetch or case.backend in settings.selection.backend or case.backend in self._named,
+            implementation=case.implementation or "python",
+            of_implementation=getattr(case.plan.implementation, "also_requires", ()),
         )
 
     def obtain(self, source: Path | Recipe | Remote | MissingFile, case: Case) -> Path:

@@ -133,7 +133,7 @@ def execute(spec: RunSpec, implementation: Implementation, program: Program, on_
     result = _judge(spec, child.process.returncode, reached, in_time=in_time)
     if watch is None:
         return Finished(result, seconds)
-    use, clock = watch.ended()
+    use, clock = watch.ended(result.cluster)
     return Finished(structs.replace(result, clock=result.clock or clock), seconds, use)
 
 

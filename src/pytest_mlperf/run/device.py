@@ -22,7 +22,9 @@ PLACES: tuple[Path, ...] = (Path("/run/lock"), Path("/tmp"))  # noqa: S108 - fil
 
 
 @contextmanager
-def hold_device(device: str, on_wait: OnWait | None = None, *, alone: bool) -> Iterator[None]:
+def hold_device(
+    device: str, on_wait: OnWait | None = None, *, alone: bool, timeout: float | None = None
+) -> Iterator[None]:
     """Lock a device among all users of this machine: alone for a performance run, shared for anything else.
 
     ``cuda:0`` is a part of ``cuda``: who holds a part keeps those out who want the whole alone.
@@ -31,13 +33,15 @@ def hold_device(device: str, on_wait: OnWait | None = None, *, alone: bool) -> I
     ------
     CacheError
         The device cannot be locked, or somebody removed the lock during the block.
+    TimeoutError
+        Others still held it after `timeout` seconds; None waits for as long as it takes.
     """
     with ExitStack() as stack:
         whole, _, part = device.partition(":")
         try:
             if part:
-                stack.enter_context(lease(lock_file(whole), shared=True, on_wait=on_wait, kept=True))
-            stack.enter_context(lease(lock_file(device), shared=not alone, on_wait=on_wait, kept=True))
+                stack.enter_context(lease(lock_file(whole), timeout=timeout, shared=True, on_wait=on_wait, kept=True))
+            stack.enter_context(lease(lock_file(device), timeout=timeout, shared=not alone, on_wait=on_wait, kept=True))
         except CacheError as error:
             raise _refused(device, error) from error
         yield

@@ -269,6 +269,7 @@ def _result(
         promise=worker.promise if worker else None,
         latencies=worker.latencies if worker else None,
         timeline=worker.timeline if worker else None,
+        cluster=worker.cluster if worker else None,
     )
 
 

@@ -8,6 +8,7 @@ from pytest_mlperf.gate.comparison import Comparison
 from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, Promise, Trial, Turns
 from pytest_mlperf.implementations.timeline import LatencySketch, Timeline
 from pytest_mlperf.machine.clock import Clock
+from pytest_mlperf.machine.cluster import Cluster
 from pytest_mlperf.machine.network import NetworkUse
 from pytest_mlperf.machine.use import MachineUse
 from pytest_mlperf.rules.accuracy import Accuracy
@@ -125,6 +126,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         keep them.
     peak
         Of a Server run at the highest valid rate: the probes that found the rate, and last this run.
+    cluster
+        The nodes that answered, where there was more than this process.
     """
 
     case: str
@@ -175,6 +178,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     latencies: LatencySketch | None = None
     timeline: Timeline | None = None
     peak: tuple[Probe, ...] = ()
+    cluster: Cluster | None = None
 
     @property
     def errors(self) -> tuple[Finding, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from msgspec import structs
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_mlperf.implementations.protocol import Progress, RunSpec
+    from pytest_mlperf.machine.cluster import Cluster
     from pytest_mlperf.machine.counters import Counters
 
     OnProgress = Callable[[Progress], None]
@@ -60,18 +62,26 @@ class MachineWatch:
 
         return see
 
-    def ended(self) -> tuple[MachineUse, Clock]:
-        """Note that the child has ended; return what happened, and the test as it was timed from here."""
+    def ended(self, cluster: Cluster | None = None) -> tuple[MachineUse, Clock]:
+        """Note that the child has ended; return what happened, and the test as it was timed from here.
+
+        What the nodes of a cluster that was there before did on this machine is the run's, too.
+        """
         end = self._end or self._finish()
+        nodes = cluster.nodes if cluster is not None and not cluster.started else ()
+        before = sum(node.cpu_seconds_before for node in nodes if node.here)
+        during = sum(node.cpu_seconds for node in nodes if node.here)
+        test = _with_own(self._test, before) if self._test is not None else None
         use = structs.replace(
             self._use,
             load=self._start.load,
-            before=span(self._start, self._test) if self._test is not None else None,
-            during=span(self._test or self._start, end),
+            before=span(self._start, test) if test is not None else None,
+            during=span(test or self._start, _with_own(end, before + during)),
             device=both(self._device, read_device_use(self._spec.device)),
         )
         clock = Clock(shortest=0.0, longest=(self._ended - self._began) / 1e9, step=self._steps.seconds)
-        return structs.replace(use, busy=busy(use)), clock
+        elsewhere = (f"{what}, on {node.name}" for node in nodes for what in node.busy)
+        return structs.replace(use, busy=(*busy(use), *elsewhere)), clock
 
     def _see(self, phase: str) -> None:
         self._steps.look()
@@ -84,3 +94,8 @@ class MachineWatch:
         self._steps.look()
         self._end, self._ended = read_counters(self._leader), raw_ns()
         return self._end
+
+
+def _with_own(counters: Counters, seconds: float) -> Counters:
+    """Return counters with more CPU time of the run's own."""
+    return counters if counters.own is None else replace(counters, own=counters.own + seconds)

@@ -80,17 +80,25 @@ class Machine:
     """The limits for layouts: threads, the largest batch, and MultiStream's samples per query.
 
     ``at_once`` is how many batches a remote model may have in flight; its threads are not this machine's.
+    ``machines`` are the threads of each one, where several answer.
     """
 
     threads: int
     max_batch: int
     samples_per_query: int
     at_once: int | None = None
+    machines: tuple[int, ...] = ()
 
     def splits(self) -> list[tuple[int, int]]:
         """Return ways to share the threads as (streams, threads each), or numbers of batches in flight."""
         if self.at_once is None:
-            return splits(self.threads)
+            largest = max(self.machines, default=self.threads)
+            rest = [each for each in self.machines if each < largest]
+            alike = max(1, len(self.machines) - len(rest))
+            return [
+                (streams * alike + sum(max(1, each // threads) for each in rest), threads)
+                for streams, threads in splits(largest)
+            ]
         return [(streams, 1) for streams, _ in splits(self.at_once)]
 
 

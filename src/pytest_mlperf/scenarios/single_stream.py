@@ -33,7 +33,8 @@ class SingleStream(Scenario):
 
     def untuned(self, machine: Machine) -> ExecutionLayout:
         """Return one stream with all threads."""
-        return ExecutionLayout(streams=1, threads=machine.threads, batch=1)
+        _, threads = machine.splits()[0]
+        return ExecutionLayout(streams=1, threads=threads, batch=1)
 
 
 class SingleStreamSUT(SUT):

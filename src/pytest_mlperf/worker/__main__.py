@@ -17,10 +17,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from msgspec import structs
 
-from pytest_mlperf.backends.base import REMOTE, Prepares
-from pytest_mlperf.backends.function import as_backend
-from pytest_mlperf.benchmarks.base import Benchmark as BaseBenchmark
-from pytest_mlperf.errors import RequirementError
 from pytest_mlperf.implementations.protocol import (
     FINISHING,
     RESULT_FILE,
@@ -32,16 +28,15 @@ from pytest_mlperf.implementations.protocol import (
 )
 from pytest_mlperf.loadgen.generated import Length, generated
 from pytest_mlperf.machine.clock import RunClock
-from pytest_mlperf.machine.cores import available_cores
-from pytest_mlperf.printable import fit, said
+from pytest_mlperf.printable import fit
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Serving, Tuned
 from pytest_mlperf.worker.answer_times import RunTimes
 from pytest_mlperf.worker.closing import close_in_time
 from pytest_mlperf.worker.completion import ignore
 from pytest_mlperf.worker.conformance import compare, comparison_notes, is_compared
+from pytest_mlperf.worker.elsewhere import Elsewhere
 from pytest_mlperf.worker.guard import Guard, exit_with_parent, leave
-from pytest_mlperf.worker.library import SampleLibrary
 from pytest_mlperf.worker.loadgen import (
     apply_round,
     apply_user_conf,
@@ -52,15 +47,17 @@ from pytest_mlperf.worker.loadgen import (
     start_test,
     write_audit_config,
 )
+from pytest_mlperf.worker.loading import loader, make_backend
 from pytest_mlperf.worker.memory import check_memory
 from pytest_mlperf.worker.model_files import ModelFiles
 from pytest_mlperf.worker.peak import PeakMemory
+from pytest_mlperf.worker.place import Place
 from pytest_mlperf.worker.progress import Reporter
 from pytest_mlperf.worker.promise import promised, seconds_left
 from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
 from pytest_mlperf.worker.steady import steady
 from pytest_mlperf.worker.streams import Parts
-from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, Models, untuned, warm_up
+from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, untuned, warm_up
 from pytest_mlperf.worker.turns import take_turns
 from pytest_mlperf.worker.unfinished import Unfinished, open_unfinished
 
@@ -68,9 +65,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_mlperf.backends.base import Backend, Model
-    from pytest_mlperf.backends.model_file import ModelFile
     from pytest_mlperf.benchmarks.base import Benchmark, Records
     from pytest_mlperf.implementations.protocol import ExecutionLayout, OtherModel, Promise, Trial, Turns
+    from pytest_mlperf.worker.library import SampleLibrary
 
 
 class Stopwatch:
@@ -87,8 +84,8 @@ class Stopwatch:
         self._start = now
 
 
-def run(spec: RunSpec, guard: Guard) -> WorkerResult:
-    """Run the case and return its result."""
+def run(spec: RunSpec, guard: Guard, place: Place) -> WorkerResult:
+    """Run the case in a place and return its result."""
     watch, reporter, peak = Stopwatch(), Reporter(), PeakMemory()
     benchmark: Benchmark = replace(resolve_name(spec.benchmark), variant=spec.variant)
     backend = make_backend(spec)
@@ -97,15 +94,16 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     official = official_length(settings)
     reporter.enter("loading")
     samples = benchmark.dataset.open(Path(spec.dataset), spec.sample_count, spec.variant)
-    library = SampleLibrary(samples, available_cores())
+    of_place = place.open(backend, reporter.enter)
+    library = place.library(samples)
     row = benchmark.model_file(spec.model_format, spec.model_precision, spec.variant)
     file = replace(row, precision=spec.precision)
     files = ModelFiles(spec, file)
     parts = Parts(benchmark, library, reporter, guard)
-    bench = _bench(spec, parts, _loader(spec, backend, file, files), latency_bound(settings, spec))
+    bench = _bench(spec, parts, place, loader(spec, backend, file, files), latency_bound(settings, spec))
     watch.lap("load")
     reporter.enter("warming up")
-    versions = _versions(spec, backend)
+    versions = _versions(spec, backend) | of_place
     tuned, tried = _tuned(spec, bench, library, versions)
     watch.lap("warm-up")
     apply_user_conf(
@@ -118,10 +116,11 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     if is_compared(spec, row):
         reporter.enter("comparing with ONNX Runtime")
         with peak.excluded():
-            answer = partial(_answer, benchmark, library)
-            checks = (compare(spec, benchmark, row, models[0], answer, tuned.layout.batch, bench.machine.threads),)
+            answer, batch = partial(_answer, benchmark, library), tuned.layout.batch
+            here = partial(compare, spec, benchmark, row, models[0], answer, batch, bench.machine.threads)
+            checks = (place.compare(here, tuned.layout),)
         watch.lap("comparison")
-    tested = _tested(spec, settings, parts, guard, models, tuned, versions, promise)
+    tested = _tested(spec, settings, parts, guard, place, models, tuned, versions, promise)
     watch.lap("test")
     device, weight_types = models[0].device, tuple(models[0].weight_types)
     notes, network = (
@@ -138,25 +137,27 @@ def run(spec: RunSpec, guard: Guard) -> WorkerResult:
     files.check()
     with peak.excluded():
         latencies, timeline = tested.times.result(tested.done) if tested.times is not None else (None, None)
-    return WorkerResult(
-        device=device,
-        layout=tuned.layout,
-        official=official,
-        versions=versions,
-        seconds=watch.seconds,
-        samples_done=tested.done,
-        weight_types=weight_types,
-        model_sha256=files.sha256,
-        peak_memory_bytes=peak.size,
-        notes=notes,
-        clock=tested.clock.result(),
-        checks=checks,
-        network=network,
-        turns=turns,
-        pilot=tried,
-        promise=promise,
-        latencies=latencies,
-        timeline=timeline,
+    return place.ended(
+        WorkerResult(
+            device=device,
+            layout=tuned.layout,
+            official=official,
+            versions=versions,
+            seconds=watch.seconds,
+            samples_done=tested.done,
+            weight_types=weight_types,
+            model_sha256=files.sha256,
+            peak_memory_bytes=peak.size,
+            notes=notes,
+            clock=tested.clock.result(),
+            checks=checks,
+            network=network,
+            turns=turns,
+            pilot=tried,
+            promise=promise,
+            latencies=latencies,
+            timeline=timeline,
+        )
     )
 
 
@@ -174,6 +175,7 @@ def _tested(
     settings: Any,
     parts: Parts,
     guard: Guard,
+    place: Place,
     models: Sequence[Model],
     tuned: Tuned,
     versions: dict[str, str],
@@ -186,11 +188,11 @@ def _tested(
     unfinished = _unfinished(spec, versions) if not performs and not first_tokens else None
     streams = parts.streams(models, tuned.layout, clock, times, first_tokens=first_tokens, unfinished=unfinished)
     bound = settings.server_target_latency_ns / 1e9 if performs else math.inf
-    sut = scenario.sut(Serving(streams, tuned, guard, bound, _cost(parts.benchmark, parts.library)))
+    sut = scenario.sut(Serving(streams, tuned, guard, bound, place.cost(parts.benchmark, parts.library)))
     least_seconds = settings.min_duration_ms / 1000 if performs else 0
     reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None, promise)
-    # A client of an endpoint makes garbage with every request, and would keep all of it.
-    with steady() if performs and spec.device != REMOTE else nullcontext():
+    # A client makes garbage with every request, and would keep all of it.
+    with steady() if performs and place.is_here else nullcontext():
         start_test(
             settings,
             sut,
@@ -200,7 +202,7 @@ def _tested(
             clock=clock,
             times=times,
             audit=write_audit_config(spec),
-            network=network_sut(spec),
+            network=place.sut_name or network_sut(spec),
         )
     done = reporter.done
     reporter.enter(FINISHING)
@@ -225,29 +227,6 @@ def _resumed_notes(spec: RunSpec, found: int) -> Iterator[str]:
         )
 
 
-def make_backend(spec: RunSpec) -> Backend:
-    """Return the backend of a run.
-
-    Raises
-    ------
-    RequirementError
-        Its module cannot be imported here.
-    """
-    sys.path.extend(path for path in spec.import_paths if path not in sys.path)
-    try:
-        backend = as_backend(resolve_name(spec.backend))
-    except (ImportError, AttributeError, TypeError) as error:
-        raise RequirementError(
-            f"the run's process cannot import {spec.backend}",
-            expected="a function or a class of backends, in a module that can be imported by its name",
-            found=said(error),
-            fix="put it into a module beside the tests or into a package, with all that it imports",
-        ) from error
-    if spec.prepared and isinstance(backend, Prepares):
-        backend.prepared = Path(spec.prepared)
-    return backend
-
-
 def _answer(benchmark: Benchmark, library: SampleLibrary, model: Model, indices: Sequence[int]) -> Records:
     """Answer some samples, which are loaded for it."""
     library.load(indices)
@@ -263,7 +242,7 @@ def _turns(spec: RunSpec, old: OtherModel, parts: Parts, bench: Bench, model: Mo
     row = parts.benchmark.model_file(spec.model_format, spec.model_precision, spec.variant)
     file = replace(row, precision=spec.precision)
     files = ModelFiles(of_old, file)
-    loaded = _loader(of_old, make_backend(of_old), file, files)(layout.threads)
+    loaded = loader(of_old, make_backend(of_old), file, files)(layout.threads)
     parts.library.load(bench.samples)
     try:
         return take_turns(bench.inference(loaded).infer, bench.inference(model).infer, bench.samples, layout.batch)
@@ -273,39 +252,9 @@ def _turns(spec: RunSpec, old: OtherModel, parts: Parts, bench: Bench, model: Mo
         files.check()
 
 
-def _loader(spec: RunSpec, backend: Backend, file: ModelFile, files: ModelFiles) -> Callable[[int], Model]:
-    """Return a function that loads the model, each inference using so many threads."""
-    name = spec.backend_name or spec.backend.partition(":")[2]
-
-    def load(threads: int) -> Model:
-        try:
-            model = backend.load(files.place, file, spec.device, threads, spec.backend_options)
-        finally:  # a change explains a failure better than the runtime does
-            files.check()
-        if model.device != spec.device:
-            raise RequirementError(
-                f"{name} did not run on {spec.device}",
-                expected=spec.device,
-                found=model.device,
-                fix=f"install a build of {name} for {spec.device}, or choose another --device",
-            )
-        if (ran := getattr(model, "precision", spec.precision)) != spec.precision:
-            raise RequirementError(
-                f"{name} did not run in {spec.precision}",
-                expected=spec.precision,
-                found=ran,
-                fix=f"choose another --precision, or an option of {name} with --backend-option",
-            )
-        return model
-
-    return load
-
-
-def _bench(spec: RunSpec, parts: Parts, load: Callable[[int], Model], bound: float) -> Bench:
-    models, benchmark = Models(load, spec.backend_name), parts.benchmark
-    # The threads of a remote model are not this machine's.
-    threads = 1 if spec.device == REMOTE else spec.num_threads or available_cores()
-    [first] = models.get(1, threads)
+def _bench(spec: RunSpec, parts: Parts, place: Place, load: Callable[[int], Model], bound: float) -> Bench:
+    models, benchmark, threads = place.models(load), parts.benchmark, place.threads()
+    [first] = models.get(1, max(threads))
     largest = first.max_batch or LARGEST_BATCH
     settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
     return Bench(
@@ -315,21 +264,16 @@ def _bench(spec: RunSpec, parts: Parts, load: Callable[[int], Model], bound: flo
         guard=parts.guard,
         samples=range(min(benchmark.short.rehearsal, len(parts.library))),
         machine=Machine(
-            threads,
+            sum(threads),
             max_batch=min(largest, spec.max_batchsize or LARGEST_BATCH),
             samples_per_query=settings.multi_stream_samples_per_query,
             at_once=parts.at_once(first),
+            machines=threads,
         ),
         deferred=parts.deferred if parts.is_deferred(first) else None,
         bound=bound,
+        elsewhere=isinstance(first, Elsewhere),
     )
-
-
-def _cost(benchmark: Benchmark, library: SampleLibrary) -> Callable[[int], float] | None:
-    """Return a function for the cost of a loaded sample; None if the benchmark does not define it."""
-    if type(benchmark).cost is BaseBenchmark.cost:
-        return None
-    return lambda index: benchmark.cost(library.batch([index])[0])
 
 
 def _tuned(
@@ -361,28 +305,29 @@ def _versions(spec: RunSpec, backend: Backend) -> dict[str, str]:
     return {"python": platform.python_version(), "loadgen": loadgen_version(), **built, **of_backend}
 
 
-def main(run_file: Path) -> None:
+def main(run_file: Path, make_place: Callable[[RunSpec], Place] = Place) -> None:
     """Run the case that `run_file` describes and exit: with 0, or with the error in result.json."""
     spec = read_spec(run_file)
     output = Path(spec.output)
-    guard = Guard(output)
+    place = make_place(spec)
+    guard = Guard(output, place.abandon)
     exit_with_parent(sys.stdin.fileno())
     faulthandler.enable()
     if spec.timeout:
         # Works while StartTest blocks, and writes the stacks to the log. The parent has a limit too.
         faulthandler.dump_traceback_later(spec.timeout, exit=True)
     os.chdir(output)
-    guard.wrap(_run_and_record)(spec, guard)
+    guard.wrap(_run_and_record)(spec, guard, place)
     leave(0)
 
 
-def _run_and_record(spec: RunSpec, guard: Guard) -> None:
+def _run_and_record(spec: RunSpec, guard: Guard, place: Place) -> None:
     if spec.mode == "conformance":
         from pytest_mlperf.worker.suite import run_suite
 
         result = run_suite(spec, make_backend, Reporter())
     else:
-        result = run(spec, guard)
+        result = run(spec, guard, place)
     write_json(Path(spec.output) / RESULT_FILE, result)
 
 

@@ -39,10 +39,13 @@ class Guard:
     ----------
     output
         The run's directory, where result.json goes.
+    abandon
+        Called before the process exits, to end what it has started elsewhere.
     """
 
-    def __init__(self, output: Path) -> None:
+    def __init__(self, output: Path, abandon: Callable[[], None] = lambda: None) -> None:
         self._output = output
+        self._abandon = abandon
         self._lock = threading.Lock()
 
     def wrap(self, function: Callable[P, R]) -> Callable[P, R]:
@@ -63,6 +66,8 @@ class Guard:
             with suppress(Exception):  # a full disk, or a runtime that closed it
                 sys.stderr.write(f"{fit(''.join(traceback.format_exception(error)), LONGEST_TRACEBACK)}\n")
             write_json(self._output / RESULT_FILE, WorkerResult(failure=_failure(error)))
+            with suppress(Exception):
+                self._abandon()
         finally:  # without the file the exit code still reports the failure; others may wait for the lock
             leave(EXIT_FAILED)
 

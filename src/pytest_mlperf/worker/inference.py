@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.worker.completion import Completion, FirstTokens, ignore
+from pytest_mlperf.worker.elsewhere import Elsewhere
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,7 +45,7 @@ class Inference:
         clock: RunClock | None = None,
         times: StreamTimes | None = None,
     ) -> None:
-        self._answer = benchmark.answer
+        self._answer = model.answer_elsewhere if isinstance(model, Elsewhere) else benchmark.answer
         self._model = model
         self._batch = library.batch
         self._first_tokens = first_tokens

@@ -43,6 +43,7 @@ class Bench:
 
     ``samples`` are the indices of the loaded samples. ``deferred`` makes the one stream of a model that answers later,
     for a number of batches in flight; None for other models. ``bound`` is Server's latency bound in seconds.
+    ``elsewhere`` says that models answer in other processes, so that a call costs more than its samples.
     """
 
     scenario: Scenario
@@ -53,10 +54,12 @@ class Bench:
     machine: Machine
     deferred: Callable[[Model, int], DeferredInference] | None = None
     bound: float = math.inf
+    elsewhere: bool = False
 
     def is_prompt(self, trial: Tuned) -> bool:
-        """Return whether a remote model answers well within Server's bound, with so much in flight."""
-        return self.machine.at_once is None or seconds_of_a_batch(trial) < self.bound * PROMPT
+        """Return whether a model in another process answers well within Server's bound, with so much in flight."""
+        here = self.machine.at_once is None and not self.elsewhere
+        return here or seconds_of_a_batch(trial) < self.bound * PROMPT
 
     def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
         """Answer rehearsal queries with a layout and measure it; see `Trials`."""

@@ -1,0 +1,172 @@
+"""The nodes of a Ray cluster as the place where a run's samples are and its models answer."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from pytest_mlperf.datasets.data_content import data_content
+from pytest_mlperf.errors import RequirementError
+from pytest_mlperf.ray_cluster import used
+from pytest_mlperf.ray_cluster.calls import Actor, call_all
+from pytest_mlperf.ray_cluster.connection import ADDRESS, Connection, Node, import_ray, on_node
+from pytest_mlperf.ray_cluster.front import NodeModels, NodeSamples
+from pytest_mlperf.ray_cluster.report import require_alike, this_machine
+from pytest_mlperf.worker.place import Place, has_costs
+from pytest_mlperf.worker.remote import NETWORK_SUT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pytest_mlperf.backends.base import Backend, Model
+    from pytest_mlperf.benchmarks.base import Benchmark, Samples
+    from pytest_mlperf.implementations.protocol import Check, ExecutionLayout, RunSpec, WorkerResult
+    from pytest_mlperf.ray_cluster.worker import Opened
+    from pytest_mlperf.worker.library import SampleLibrary
+
+#: How long a cluster that was started for a run may take to end when the run has failed.
+END_SECONDS = 10.0
+
+
+class RayPlace(Place):
+    """The nodes of a Ray cluster, with one actor each; the cluster is that of RAY_ADDRESS, else one of this run's own.
+
+    Parameters
+    ----------
+    spec
+        The run.
+    """
+
+    def __init__(self, spec: RunSpec) -> None:
+        super().__init__(spec)
+        self._connection: Connection | None = None
+        self._actors: list[Actor] = []
+        self._models: NodeModels | None = None
+
+    def open(self, backend: Backend, enter: Callable[[str], None]) -> dict[str, str]:
+        """Connect to the cluster, make the actors, and let them open the data set and the backend.
+
+        Raises
+        ------
+        RequirementError
+            There is no such cluster, or the nodes are not alike; or the run is timed in turns with another model.
+        """
+        spec = self.spec
+        if spec.old is not None:
+            raise RequirementError(
+                "two models are timed in turns in one process",
+                expected="--mlperf-compare-model without --implementation ray",
+                found="both",
+                fix="compare the models with --implementation python, or leave --mlperf-compare-model out",
+            )
+        enter("connecting to the Ray cluster")
+        self._connection = Connection(os.environ.get(ADDRESS, ""))
+        nodes = self._connection.nodes(spec)
+        held = {this_machine()}
+        # In one order for all runs: so no two of them have a part of the nodes each, and wait for the rest.
+        for node in sorted(nodes, key=lambda node: node.identifier):
+            enter(f"waiting for the CPUs of {node.report.host}")
+            actor = Actor(node, self._actor_of(node))
+            self._actors.append(actor)
+            actor.call("wait")
+            if node.report.machine not in held:
+                held.add(node.report.machine)
+                actor.call("hold", alone=spec.mode == "performance")
+        self._actors.sort(key=lambda actor: nodes.index(actor.node))
+        enter("opening the data set on the nodes")
+        self._open(backend)
+        self.sut_name = f"{NETWORK_SUT}: Ray, {spec.backend_name}" if len(nodes) > 1 else ""
+        return {"ray": import_ray().__version__}
+
+    def threads(self) -> tuple[int, ...]:
+        """Return the CPUs of each node, or as many of them as --num-threads says."""
+        return tuple(self._threads(actor.node) for actor in self._actors)
+
+    def library(self, samples: Samples) -> SampleLibrary:
+        """Return what lets the nodes load samples."""
+        return NodeSamples(samples, self._actors)
+
+    def models(self, load: Callable[[int], Model]) -> NodeModels:
+        """Return what lets the nodes load models."""
+        del load
+        self._models = NodeModels(self._actors, self.threads())
+        return self._models
+
+    def cost(self, benchmark: Benchmark, library: SampleLibrary) -> Callable[[int], float] | None:
+        """Return a function for the cost that the nodes found."""
+        assert isinstance(library, NodeSamples)  # noqa: S101 - for the type checker
+        return library.costs.__getitem__ if has_costs(benchmark) else None
+
+    def compare(self, here: Callable[[], Check], layout: ExecutionLayout) -> Check:
+        """Compare the model of the first node with ONNX Runtime there."""
+        del here
+        check: Check = self._actors[0].call("compare", layout.threads, layout.batch)
+        return check
+
+    def ended(self, result: WorkerResult) -> WorkerResult:
+        """Return the result with the nodes, and leave the cluster."""
+        assert self._connection is not None  # noqa: S101 - for the type checker
+        assert self._models is not None  # noqa: S101 - for the type checker
+        done = call_all(self._actors, "close")
+        nodes = [
+            used.of(actor.node, found, self._threads(actor.node), self._models.streams_of(actor))
+            for actor, found in zip(self._actors, done, strict=True)
+        ]
+        started, software = self._connection.started, self._connection.software
+        self._connection.close()
+        return used.with_nodes(result, nodes, software, started=started)
+
+    def abandon(self) -> None:
+        """End a cluster that was started for the run, in time; another one sees by itself that this process ended."""
+        if self._connection is not None and self._connection.started:
+            thread = threading.Thread(target=self._connection.close, daemon=True)
+            thread.start()
+            thread.join(END_SECONDS)
+
+    def _actor_of(self, node: Node) -> Any:
+        """Make the actor of a node, which has all of its CPUs: so the runs on a cluster come one after the other."""
+        from pytest_mlperf.ray_cluster.worker import NodeWorker
+
+        threads = self._threads(node)
+        options = (
+            import_ray()
+            .remote(NodeWorker)
+            .options(
+                num_cpus=node.cpus,
+                # The streams, and what is asked beside them.
+                max_concurrency=threads + 2,
+                max_restarts=0,
+                max_task_retries=0,
+                scheduling_strategy=on_node(node.identifier),
+            )
+        )
+        return options.remote(msgspec.json.encode(self.spec), threads)
+
+    def _threads(self, node: Node) -> int:
+        return min(node.cpus, self.spec.num_threads or node.cpus)
+
+    def _open(self, backend: Backend) -> None:
+        """Let the nodes open data set and backend, and see that they are those of this process."""
+        spec = self.spec
+        names = [str(actor.node) for actor in self._actors]
+        opened: dict[str, Opened] = dict(zip(names, call_all(self._actors, "open"), strict=True))
+        mine = {str(name): str(version) for name, version in backend.versions().items()}
+        require_alike(
+            mine,
+            {name: found.versions for name, found in opened.items()},
+            f"the nodes of the Ray cluster have other packages of {spec.backend_name}",
+            "install the same versions on all nodes",
+        )
+        if len(opened) > 1:
+            here = data_content(resolve_name(spec.benchmark).dataset, Path(spec.dataset), spec.sample_count)
+            require_alike(
+                {"SHA-256": here.sha256},
+                {name: {"SHA-256": found.dataset_sha256} for name, found in opened.items()},
+                f"the nodes of the Ray cluster have another data set at {spec.dataset}",
+                "copy the data set to all nodes, or name a shared directory with --cache or --dataset-path",
+            )
