@@ -48,7 +48,7 @@ def test_gpu_means_cuda_and_case_does_not_matter() -> None:
         ("device", "cudaa", "did you mean 'cuda'?"),
         ("device", "cpuu", "did you mean 'cpu'?"),
         ("mode", "speed", "one of accuracy, performance"),
-        ("implementation", "rust", "one of cpp, nvidia, python, tflite-cpp"),
+        ("implementation", "rust", "one of cpp, nvidia, python, ray, tflite-cpp"),
     ],
 )
 def test_a_value_that_does_not_exist_is_refused_with_the_nearest_and_all_valid_ones(

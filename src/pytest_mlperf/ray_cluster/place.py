@@ -42,6 +42,9 @@ class RayPlace(Place):
         The run.
     """
 
+    #: The next cluster may have other nodes.
+    keeps_layouts = False
+
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
         self._connection: Connection | None = None

@@ -16,9 +16,13 @@ if TYPE_CHECKING:
 _NONE = "none, loopback"
 
 
-def network_use(runs: Iterable[RunResult]) -> NetworkUse | None:
-    """Return how the runs reached their system: that of the run with most connections; None if they had no network."""
-    found = [run.network for run in runs if run.network is not None]
+def network_use(runs: Iterable[RunResult], *, in_division: bool = False) -> NetworkUse | None:
+    """Return how the runs reached their system: that of the run with most connections; None if they had no network.
+
+    The network between the nodes of a cluster, of which LoadGen's machine is one, is inside the system: it counts only
+    in the network division.
+    """
+    found = [run.network for run in runs if run.network is not None and (in_division or run.cluster is None)]
     return max(found, key=lambda use: use.connections) if found else None
 
 

@@ -19,6 +19,7 @@ from pytest_mlperf.rules.system_fields import (
     STATUSES,
     SYSTEM_TYPES,
 )
+from pytest_mlperf.submission.cluster import cluster_fields, cluster_nodes
 from pytest_mlperf.submission.network import asked_from, framework, network_fields, network_use
 
 if sys.version_info >= (3, 11):
@@ -99,12 +100,14 @@ def describe_system(
     """
     runs = tuple(results)
     asked = machine or read_machine()
-    network = network_use(runs)
+    network = network_use(runs, in_division=identity.division == "network")
+    nodes = cluster_nodes(runs)
     known = {
         **{name: value for name, value in vars(identity).items() if name in FIELDS},
-        **(_here(asked, runs) if network is None or network.loopback else {"hw_notes": asked_from(asked)}),
+        **(_here(asked, runs) if network is None or network.loopback or nodes else {"hw_notes": asked_from(asked)}),
         **_software(asked, runs),
-        **(_behind(network, asked, runs) if network is not None else {}),
+        **(_behind(network, asked, runs) if network is not None and not nodes else {}),
+        **(cluster_fields(nodes, runs, network) if nodes else {}),
         **(overrides or {}),
     }
     asked_for = {**FIELDS, **(dict.fromkeys((IS_NETWORK, *NETWORK_FIELDS, OVERPROVISIONING), True) if network else {})}

@@ -104,7 +104,8 @@ def run(spec: RunSpec, guard: Guard, place: Place) -> WorkerResult:
     watch.lap("load")
     reporter.enter("warming up")
     versions = _versions(spec, backend) | of_place
-    tuned, tried = _tuned(spec, bench, library, versions)
+    kept = spec.kept if place.keeps_layouts else None
+    tuned, tried = _tuned(structs.replace(spec, kept=kept), bench, library, versions)
     watch.lap("warm-up")
     apply_user_conf(
         settings, spec, benchmark.loadgen_model, benchmark.short, tuned, seconds_left(spec, sum(watch.seconds.values()))

@@ -27,6 +27,11 @@ class Place:
         The run.
     """
 
+    #: Whether a layout that an earlier run found on this machine is one for the place.
+    keeps_layouts = True
+    #: What LoadGen logs as the name of a SUT behind a network; empty for one that is here.
+    sut_name = ""
+
     def __init__(self, spec: RunSpec) -> None:
         self.spec = spec
 
@@ -34,9 +39,6 @@ class Place:
     def is_here(self) -> bool:
         """Whether this process answers, and is no client of who does."""
         return self.spec.device != REMOTE
-
-    #: What LoadGen logs as the name of a SUT behind a network; empty for one that is here.
-    sut_name = ""
 
     def open(self, backend: Backend, enter: Callable[[str], None]) -> dict[str, str]:
         """Make the place ready and return the versions that only it knows; `enter` is told what it does."""
