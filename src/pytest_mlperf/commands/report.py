@@ -74,7 +74,7 @@ def _print(document: Document, finished: Finished) -> None:
     from pytest_mlperf.printable import one_line
     from pytest_mlperf.report.row import rows
     from pytest_mlperf.report.table import table
-    from pytest_mlperf.report.terminal import below, shown, title
+    from pytest_mlperf.report.terminal import below, logs, title
 
     if not document.results:
         sys.stdout.write("the session has no results\n")
@@ -88,8 +88,7 @@ def _print(document: Document, finished: Finished) -> None:
     )
     print_styled(table(rows(document.results), output_width()))
     print_styled(Text(one_line(line)) for line in (*below(document.results), *finished.notes))
-    if finished.directory is not None:
-        print_styled([Text(one_line(f"LoadGen's logs: {shown(finished.directory)}"))])
+    print_styled(Text(one_line(line)) for line in logs(finished))
     print_styled(Text(one_line(line)) for line in _errors(finished))
 
 

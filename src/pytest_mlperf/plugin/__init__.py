@@ -60,6 +60,8 @@ TAKEN: pytest.StashKey[Container[str]] = pytest.StashKey()
 STARTED = pytest.StashKey[tuple[float, str]]()
 #: Where the data from the xdist controller have the number of workers on a worker's machine.
 BESIDE = "mlperf_workers"
+#: Where an xdist worker has the controller's version of this package, and its seconds east of UTC.
+CONTROLLER = "mlperf_controller"
 #: Where a report has the result of its run.
 REPORT_ATTRIBUTE = "mlperf_result"
 #: Of the report of a setup: an earlier attempt at the item does not count. Of a teardown: the attempt had a result.

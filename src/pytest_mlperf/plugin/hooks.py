@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pytest_mlperf import __version__
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
     BESIDE,
+    CONTROLLER,
     FAILED_ATTRIBUTE,
     LISTS,
     OPTIONAL,
@@ -158,8 +160,13 @@ def load(config: pytest.Config) -> MLPerfSession:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_configure_node(node: Any) -> None:
-    """Send the start time and the key of the session to an xdist worker: its results go to the same directory."""
-    node.workerinput[_WORKER_INPUT] = node.config.stash[STARTED]
+    """Send the start time and the key of the session to an xdist worker: its results go to the same directory.
+
+    The worker may be on another machine, with another time zone and another version of this package.
+    """
+    started, key = node.config.stash[STARTED]
+    node.workerinput[_WORKER_INPUT] = (started, key)
+    node.workerinput[CONTROLLER] = (__version__, time.localtime(started).tm_gmtoff)
     own = node.gateway.spec
     node.workerinput[BESIDE] = sum((each.popen, each.ssh) == (own.popen, own.ssh) for each in node.nodemanager.specs)
 

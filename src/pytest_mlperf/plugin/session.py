@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import time
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -138,8 +139,8 @@ class MLPerfSession:
 
     @cached_property
     def references(self) -> Path:
-        """The directory that records the reference runs of compliance tests."""
-        return self.directory / ".references"
+        """The directory that records the reference runs of compliance tests, each machine its own."""
+        return self.directory / ".references" / platform.node()
 
     @cached_property
     def budget(self) -> Budget | None:

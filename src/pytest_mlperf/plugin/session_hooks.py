@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import os
-from datetime import datetime
+import platform
+import sys
+from datetime import datetime, timedelta, timezone
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pytest_mlperf import __version__
-from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError
+from pytest_mlperf.errors import EntryPointError, MLPerfError, OptionError, RequirementError
 from pytest_mlperf.plugin import (
     ATTEMPT_ATTRIBUTE,
+    CONTROLLER,
     FAILED_ATTRIBUTE,
     REPORT_ATTRIBUTE,
     SHORT_FORMS,
@@ -38,8 +41,7 @@ if TYPE_CHECKING:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Create the session's state; if options are given, check them before collection."""
-    started, key = config.stash[STARTED]
-    session = MLPerfSession(config, datetime.fromtimestamp(started), key)
+    session = _new_session(config)
     config.stash[SESSION] = session
     config.pluginmanager.register(_LostReport(session), "mlperf-lost-report")
     if not any_given(config):
@@ -53,6 +55,28 @@ def pytest_configure(config: pytest.Config) -> None:
         session.check_gate()
     except MLPerfError as error:
         raise pytest.UsageError(spelled(error, config)) from None
+
+
+def _new_session(config: pytest.Config) -> MLPerfSession:
+    """Return a session; in an xdist worker, it has the controller's clock, and refuses another version of the package.
+
+    Results of two versions in one table would be taken for results of one.
+    """
+    started, key = config.stash[STARTED]
+    given: tuple[str, int] | None = worker_input(config).get(CONTROLLER)
+    if given is None:
+        return MLPerfSession(config, datetime.fromtimestamp(started), key)
+    version, east = given
+    local = datetime.fromtimestamp(started, timezone(timedelta(seconds=east))).replace(tzinfo=None)
+    session = MLPerfSession(config, local, key)
+    if version != __version__:
+        session.refused = RequirementError(
+            f"the worker of pytest-xdist on {platform.node()} has another pytest-mlperf than the session",
+            expected=f"pytest-mlperf {version}",
+            found=f"pytest-mlperf {__version__}, in {sys.executable}",
+            fix=f"install the same there: {sys.executable} -m pip install pytest-mlperf=={version}",
+        )
+    return session
 
 
 def state(config: pytest.Config) -> MLPerfSession:

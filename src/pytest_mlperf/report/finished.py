@@ -11,7 +11,7 @@ import msgspec
 from pytest_mlperf.run.result import RunResult
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from datetime import datetime
     from pathlib import Path
 
@@ -95,6 +95,15 @@ class Finished:
         # A past result may not say where it was, and the logs of a reused one are an earlier session's.
         outputs = [result.output for result in self.results if result.reused is None]
         return Path(outputs[0]).parent if outputs and outputs[0] else self.own_directory if self.results else None
+
+    @cached_property
+    def elsewhere(self) -> Mapping[str, Path]:
+        """The directories with logs that are not here, by the name of their machine."""
+        import platform
+        from pathlib import Path
+
+        strange = [each for each in self.results if each.output and each.host not in ("", platform.node())]
+        return {each.host: Path(each.output).parent for each in strange if not Path(each.output).is_dir()}
 
     @cached_property
     def provenance(self) -> Provenance:

@@ -38,7 +38,7 @@ def write_beside_logs(finished: Finished) -> None:
         They cannot be written.
     """
     directory = finished.directory
-    if directory is None:
+    if directory is None or (directory in finished.elsewhere.values() and not directory.is_dir()):
         return
     try:
         write_atomic(directory / RESULTS, encoded(document_of(finished)))

@@ -65,8 +65,8 @@ def write_summary(terminal: Terminal, finished: Finished) -> None:
     terminal.write_styled(table(rows(results), terminal.width))
     for line in (*below(results), *finished.notes):
         terminal.write_line(line)
-    if finished.directory is not None:
-        terminal.write_line(f"LoadGen's logs: {shown(finished.directory)}")
+    for line in logs(finished):
+        terminal.write_line(line)
 
 
 def below(results: Sequence[RunResult]) -> Iterator[str]:
@@ -83,6 +83,15 @@ def below(results: Sequence[RunResult]) -> Iterator[str]:
     for result in results:
         if result.attempts > 1:
             yield f"note: {result.case} {result.mode}: the last of {result.attempts} attempts"
+
+
+def logs(finished: Finished) -> Iterator[str]:
+    """Yield where LoadGen's logs are; those of other machines may not be here."""
+    far = finished.elsewhere
+    if finished.directory is not None and (finished.directory not in far.values() or finished.directory.is_dir()):
+        yield f"LoadGen's logs: {shown(finished.directory)}"
+    for host, place in far.items():
+        yield f"LoadGen's logs: {place} on {host}; with --mlperf-output on a shared disk they are here, too"
 
 
 def shown(directory: Path) -> str:

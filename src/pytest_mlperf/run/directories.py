@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import shutil
 import tempfile
 from typing import TYPE_CHECKING, Final
@@ -54,7 +55,7 @@ def _take(path: Path, key: str) -> bool:
     """Make `path`, which has its owner's key from the first moment, unless something is there."""
     if os.path.lexists(path):
         return False
-    beside = path.with_name(f".{key}.{os.getpid()}.part")
+    beside = path.with_name(f".{key}.{platform.node()}.{os.getpid()}.part")  # the disk may be shared
     try:
         beside.mkdir(parents=True)
         (beside / OWNER).write_text(key)

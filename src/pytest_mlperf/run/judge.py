@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -270,6 +271,7 @@ def _result(
         latencies=worker.latencies if worker else None,
         timeline=worker.timeline if worker else None,
         cluster=worker.cluster if worker else None,
+        host=platform.node(),
     )
 
 

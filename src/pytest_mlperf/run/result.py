@@ -128,6 +128,8 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         Of a Server run at the highest valid rate: the probes that found the rate, and last this run.
     cluster
         The nodes that answered, where there was more than this process.
+    host
+        The machine that ran it and has its ``output``: with pytest-xdist it may be another than the session's.
     """
 
     case: str
@@ -179,6 +181,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     timeline: Timeline | None = None
     peak: tuple[Probe, ...] = ()
     cluster: Cluster | None = None
+    host: str = ""
 
     @property
     def errors(self) -> tuple[Finding, ...]:
