@@ -63,9 +63,9 @@ class Far:
     config: Path
     directory: Path
 
-    def gateway(self, **variables: str) -> str:
+    def gateway(self, python: str | Path = sys.executable, **variables: str) -> str:
         """Return the option for a worker there, with some variables."""
-        parts = [f"ssh=far//python={sys.executable}//ssh_config={self.config}//chdir={self.directory}"]
+        parts = [f"ssh=far//python={python}//ssh_config={self.config}//chdir={self.directory}"]
         parts += [f"env:{name}={value}" for name, value in variables.items()]
         return f"--tx={'//'.join(parts)}"
 
@@ -145,7 +145,7 @@ def test_nothing_is_left_on_the_other_machine_when_the_session_is_killed(sandbox
 
 
 @pytest.mark.slow
-def test_a_worker_with_another_version_is_refused(sandbox: Sandbox) -> None:
+def test_a_worker_with_another_version_is_refused(sandbox: Sandbox, far: Far) -> None:
     older = sandbox.root / "older" / "pytest_mlperf"
     shutil.copytree(Path(pytest_mlperf.__file__).parent, older, ignore=shutil.ignore_patterns("__pycache__"))
     init = (older / "__init__.py").read_text()
@@ -153,7 +153,7 @@ def test_a_worker_with_another_version_is_refused(sandbox: Sandbox) -> None:
     python = sandbox.root / "python"
     python.write_text(f'#!/bin/sh\nPYTHONPATH={older.parent} exec {sys.executable} "$@"\n')
     python.chmod(0o700)
-    code, output = sandbox.run(*PACKAGE, "--scenario=Offline", "--mode=accuracy", "-d", f"--tx=popen//python={python}")
+    code, output = sandbox.run(*PACKAGE, "--scenario=Offline", "--mode=accuracy", "-d", far.gateway(python))
     assert code == pytest.ExitCode.TESTS_FAILED, output
     assert "has another pytest-mlperf than the session" in output
     assert f"expected: pytest-mlperf {pytest_mlperf.__version__}; found: pytest-mlperf 0.0.9" in output

@@ -78,6 +78,7 @@ def test_a_node_killed_in_the_test_is_a_failed_item(sandbox: Sandbox, cluster: R
     sandbox.assert_nothing_is_left()
 
 
+@pytest.mark.thorough
 def test_a_node_with_other_code_is_refused(sandbox: Sandbox, cluster: RayCluster) -> None:
     copy = sandbox.root / "older" / "pytest_mlperf"
     shutil.copytree(Path(pytest_mlperf.__file__).parent, copy, ignore=shutil.ignore_patterns("__pycache__"))

@@ -21,7 +21,7 @@ from pytest_mlperf.worker.place import Place, has_costs
 from pytest_mlperf.worker.remote import NETWORK_SUT
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from pytest_mlperf.backends.base import Backend, Model
     from pytest_mlperf.benchmarks.base import Benchmark, Samples
@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 #: How long a cluster that was started for a run may take to end when the run has failed.
 END_SECONDS = 10.0
+#: Actors start in a few seconds; those that take longer wait for CPUs.
+AT_ONCE_SECONDS = 20.0
 
 
 class RayPlace(Place):
@@ -70,15 +72,18 @@ class RayPlace(Place):
         enter("connecting to the Ray cluster")
         self._connection = Connection(os.environ.get(ADDRESS, ""))
         nodes = self._connection.nodes(spec)
-        held = {this_machine()}
         # In one order for all runs: so no two of them have a part of the nodes each, and wait for the rest.
-        for node in sorted(nodes, key=lambda node: node.identifier):
+        in_order = sorted(nodes, key=lambda node: node.identifier)
+        self._actors = self._at_once(in_order)
+        for node in in_order[len(self._actors) :]:
             enter(f"waiting for the CPUs of {node.report.host}")
-            actor = Actor(node, self._actor_of(node))
-            self._actors.append(actor)
-            actor.call("wait")
-            if node.report.machine not in held:
-                held.add(node.report.machine)
+            self._actors.append(Actor(node, self._actor_of(node)))
+            self._actors[-1].call("wait")
+        held = {this_machine()}
+        for actor in self._actors:
+            if actor.node.report.machine not in held:
+                enter(f"waiting for the device of {actor.node.report.host}")
+                held.add(actor.node.report.machine)
                 actor.call("hold", alone=spec.mode == "performance")
         self._actors.sort(key=lambda actor: nodes.index(actor.node))
         enter("opening the data set on the nodes")
@@ -130,6 +135,19 @@ class RayPlace(Place):
             thread = threading.Thread(target=self._connection.close, daemon=True)
             thread.start()
             thread.join(END_SECONDS)
+
+    def _at_once(self, nodes: Sequence[Node]) -> list[Actor]:
+        """Return the actors of the first nodes whose CPUs are free now: of all of them, unless another run has some."""
+        ray = import_ray()
+        actors = [Actor(node, self._actor_of(node)) for node in nodes]
+        waiting = [actor.start("wait") for actor in actors]
+        _, busy = ray.wait(waiting, num_returns=len(waiting), timeout=AT_ONCE_SECONDS)
+        free = next((number for number, each in enumerate(waiting) if each in busy), len(waiting))
+        for actor in actors[free:]:
+            ray.kill(actor.handle)
+        for actor, reference in zip(actors[:free], waiting, strict=False):
+            actor.result(reference)
+        return actors[:free]
 
     def _actor_of(self, node: Node) -> Any:
         """Make the actor of a node, which has all of its CPUs: so the runs on a cluster come one after the other."""
