@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pytest_mlperf
+from pytest_mlperf.artifacts.layout import default_cache_dir
 from tests.sandbox import BENCHMARKS, assert_no_traceback, item, wait_until
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from tests.sandbox import Sandbox
 
 pytestmark = pytest.mark.backends
-RAY = ("--implementation=ray", "--backend=onnxruntime")
+#: The environment with Ray is made once, and not in the cache of each test.
+CACHE = f"--mlperf-cache={default_cache_dir({})}"
+RAY = ("--implementation=ray", "--backend=onnxruntime", CACHE)
 #: LoadGen calls nothing valid of less than 662 queries of MultiStream.
 EASY = ("--target-qps=150", "--target-latency=5000", "--test-query-count=662", "--dataset-size=48", "--mlperf-tune=off")
 CASE = "resnet50-tiny-ray-onnxruntime-cpu"
@@ -50,7 +53,13 @@ def test_all_scenarios_on_two_nodes_are_judged_like_any_other(sandbox: Sandbox, 
 
 
 def test_two_nodes_give_the_answers_of_one_process(sandbox: Sandbox, cluster: RayCluster) -> None:
-    options = ("--model=retinanet-tiny", "--backend=onnxruntime", "--implementation=ray,python", "--dataset-size=24")
+    options = (
+        "--model=retinanet-tiny",
+        "--backend=onnxruntime",
+        "--implementation=ray,python",
+        "--dataset-size=24",
+        CACHE,
+    )
     code, output = sandbox.run(
         str(BENCHMARKS), *options, "--mode=accuracy", "--scenario=Offline", **cluster.environment
     )
