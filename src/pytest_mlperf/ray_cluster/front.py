@@ -92,17 +92,20 @@ class NodeModels(Models):
     ----------
     actors, threads
         The nodes, and the threads that each has for inferences.
+    ahead
+        How many batches of a stream are on their way or at its node at once. Each has a model here, of the same stream.
     """
 
-    def __init__(self, actors: Sequence[Actor], threads: Sequence[int]) -> None:
+    def __init__(self, actors: Sequence[Actor], threads: Sequence[int], ahead: int = 1) -> None:
         super().__init__(_refuse)
         self._actors = actors
         self._of_each = threads
+        self._ahead = ahead
         self._prepared: dict[tuple[int, int], tuple[int, Loaded]] = {}
         self._kept: list[int] = [0] * len(actors)
 
     def get(self, streams: int, threads: int) -> list[Model]:
-        """Return a model for each of `streams`, with `threads` threads each, in turn on all nodes."""
+        """Return a model for each of `streams`, with `threads` threads each, spread over all nodes."""
         places = spread(streams, self._of_each)
         started = {}
         for number, count in enumerate(_counted(places, len(self._actors))):
@@ -115,7 +118,7 @@ class NodeModels(Models):
             NodeModel(self._actors[node], stream, threads, self._attributes(node, threads)) for node, stream in places
         ]
         _require_one_kind(models)
-        return list(models)
+        return [model for _ in range(self._ahead) for model in models]
 
     def keep(self, layout: ExecutionLayout) -> list[Model]:
         """Return the models of a layout; close all others on the nodes."""

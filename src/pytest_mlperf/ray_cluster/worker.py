@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import threading
+from collections import Counter, defaultdict
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -99,6 +100,7 @@ class NodeWorker:
         self._held = ExitStack()
         self._start = self._test = self._end = read_counters()
         self._answered: Counter[int] = Counter()
+        self._turns: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
         self._peak = PeakMemory()
 
     def wait(self) -> None:
@@ -177,9 +179,10 @@ class NodeWorker:
 
     def answer(self, stream: int, threads: int, indices: Sequence[int]) -> Records:
         """Answer a batch of loaded samples with the model of a stream."""
-        model = self._streams[stream, threads]
-        records = self._benchmark.answer(model, self._library.batch(indices), indices, ignore)
-        self._answered[stream] += len(indices)  # one batch at a time: nothing is lost
+        with self._turns[stream]:  # the next batch of a stream may be here already
+            model = self._streams[stream, threads]
+            records = self._benchmark.answer(model, self._library.batch(indices), indices, ignore)
+            self._answered[stream] += len(indices)
         return records
 
     def compare(self, threads: int, batch: int) -> Check:

@@ -255,7 +255,7 @@ def _turns(spec: RunSpec, old: OtherModel, parts: Parts, bench: Bench, model: Mo
 
 def _bench(spec: RunSpec, parts: Parts, place: Place, load: Callable[[int], Model], bound: float) -> Bench:
     models, benchmark, threads = place.models(load), parts.benchmark, place.threads()
-    [first] = models.get(1, max(threads))
+    first = models.get(1, max(threads))[0]
     largest = first.max_batch or LARGEST_BATCH
     settings = built_in_settings(benchmark.loadgen_model, spec.scenario)
     return Bench(
@@ -274,6 +274,7 @@ def _bench(spec: RunSpec, parts: Parts, place: Place, load: Callable[[int], Mode
         deferred=parts.deferred if parts.is_deferred(first) else None,
         bound=bound,
         elsewhere=isinstance(first, Elsewhere),
+        times=place.rehearsal,
     )
 
 
