@@ -20,6 +20,7 @@ READ = {
     "PYENV_ROOT": "where pyenv keeps its Pythons, for `--python-version`",
     "UV_PYTHON_INSTALL_DIR, XDG_DATA_HOME": "where uv keeps its Pythons, for `--python-version`",
     "CXX, CC": "the compiler for what the backends `pytorch` and `tvm-…` compile (`g++` without it)",
+    "RAY_ADDRESS": "the cluster of [`--implementation ray`](../implementations.md#ray), as Ray itself reads it",
     "HOME, PATH": "where the user's cache and Pythons are, and where programs are found",
     "COLUMNS": "the width of tables, where the output is no terminal",
 }
@@ -36,6 +37,10 @@ SET = {
     "TVM_NUM_THREADS": "TVM: the threads of `--num-threads`",
     "WANDB_ERROR_REPORTING": "Weights & Biases: sends no errors to its maker, unless you set it",
     "NM_DISABLE_ANALYTICS": "DeepSparse: sends nothing to its maker",
+    "RAY_USAGE_STATS_ENABLED, RAY_USAGE_STATS_PROMPT_ENABLED": "Ray: sends nothing to its makers, unless you set it",
+    "RAY_AUTH_TOKEN": "Ray: nobody else sends work to a cluster that is started for a run",
+    "RAY_ENABLE_UV_RUN_RUNTIME_ENV, RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "Ray: nodes have their own environments, and "
+    "their own devices, unless you set it",
 }
 _BEGINNING = """\
 # Environment variables
