@@ -94,7 +94,11 @@ def main() -> None:
     latencies: dict[str, list[float]] = {"python": [], "1 node": []}
     with cluster(1) as one, cluster(given.nodes) as every:
         for number in range(given.rounds):
-            ways = (("python", "python", {}), ("1 node", "ray", one), ("all nodes", "ray", every))
+            ways: tuple[tuple[str, str, Mapping[str, str]], ...] = (
+                ("python", "python", {}),
+                ("1 node", "ray", one),
+                ("all nodes", "ray", every),
+            )
             for name, implementation, variables in ways:
                 result = measure(implementation, "Offline", given.model, variables)
                 rates[name].append(result["performance"]["value"])

@@ -50,6 +50,7 @@ class RayPlace(Place):
 
     #: The next cluster may have other nodes.
     keeps_layouts = False
+    is_here = False
 
     def __init__(self, spec: RunSpec) -> None:
         super().__init__(spec)
