@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from pytest_mlperf.implementations.ray import RAY
 from pytest_mlperf.machine.cluster import Cluster, Node
 from pytest_mlperf.machine.hardware import Machine as Hardware
 from pytest_mlperf.machine.network import NetworkUse
+from pytest_mlperf.ray_cluster.connection import Connection
 from pytest_mlperf.ray_cluster.front import spread
 from pytest_mlperf.ray_cluster.report import report, require_alike
 from pytest_mlperf.rules.system_fields import FIELDS, IS_NETWORK, NETWORK_FIELDS
@@ -85,6 +88,20 @@ def test_it_runs_on_cpus_and_where_it_is_named() -> None:
     assert not RAY.supports(TINY, "kserve", "remote", "Offline")
     assert not RAY.supports(TINY, "tensorrt", "cpu", "Offline")
     assert not RAY.default
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "nowhere.invalid:6379"])
+def test_an_address_where_nobody_listens_is_told_at_once(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))  # it is not asked
+    with pytest.raises(RequirementError) as caught:
+        Connection(address)
+    assert caught.value.what == f"cannot connect to the Ray cluster {address}"
+
+
+def test_the_address_of_rays_client_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", ModuleType("ray"))
+    with pytest.raises(RequirementError, match="is an address for Ray's client"):
+        Connection("ray://127.0.0.1:10001")
 
 
 def _node(**changes: Any) -> Node:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import socket
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -35,6 +36,8 @@ SETTINGS = {
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
+#: Seconds for a cluster's head to accept a connection.
+KNOCK_SECONDS = 10.0
 #: Seconds for a node to say what it is.
 REPORT_SECONDS = 120.0
 
@@ -97,6 +100,7 @@ class Connection:
                 )
             else:
                 _refuse_client(address)
+                _knock(address)
                 ray.init(address=address)
         except (OSError, RuntimeError, ValueError, AssertionError) as error:
             raise _unreachable(address, self.started, error) from error
@@ -237,11 +241,20 @@ def _refuse_client(address: str) -> None:
         )
 
 
+def _knock(address: str) -> None:
+    """Raise OSError if nobody listens at HOST:PORT: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if colon and port.isdecimal():
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=KNOCK_SECONDS):
+            pass
+
+
 def _unreachable(address: str, started: bool, error: Exception) -> RequirementError:
     if started:
         what, expected = "Ray does not start on this machine", "a Ray cluster of one node"
         fix = f"see the run's worker.log, or start a cluster with `ray start --head` and name it: {ADDRESS}=auto"
     else:
         what, expected = f"cannot connect to the Ray cluster {address}", "a cluster that this machine is a node of"
-        fix = f"start one with `ray start --head`, with this Python, or leave {ADDRESS} out: one is started for the run"
+        fix = "start one with `ray start --head`, with this Python (a cluster that asks for a token wants the same "
+        fix += f"RAY_AUTH_TOKEN here), or leave {ADDRESS} out: one is started for the run"
     return RequirementError(what, expected=expected, found=fit(said(error)), fix=fix)
