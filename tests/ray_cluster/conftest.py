@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import secrets
 import shutil
 import socket
@@ -66,6 +67,13 @@ class RayCluster:
     def add(self, **variables: str) -> psutil.Process:
         """Add a node."""
         return self.start(f"--address={self.address}", **variables)
+
+    def count(self) -> int:
+        """Return how many nodes the head takes for alive."""
+        command = [self.python, *RAY_COMMAND, "status", f"--address={self.address}"]
+        environment = {**os.environ, **self.variables}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=True)
+        return len(re.findall(r"^ 1 node_", done.stdout.partition("Pending:")[0], re.MULTILINE))
 
     def processes(self) -> list[psutil.Process]:
         """Return what lives of it."""

@@ -77,6 +77,7 @@ def test_a_node_killed_in_the_test_is_a_failed_item(sandbox: Sandbox, cluster: R
     wait_until(lambda: any(child.name().startswith("ray::NodeWorke") for child in victim.children()), "an actor")
     victim.kill()
     output, _ = session.communicate(timeout=90)
+    wait_until(lambda: cluster.count() == 2, "the end of the node")
     assert session.returncode == pytest.ExitCode.TESTS_FAILED, output
     assert_no_traceback(output)
     assert "the Ray actor on " in output
@@ -98,6 +99,7 @@ def test_a_node_with_other_code_is_refused(sandbox: Sandbox, cluster: RayCluster
         code, output = sandbox.run(item(f"{CASE}-Offline"), *RAY, **cluster.environment)
     finally:
         node.kill()
+        wait_until(lambda: cluster.count() == 2, "the end of the node")
     assert code == pytest.ExitCode.TESTS_FAILED, output
     assert "the nodes of the Ray cluster do not run the same software" in output
     assert "the source code of pytest_mlperf" in output
