@@ -197,7 +197,7 @@ def _answer_of(identifier: str, reference: Any) -> Report:
             f"the Ray node {identifier[:8]} does not answer",
             expected=f"its answer within {REPORT_SECONDS:g} s",
             found=fit(str(error).strip().splitlines()[-1]),
-            fix="`ray status` lists the nodes; if it has just ended, wait until it is listed no more, or start it again",
+            fix="`ray status` lists the nodes; if it has just ended, wait until it is not listed, or start it again",
         ) from error
     if not isinstance(answer, Report):
         raise _silent(identifier, answer)

@@ -33,8 +33,6 @@ if TYPE_CHECKING:
 END_SECONDS = 10.0
 #: Batches of a stream in Offline: one that it answers, and the next one.
 AHEAD = 2
-#: So many of Offline's queries make one of a rehearsal, or the end of each would count more than in the test.
-REHEARSAL = 4
 #: Actors start in a few seconds; those that take longer wait for CPUs.
 AT_ONCE_SECONDS = 20.0
 
@@ -56,7 +54,6 @@ class RayPlace(Place):
         super().__init__(spec)
         # Where no latency counts, the next batch of a stream is sent while it is busy: no node waits for the network.
         self._ahead = AHEAD if spec.scenario == "Offline" else 1
-        self.rehearsal = REHEARSAL if self._ahead > 1 else 1
         self._connection: Connection | None = None
         self._actors: list[Actor] = []
         self._models: NodeModels | None = None

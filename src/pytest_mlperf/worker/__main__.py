@@ -274,7 +274,6 @@ def _bench(spec: RunSpec, parts: Parts, place: Place, load: Callable[[int], Mode
         deferred=parts.deferred if parts.is_deferred(first) else None,
         bound=bound,
         elsewhere=isinstance(first, Elsewhere),
-        times=place.rehearsal,
     )
 
 

@@ -29,8 +29,6 @@ class Place:
 
     #: Whether a layout that an earlier run found on this machine is one for the place.
     keeps_layouts = True
-    #: How many times the scenario's own query a rehearsal has as one.
-    rehearsal = 1
     #: What LoadGen logs as the name of a SUT behind a network; empty for one that is here.
     sut_name = ""
 

@@ -43,8 +43,7 @@ class Bench:
 
     ``samples`` are the indices of the loaded samples. ``deferred`` makes the one stream of a model that answers later,
     for a number of batches in flight; None for other models. ``bound`` is Server's latency bound in seconds.
-    ``elsewhere`` says that models answer in other processes, so that a call costs more than its samples; a rehearsal
-    query has ``times`` the samples of the scenario's.
+    ``elsewhere`` says that models answer in other processes, so that a call costs more than its samples.
     """
 
     scenario: Scenario
@@ -56,7 +55,6 @@ class Bench:
     deferred: Callable[[Model, int], DeferredInference] | None = None
     bound: float = math.inf
     elsewhere: bool = False
-    times: int = 1
 
     def is_prompt(self, trial: Tuned) -> bool:
         """Return whether a model in another process answers well within Server's bound, with so much in flight."""
@@ -203,8 +201,6 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool
     sut = bench.scenario.rehearsal_sut(Serving(streams, Tuned(layout, 0.0, 0.0, {}), bench.guard))
     query = bench.scenario.query_size(layout, bench.machine)
     wants_rate = bench.scenario.batch_grows and bench.machine.at_once is None
-    query = bench.scenario.query_size(layout, bench.machine) * bench.times
-    indices = [bench.samples[n % len(bench.samples)] for n in range(query)]
 
     def serve() -> float:
         indices = [bench.samples[n % len(bench.samples)] for n in range(query)]
