@@ -143,6 +143,18 @@ def test_where_every_tenth_run_is_disturbed_no_rate_is_absurd() -> None:
     assert ratios[-1] < 1.01
 
 
+def test_a_machine_that_is_busy_at_first_does_not_end_the_search_far_below_the_peak() -> None:
+    calm = Queue(8, service=0.0004)
+
+    def probe(rate: float, *, full: bool) -> Point:
+        if not full and rate > 0.1 * calm.peak:
+            return Point(rate, late=True, excess=4 * rate / calm.peak, full=False)
+        return calm(rate, full=full)
+
+    rate = Search(probe).find(probe(0.5 * calm.peak, full=False))
+    assert rate >= 0.9 * calm.peak
+
+
 @pytest.mark.parametrize("start", [0.01, 0.9, 5.0, 100.0])
 def test_the_search_may_begin_anywhere(start: float) -> None:
     queue = Queue(1)

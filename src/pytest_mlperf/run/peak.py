@@ -104,12 +104,12 @@ class Search:
 
     @property
     def is_open(self) -> bool:
-        """Whether no rate that was tried is too high."""
-        return not any(point.late for point in self.points)
+        """Whether no rate that was tried in full length is too high: short probes may have been disturbed."""
+        return not any(point.late for point in self._full or self.points)
 
     def _chosen(self, curve: Curve) -> float:
         if self.is_open:
-            return max(point.rate for point in self.points)
+            return max(point.rate for point in self._full or self.points)
         return max(curve.sure(self.steadier), curve.middle * (1 - MOST_LOSS))
 
     def _probe(self, rate: float, *, full: bool) -> None:
@@ -154,12 +154,15 @@ def _sides(points: Sequence[Point]) -> tuple[Point | None, Point | None]:
 
 
 def _next(points: Sequence[Point], largest: float) -> float:
-    """Return the rate that is likeliest to be the peak, by some probes; beyond all of them at most by a factor."""
+    """Return the rate that is likeliest to be the peak, by some probes; below all of them at most by a factor.
+
+    Above them it may be far away: a probe in time is no accident.
+    """
     low, high = _sides(points)
     if low is not None and high is not None:
         return _between(low, high)
     if low is not None:
-        return low.rate * min(largest, max(_LEAST_STRIDE, math.exp(-_STRIDE * _excess(low))))
+        return low.rate * min(_LARGEST_STRIDE, max(_LEAST_STRIDE, math.exp(-_STRIDE * _excess(low))))
     if high is None:
         raise ValueError("there is no probe yet")
     if high.kept_up < _KEEPS_UP:
