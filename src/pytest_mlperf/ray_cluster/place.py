@@ -194,5 +194,5 @@ class RayPlace(Place):
                 {"SHA-256": here.sha256},
                 {name: {"SHA-256": found.dataset_sha256} for name, found in opened.items()},
                 f"the nodes of the Ray cluster have another data set at {spec.dataset}",
-                "copy the data set to all nodes, or name a shared directory with --cache or --dataset-path",
+                "copy the data set to all nodes, or name a shared directory with --mlperf-cache or --dataset-path",
             )
