@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.backends.model_file import Graph, ModelFile
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": CUDA_PROVIDER}
+SPINNING = "session.intra_op.allow_spinning"
 DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
@@ -47,10 +48,13 @@ class OnnxRuntimeModel:
         model: ModelFile,
         device: str,
         weight_types: Sequence[str],
+        settings: Mapping[str, str],
     ) -> None:
         self._graphs = {graph.name: _Graph.of(graph, sessions[graph.name], device) for graph in model.graphs}
         self.device = device
         self.weight_types = weight_types
+        #: What is set of the sessions' threads, for the result.
+        self.settings = settings
         batches = [graph.batch for graph in self._graphs.values() if graph.batch is not None]
         self.max_batch = min(batches) if batches else None
 
@@ -146,7 +150,11 @@ class OnnxRuntime:
             check_tensors(path, "input", graph.inputs, _found(sessions[graph.name].get_inputs()))
             check_tensors(path, "output", graph.outputs, _found(sessions[graph.name].get_outputs()))
             weights.update(dict.fromkeys(known_weights(path)))
-        return OnnxRuntimeModel(sessions, model, device, tuple(weights))
+        told = {
+            "intra-op threads": str(threads),
+            SPINNING: options.get(SPINNING, _spins(threads)),
+        }
+        return OnnxRuntimeModel(sessions, model, device, tuple(weights), told)
 
     def versions(self) -> Mapping[str, str]:
         """Return ONNX Runtime's version."""
@@ -161,13 +169,17 @@ def _session_options(threads: int, given: Mapping[str, str]) -> onnxruntime.Sess
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # A thread that spins during post-processing takes a core from another stream.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "1" if threads > 1 else "0")
+    options.add_session_config_entry(SPINNING, _spins(threads))
     options.log_severity_level = 3
     require_session_options(given)
     for name, value in given.items():
         options.add_session_config_entry(name, value)
     return options
+
+
+def _spins(threads: int) -> str:
+    """Return whether a session's threads spin: one alone would take a core from another stream between its calls."""
+    return "1" if threads > 1 else "0"
 
 
 def require_session_options(given: Mapping[str, str]) -> None:

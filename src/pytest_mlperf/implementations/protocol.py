@@ -244,6 +244,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     ``checks`` is what the implementation looked at in the loaded model before the test.
     ``network`` is how a remote model was reached. ``turns`` is how the run's model and another one compare in time.
     ``pilot`` is what the warm-up tried, and ``promise`` what a performance run said before its test.
+    ``process`` is what of the process decides about its figures, in words.
     ``cluster`` is the nodes that answered; None if that was this machine alone.
     ``latencies`` and ``timeline`` are None if the implementation does not keep them.
     """
@@ -265,6 +266,7 @@ class WorkerResult(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns | None = None
     pilot: tuple[Trial, ...] = ()
     promise: Promise | None = None
+    process: dict[str, str] = {}
     latencies: LatencySketch | None = None
     timeline: Timeline | None = None
     cluster: Cluster | None = None

@@ -268,6 +268,7 @@ def _result(
         turns=worker.turns if worker else None,
         pilot=worker.pilot if worker else (),
         promise=worker.promise if worker else None,
+        process=worker.process if worker else {},
         latencies=worker.latencies if worker else None,
         timeline=worker.timeline if worker else None,
         cluster=worker.cluster if worker else None,

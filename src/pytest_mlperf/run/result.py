@@ -116,6 +116,9 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
         Of a performance run, the layouts that the warm-up tried; empty where it was given one.
     promise
         What a performance run said of its test before that began.
+    process
+        What of the run's process decides about its figures: garbage collection, the allocator, the CPUs, and what is
+        set of the runtime's threads.
     explanation
         The explanation.json of an accuracy run that is worse than what it was compared with, or below its target;
         else empty.
@@ -175,6 +178,7 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     turns: Turns | None = None
     pilot: tuple[Trial, ...] = ()
     promise: Promise | None = None
+    process: dict[str, str] = {}
     explanation: str = ""
     reused: Reused | None = None
     latencies: LatencySketch | None = None

@@ -55,7 +55,7 @@ from pytest_mlperf.worker.place import Place
 from pytest_mlperf.worker.progress import Reporter
 from pytest_mlperf.worker.promise import promised, seconds_left
 from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
-from pytest_mlperf.worker.steady import steady
+from pytest_mlperf.worker.steady import process_settings, steady
 from pytest_mlperf.worker.streams import Parts
 from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, untuned, warm_up
 from pytest_mlperf.worker.turns import take_turns
@@ -128,6 +128,7 @@ def run(spec: RunSpec, guard: Guard, place: Place) -> WorkerResult:
         (*notes_of(models[0], spec), *comparison_notes(spec, checks), *_resumed_notes(spec, tested.resumed)),
         network_of(models[0], spec, tuned.layout),
     )
+    process = process_settings(models[0], collects=not _is_steady(spec, place))
     turns = None
     if spec.old is not None:
         reporter.enter("timing both models")
@@ -156,6 +157,7 @@ def run(spec: RunSpec, guard: Guard, place: Place) -> WorkerResult:
             turns=turns,
             pilot=tried,
             promise=promise,
+            process=process,
             latencies=latencies,
             timeline=timeline,
         )
@@ -193,7 +195,7 @@ def _tested(
     least_seconds = settings.min_duration_ms / 1000 if performs else 0
     reporter.enter(spec.mode, expected_samples(spec, settings), least_seconds or None, promise)
     # A client makes garbage with every request, and would keep all of it.
-    with steady() if performs and place.is_here else nullcontext():
+    with steady() if _is_steady(spec, place) else nullcontext():
         start_test(
             settings,
             sut,
@@ -211,6 +213,10 @@ def _tested(
     if unfinished is not None:
         unfinished.remove()
     return _Tested(done, clock, times, unfinished.found if unfinished is not None else 0)
+
+
+def _is_steady(spec: RunSpec, place: Place) -> bool:
+    return spec.mode == "performance" and place.is_here
 
 
 def _unfinished(spec: RunSpec, versions: dict[str, str]) -> Unfinished | None:
