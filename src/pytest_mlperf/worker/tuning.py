@@ -32,6 +32,8 @@ PROMPT = 0.5
 LARGEST_BATCH = 1024
 #: Where only the throughput counts, a rehearsal query lasts about so many seconds, or has so many times the batches.
 LONG_QUERY, MOST_BATCHES = 0.004, 200
+#: So many times the scenario's query is one of a rehearsal for models in other processes.
+FAR_QUERY = 4
 #: Where a batch takes less, what each call costs may be a part of it, and less of twice the batch: one that gains too
 #: little alone may be on the way to one that gains enough.
 QUICK_SECONDS = 0.01
@@ -201,6 +203,8 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool
     sut = bench.scenario.rehearsal_sut(Serving(streams, Tuned(layout, 0.0, 0.0, {}), bench.guard))
     query = bench.scenario.query_size(layout, bench.machine)
     wants_rate = bench.scenario.batch_grows and bench.machine.at_once is None
+    if wants_rate and bench.elsewhere:  # at a query's end the way is waited for, in the test but once
+        query *= FAR_QUERY
 
     def serve() -> float:
         indices = [bench.samples[n % len(bench.samples)] for n in range(query)]
