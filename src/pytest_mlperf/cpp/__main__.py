@@ -53,7 +53,8 @@ from pytest_mlperf.worker.memory import check_memory
 from pytest_mlperf.worker.model_files import ModelFiles
 from pytest_mlperf.worker.progress import Reporter
 from pytest_mlperf.worker.promise import promised, seconds_left
-from pytest_mlperf.worker.tuning import LARGEST_BATCH, untuned, warm_up
+from pytest_mlperf.worker.tuning import LARGEST_BATCH, rehearsed, untuned, warm_up
+from pytest_mlperf.worker.usual_cost import with_usual_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -140,6 +141,8 @@ def run(spec: RunSpec, runtime: Runtime, executable: str, library: Path | None) 
     (told,) = program.request("version")
     versions = _versions(spec, runtime, told)
     tuned, tried = _tuned(spec, trials, versions)
+    if spec.mode == "performance":
+        tuned = with_usual_cost(tuned, benchmark, samples, rehearsed(trials, range(trials.samples), tuned))
     watch.lap("warm-up")
     apply_user_conf(
         settings, spec, benchmark.loadgen_model, benchmark.short, tuned, seconds_left(spec, sum(watch.seconds.values()))

@@ -46,6 +46,8 @@ class Effort:
 
 
 QUICK = Effort(trial=0.03, least=2, most=5, budget=1.5)
+#: That of a run with a share of a time budget, which lasts longer than a short one.
+MEDIUM = Effort(trial=0.06, least=3, most=10, budget=5.0)
 THOROUGH = Effort(trial=0.2, least=3, most=10, budget=30.0)
 #: What lies between here and a remote model is not this machine's alone, and each of its trials may take long.
 REMOTE = Effort(trial=0.3, least=1, most=1, budget=REMOTE_SECONDS)

@@ -16,7 +16,7 @@ from msgspec import structs
 
 from pytest_mlperf.scenarios.base import Serving, Tuned
 from pytest_mlperf.worker.closing import close_in_time
-from pytest_mlperf.worker.pilot import EFFORTS, QUICK, Effort, Pilot, Trials, seconds_of_a_batch
+from pytest_mlperf.worker.pilot import EFFORTS, MEDIUM, QUICK, Effort, Pilot, Trials, seconds_of_a_batch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -111,6 +111,8 @@ def warm_up(trials: Trials, spec: RunSpec, versions: Mapping[str, str]) -> tuple
     if layout is None and spec.tune == "off":
         layout = trials.scenario.layouts(trials.machine)[0]
     effort = EFFORTS.get(spec.tune, QUICK)
+    if spec.budget is not None and effort is QUICK:
+        effort = MEDIUM
     return tune(trials, effort) if layout is None else (measure(layout, trials, effort), ())
 
 
@@ -122,6 +124,14 @@ def measure(layout: ExecutionLayout, trials: Trials, effort: Effort = QUICK) -> 
     sizes = [pilot.usual(structs.replace(layout, batch=size)) for size in _sizes(layout.batch)]
     latency = {trial.layout.batch: seconds_of_a_batch(trial) for trial in sizes}
     return Tuned(layout, sizes[-1].samples_per_second, sizes[-1].query_seconds, latency)
+
+
+def rehearsed(trials: Trials, samples: Sequence[int], tuned: Tuned) -> Sequence[int]:
+    """Return which of the samples that were loaded for it the rehearsal queries of a layout had."""
+    query = trials.scenario.query_size(tuned.layout, trials.machine)
+    if trials.scenario.batch_grows and tuned.samples_per_second * LONG_QUERY > query:  # it was made longer
+        return samples
+    return samples[:query]
 
 
 def untuned(layout: ExecutionLayout) -> Tuned:
