@@ -103,7 +103,7 @@ def read_detections(
     np.multiply(top, height, out=xywh[:, 1])
     np.subtract(right * width, xywh[:, 0], out=xywh[:, 2])
     np.subtract(bottom * height, xywh[:, 1], out=xywh[:, 3])
-    xywh = xywh.astype(np.float64)
+    xywh = xywh.astype(np.float64, copy=False)
     # Towards zero, as int() does; clipped, because no category is too large for an int64.
     labels = records.values[:, 6].clip(-1, 2**62).astype(np.int64)
     return of_record[:, 0], Detections(ids, labels, xywh, records.values[:, 5].astype(np.float64))
