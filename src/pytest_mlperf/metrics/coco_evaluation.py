@@ -95,8 +95,8 @@ def read_detections(
     images = [truth.images[index] for index in records.qsl_idx.tolist()]
     of_record = np.array([(image.id, image.width, image.height) for image in images], np.int64)
     counts = np.diff(records.offsets)
-    ids, width, height = (np.repeat(column, counts) for column in of_record.T)
-    width, height = width.astype(edges), height.astype(edges)
+    ids = np.repeat(of_record[:, 0], counts)
+    width, height = (np.repeat(column.astype(edges), counts) for column in of_record.T[1:])
     top, left, bottom, right = records.values[:, 1:5].T
     xywh = np.empty((len(ids), 4), edges)
     np.multiply(left, width, out=xywh[:, 0])
