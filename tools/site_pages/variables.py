@@ -20,6 +20,7 @@ READ = {
     "PYENV_ROOT": "where pyenv keeps its Pythons, for `--python-version`",
     "UV_PYTHON_INSTALL_DIR, XDG_DATA_HOME": "where uv keeps its Pythons, for `--python-version`",
     "CXX, CC": "the compiler for what the backends `pytorch` and `tvm-…` compile (`g++` without it)",
+    "MALLOC_ARENA_MAX": "glibc's, which a result's `process` records",
     "RAY_ADDRESS": "the cluster of [`--implementation ray`](../implementations.md#ray), as Ray itself reads it",
     "HOME, PATH": "where the user's cache and Pythons are, and where programs are found",
     "COLUMNS": "the width of tables, where the output is no terminal",
