@@ -12,11 +12,11 @@ from msgspec import structs
 
 from pytest_mlperf.baselines.compare import Allowed, Before, compare_accuracy, compare_performance, compare_turns
 from pytest_mlperf.baselines.entry import FORMAT, Entry, file_of, read_entry
-from pytest_mlperf.baselines.fingerprint import Fingerprint, read_fingerprint
 from pytest_mlperf.baselines.left import Left
 from pytest_mlperf.baselines.store import PLACE, Baseline, commit_of, find, home
 from pytest_mlperf.errors import BaselineError
 from pytest_mlperf.implementations.protocol import Turns
+from pytest_mlperf.machine.fingerprint import Fingerprint, read_fingerprint
 from pytest_mlperf.metrics.outcomes import Errors, Outcomes, Right, Scores
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.performance import Performance

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from typing import Any
 
-from pytest_mlperf.baselines.fingerprint import Fingerprint
+from pytest_mlperf.machine.fingerprint import Fingerprint
 from pytest_mlperf.report.finished import Finished, Provenance
 from pytest_mlperf.rules.accuracy import Accuracy
 from pytest_mlperf.rules.performance import Performance

@@ -7,29 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from pytest_mlperf.implementations.protocol import ExecutionLayout, KeptLayout, RunSpec
+from pytest_mlperf.implementations.protocol import ExecutionLayout, KeptLayout
 from pytest_mlperf.run.layouts import FILE, KEPT, Found, key, look_up, note
+from tests.run.specs import a_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-SPEC = RunSpec(
-    run_length="short",
-    benchmark="b",
-    backend="k",
-    device="cpu",
-    scenario="Offline",
-    mode="performance",
-    model="m",
-    model_format="onnx",
-    model_precision="fp32",
-    precision="fp32",
-    variant="",
-    dataset="d",
-    output="o",
-    sample_count=1,
-    model_sha256="abc",
-)
+SPEC = a_spec(model_sha256="abc")
 LAYOUT = KeptLayout(layout=ExecutionLayout(streams=2, threads=1, batch=4), versions={"k": "1"})
 
 

@@ -9,9 +9,10 @@ import pytest
 from msgspec import structs
 
 from pytest_mlperf.errors import OptionError
-from pytest_mlperf.implementations.protocol import OfficialLength, RunSpec
+from pytest_mlperf.implementations.protocol import OfficialLength
 from pytest_mlperf.run.peak_lengths import AS_LONG, FEWEST, FULL_PART, Lengths
 from pytest_mlperf.scenarios.early_stopping import late_allowed
+from tests.run.specs import a_spec
 from tests.support.mlperf_test_runtimes import CLASSIFIER
 
 OFFICIAL = OfficialLength(
@@ -22,22 +23,7 @@ OFFICIAL = OfficialLength(
     target_latency_ns=15_000_000,
     target_latency_percentile=0.99,
 )
-SPEC = RunSpec(
-    run_length="short",
-    benchmark="b",
-    backend="k",
-    device="cpu",
-    scenario="Server",
-    mode="performance",
-    model="m",
-    model_format="onnx",
-    model_precision="fp32",
-    precision="fp32",
-    variant="",
-    dataset="d",
-    output="o",
-    sample_count=1,
-)
+SPEC = a_spec(scenario="Server")
 
 
 def lengths(given: dict[str, str] | None = None, **options: Any) -> Lengths:

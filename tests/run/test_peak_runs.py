@@ -24,7 +24,7 @@ from pytest_mlperf.implementations.protocol import (
 )
 from pytest_mlperf.run.judge import Run
 from pytest_mlperf.run.peak_runs import MOST_CONFIRMING, PeakRuns, _FellBehindError, has_peak
-from pytest_mlperf.run.runner import Outcome
+from pytest_mlperf.run.result import Outcome
 from tests.report.results import performance
 from tests.run.test_peak import Queue
 from tests.run.test_peak_lengths import OFFICIAL, SPEC

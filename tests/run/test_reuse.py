@@ -17,7 +17,7 @@ from pytest_mlperf.baselines.store import Baseline
 from pytest_mlperf.benchmarks.resnet50 import TINY
 from pytest_mlperf.environments.distributions import versions_of
 from pytest_mlperf.history.store import History
-from pytest_mlperf.implementations.protocol import OtherModel, RunSpec
+from pytest_mlperf.implementations.protocol import OtherModel
 from pytest_mlperf.machine.cores import Cores
 from pytest_mlperf.machine.use import MachineUse
 from pytest_mlperf.report.csv_file import table
@@ -33,26 +33,15 @@ from pytest_mlperf.run.resuming import unfinished_file
 from pytest_mlperf.run.reuse import FILE, Basis, Earlier, Found, NotReused, basis_of, forget, record
 from pytest_mlperf.submission.pairs import pairs_of
 from tests.report.results import finished, performance
+from tests.run.specs import a_spec
 
 if TYPE_CHECKING:
     from pytest_mlperf.run.result import RunResult
 
 CASE = Case("resnet50-tiny", "python", "onnxruntime", "cpu", "Offline", "performance")
-SPEC = RunSpec(
-    run_length="short",
+SPEC = a_spec(
     benchmark="pytest_mlperf.benchmarks.resnet50:TINY",
     backend="pytest_mlperf.backends.onnxruntime:OnnxRuntime",
-    device="cpu",
-    scenario="Offline",
-    mode="performance",
-    model="m",
-    model_format="onnx",
-    model_precision="fp32",
-    precision="fp32",
-    variant="",
-    dataset="d",
-    output="o",
-    sample_count=1,
     model_sha256="abc",
 )
 NOW = {"python": "3.12.1", "onnxruntime": "1.23.0"}

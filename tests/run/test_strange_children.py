@@ -16,27 +16,12 @@ from pytest_mlperf.errors import MLPerfError, OutputError, RunError
 from pytest_mlperf.implementations.base import Program
 from pytest_mlperf.implementations.protocol import RESULT_FILE, RUN_FILE, RunSpec, read_spec
 from pytest_mlperf.run.child import LARGEST_RESULT, execute
+from tests.run.specs import a_spec
 
 if TYPE_CHECKING:
     from pytest_mlperf.implementations.protocol import Progress
 
-SPEC = RunSpec(
-    run_length="short",
-    benchmark="b:B",
-    backend="b:B",
-    device="cpu",
-    scenario="Offline",
-    mode="accuracy",
-    model="model",
-    model_format="none",
-    model_precision="fp32",
-    precision="fp32",
-    variant="",
-    dataset="dataset",
-    output="",
-    sample_count=1,
-    timeout=60,
-)
+SPEC = a_spec(benchmark="b:B", backend="b:B", mode="accuracy", model_format="none", output="", timeout=60)
 START = """
 import json, os, shutil, sys, time
 from pathlib import Path

@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_mlperf.baselines.entry import Entry
-    from pytest_mlperf.baselines.fingerprint import Fingerprint
     from pytest_mlperf.baselines.left import Left
     from pytest_mlperf.gate.comparison import Comparison
     from pytest_mlperf.gate.verdict import Estimate
+    from pytest_mlperf.machine.fingerprint import Fingerprint
     from pytest_mlperf.metrics.outcomes import Outcomes
     from pytest_mlperf.rules.accuracy import Accuracy
     from pytest_mlperf.run.result import RunResult

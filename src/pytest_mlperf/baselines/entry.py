@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from pytest_mlperf.artifacts.disk import write_atomic
-from pytest_mlperf.baselines.fingerprint import Fingerprint
 from pytest_mlperf.baselines.outcome_file import read_outcomes, write_outcomes
 from pytest_mlperf.errors import BaselineError
+from pytest_mlperf.machine.fingerprint import Fingerprint
 from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.versioned import read_versioned
 

@@ -15,7 +15,7 @@ from pytest_mlperf.baselines.entry import FORMAT, KEPT, Entry, file_of, outcomes
 from pytest_mlperf.errors import BaselineError
 
 if TYPE_CHECKING:
-    from pytest_mlperf.baselines.fingerprint import Fingerprint
+    from pytest_mlperf.machine.fingerprint import Fingerprint
     from pytest_mlperf.metrics.outcomes import Outcomes
     from pytest_mlperf.run.result import RunResult
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
 
     from mlperf_loadgen import TestSettings
 
+    from pytest_mlperf.implementations.protocol import OfficialLength
+
 #: Offline's samples are counted for 10 % more than the minimum duration, the queries of streams for twice it
 #: (GenerateQueries in loadgen/loadgen.cc of mlcommons/inference).
 _OFFLINE_SLACK, _STREAM_SLACK = 1.1, 2
@@ -54,6 +56,16 @@ class Length:
             if is_multi
             else settings.single_stream_expected_latency_ns,
             samples_per_query=settings.multi_stream_samples_per_query if is_multi else 1,
+        )
+
+    @classmethod
+    def asked(cls, official: OfficialLength, scenario: str) -> Length:
+        """Return that of a run of official length."""
+        return cls(
+            scenario=scenario,
+            min_duration_ms=official.min_duration_ms,
+            min_query_count=official.min_query_count,
+            samples_per_query=official.samples_per_query if scenario == "MultiStream" else 1,
         )
 
     def changed(self, values: Mapping[str, str]) -> Length:

@@ -14,8 +14,8 @@ from pytest_mlperf.scenarios.base import number
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from pytest_mlperf.benchmarks.base import Short
-    from pytest_mlperf.implementations.protocol import RunOptions
+    from pytest_mlperf.benchmarks.base import Benchmark, Short
+    from pytest_mlperf.implementations.protocol import OfficialLength, RunOptions
     from pytest_mlperf.loadgen.generated import Length
     from pytest_mlperf.scenarios.base import Tuned
 
@@ -65,6 +65,26 @@ class Wanted:
     given: Mapping[str, str]
     percentile: float
 
+    @classmethod
+    def performance(
+        cls,
+        benchmark: Benchmark,
+        scenario: str,
+        options: RunOptions,
+        given: Mapping[str, str],
+        official: OfficialLength,
+    ) -> Wanted:
+        """Return a performance test of a benchmark, of which official length is known."""
+        return cls(
+            model=benchmark.loadgen_model,
+            scenario=scenario,
+            mode="performance",
+            options=options,
+            short=benchmark.short,
+            given=given,
+            percentile=official.target_latency_percentile,
+        )
+
     def entries(self, tuned: Tuned, seconds: float | None = None) -> list[Entry]:
         """Return the settings to append to the user's own: options, and suggestions for what is not given.
 
@@ -87,18 +107,17 @@ class Wanted:
 
         That is official length, if it fits. A run has at least the queries with which it can be valid.
         """
-        entries = self.entries(tuned)
-        if self.options.run_length == "short" or left is None or self._seconds(entries, tuned, official) <= left:
-            return entries
+        if self.options.run_length == "short" or left is None or self.seconds(tuned, official) <= left:
+            return self.entries(tuned)
         return self.entries(tuned, max(0.0, left * CAUTION))
 
-    def seconds(self, tuned: Tuned, official: Length) -> float:
-        """Return how long the performance test takes whose settings are `entries`; 0 if nothing was measured."""
-        return self._seconds(self.entries(tuned), tuned, official)
+    def length(self, tuned: Tuned, official: Length) -> Length:
+        """Return what decides the length of the test whose settings are `entries`."""
+        return official.changed({**self.given, **{entry.key: entry.value for entry in self.entries(tuned)}})
 
-    def _seconds(self, entries: list[Entry], tuned: Tuned, official: Length) -> float:
-        length = official.changed({**self.given, **{entry.key: entry.value for entry in entries}})
-        return seconds_of_test(length, tuned.samples_per_second, tuned.query_seconds)
+    def seconds(self, tuned: Tuned, official: Length) -> float:
+        """Return how long that performance test takes; 0 if nothing was measured."""
+        return seconds_of_test(self.length(tuned, official), tuned.samples_per_second, tuned.query_seconds)
 
     def _suggestions(self, tuned: Tuned) -> Iterator[tuple[str, str]]:
         if self.mode == "performance":

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from pytest_mlperf.baselines.entry import Entry
-    from pytest_mlperf.baselines.fingerprint import Fingerprint
     from pytest_mlperf.baselines.stated import Stated
     from pytest_mlperf.baselines.store import Baseline
     from pytest_mlperf.gate.comparison import Comparison
+    from pytest_mlperf.machine.fingerprint import Fingerprint
     from pytest_mlperf.plugin.options import Settings
     from pytest_mlperf.registry import Registry
     from pytest_mlperf.run.case import Case
@@ -88,7 +88,7 @@ class Gate:
     @cached_property
     def machine(self) -> Fingerprint:
         """What the machine of the session is."""
-        from pytest_mlperf.baselines.fingerprint import read_fingerprint
+        from pytest_mlperf.machine.fingerprint import read_fingerprint
 
         return read_fingerprint()
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from pytest_mlperf.baselines.fingerprint import Fingerprint
+    from pytest_mlperf.machine.fingerprint import Fingerprint
     from pytest_mlperf.submission.submit import Submitted
 
 
@@ -110,8 +110,8 @@ class Finished:
         """Commit and machine; they are looked up when they are first asked for."""
         if self.recorded is not None:
             return self.recorded
-        from pytest_mlperf.baselines.fingerprint import read_fingerprint
         from pytest_mlperf.baselines.store import commit_of
+        from pytest_mlperf.machine.fingerprint import read_fingerprint
 
         return Provenance(commit_of(self.root), read_fingerprint())
 

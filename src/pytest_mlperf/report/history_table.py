@@ -8,8 +8,8 @@ import msgspec
 from rich.table import Table
 from rich.text import Text
 
-from pytest_mlperf.baselines.fingerprint import Fingerprint
 from pytest_mlperf.history.series import changes, steps_of
+from pytest_mlperf.machine.fingerprint import Fingerprint
 from pytest_mlperf.printable import one_line
 from pytest_mlperf.report.row import number
 from pytest_mlperf.report.table import GAP

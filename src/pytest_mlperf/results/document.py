@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from pytest_mlperf.baselines.fingerprint import Fingerprint
 from pytest_mlperf.errors import StoredResultsError
+from pytest_mlperf.machine.fingerprint import Fingerprint
 from pytest_mlperf.run.repeated import Repeated
 from pytest_mlperf.run.result import RunResult
 from pytest_mlperf.versioned import read_versioned

@@ -10,8 +10,8 @@ from pytest_mlperf.baselines.entry import FORMAT, Entry
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pytest_mlperf.baselines.fingerprint import Fingerprint
     from pytest_mlperf.baselines.left import Left
+    from pytest_mlperf.machine.fingerprint import Fingerprint
     from pytest_mlperf.run.result import RunResult
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import platform
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_mlperf.artifacts.disk import write_atomic
-from pytest_mlperf.artifacts.locks import lease
-from pytest_mlperf.artifacts.sharing import read_plain
-from pytest_mlperf.errors import CacheError
+from pytest_mlperf.artifacts.remembered import change_table, read_table
 from pytest_mlperf.implementations.protocol import KeptLayout
 
 if TYPE_CHECKING:
@@ -45,7 +41,7 @@ def key(case: str, spec: RunSpec, cpus: float) -> str:
 
 def look_up(cache: Path, name: str, tune: str) -> KeptLayout | None:
     """Return the layout that was found for a key; one that was found quickly is not for a thorough run."""
-    found = _read(cache).get(name)
+    found = read_table(cache / FILE, Found).get(name)
     if found is None or tune == "off" or (tune == "thorough" and found.tune != "thorough"):
         return None
     return found.kept
@@ -53,14 +49,9 @@ def look_up(cache: Path, name: str, tune: str) -> KeptLayout | None:
 
 def note(cache: Path, name: str, found: Found) -> None:
     """Keep a layout; do nothing if the cache cannot be written."""
-    with suppress(OSError, CacheError, TimeoutError), lease(cache / ".locks" / "layouts.lock", timeout=5):
-        layouts = _read(cache)
+
+    def with_newest(layouts: dict[str, Found]) -> dict[str, Found]:
         layouts.pop(name, None)
-        layouts[name] = found
-        write_atomic(cache / FILE, msgspec.json.encode(dict(list(layouts.items())[-KEPT:])))
+        return dict(list({**layouts, name: found}.items())[-KEPT:])
 
-
-def _read(cache: Path) -> dict[str, Found]:
-    with suppress(OSError, CacheError, msgspec.MsgspecError):
-        return msgspec.json.decode(read_plain(cache / FILE), type=dict[str, Found])
-    return {}
+    change_table(cache / FILE, Found, with_newest)

@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import platform
 import statistics
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from pytest_mlperf.artifacts.disk import write_atomic
-from pytest_mlperf.artifacts.locks import lease
-from pytest_mlperf.artifacts.sharing import read_plain
-from pytest_mlperf.errors import CacheError
+from pytest_mlperf.artifacts.remembered import change_table, read_table
 from pytest_mlperf.implementations.protocol import ExecutionLayout, OfficialLength
 from pytest_mlperf.run.case import ACCURACY, PERFORMANCE
 
@@ -64,17 +60,12 @@ def key(case: Case) -> str:
 
 def read_paces(cache: Path) -> Paces:
     """Return the paces of the last runs by `key`; empty if the file cannot be read."""
-    with suppress(OSError, CacheError, msgspec.MsgspecError):
-        return msgspec.json.decode(read_plain(cache / FILE), type=Paces)
-    return {}
+    return read_table(cache / FILE, list[Pace])
 
 
 def note_pace(cache: Path, name: str, pace: Pace) -> None:
     """Add a run's pace; do nothing if the cache cannot be written."""
-    with suppress(OSError, CacheError, TimeoutError), lease(cache / ".locks" / "paces.lock", timeout=5):
-        paces = read_paces(cache)
-        paces[name] = [*paces.get(name, []), pace][-KEPT:]
-        write_atomic(cache / FILE, msgspec.json.encode(paces))
+    change_table(cache / FILE, list[Pace], lambda paces: {**paces, name: [*paces.get(name, []), pace][-KEPT:]})
 
 
 def pace_of(result: WorkerResult, wall: float) -> Pace:
@@ -147,19 +138,5 @@ class Expectation:
         rate = statistics.median(pace.samples_per_second for pace in measured)
         query = statistics.median(pace.query_seconds for pace in measured)
         benchmark, scenario = self.case.plan.benchmark, self.case.scenario
-        length = Length(
-            scenario=scenario,
-            min_duration_ms=official.min_duration_ms,
-            min_query_count=official.min_query_count,
-            samples_per_query=official.samples_per_query if scenario == "MultiStream" else 1,
-        )
-        wanted = Wanted(
-            model=benchmark.loadgen_model,
-            scenario=scenario,
-            mode=PERFORMANCE,
-            options=self.options,
-            short=benchmark.short,
-            given=self.given,
-            percentile=official.target_latency_percentile,
-        )
-        return wanted.seconds(Tuned(layout, rate, query, {}), length)
+        wanted = Wanted.performance(benchmark, scenario, self.options, self.given, official)
+        return wanted.seconds(Tuned(layout, rate, query, {}), Length.asked(official, scenario))

@@ -109,20 +109,10 @@ class Lengths:
 
     def _queries(self, options: RunSpec, given: Mapping[str, str], rate: float) -> int:
         scenario, official = self.spec.scenario, self.official
-        wanted = Wanted(
-            model=self.benchmark.loadgen_model,
-            scenario=scenario,
-            mode=self.spec.mode,
-            options=structs.replace(options, target_qps=rate),
-            short=self.benchmark.short,
-            given=given,
-            percentile=official.target_latency_percentile,
-        )
-        entries = wanted.entries(Tuned(_ANY, rate, 1 / rate, {}))
-        length = Length(
-            scenario=scenario, min_duration_ms=official.min_duration_ms, min_query_count=official.min_query_count
-        )
-        return math.ceil(generated(length.changed({**given, **{each.key: each.value for each in entries}})).queries)
+        at_rate = structs.replace(options, target_qps=rate)
+        wanted = Wanted.performance(self.benchmark, scenario, at_rate, given, official)
+        length = wanted.length(Tuned(_ANY, rate, 1 / rate, {}), Length.asked(official, scenario))
+        return math.ceil(generated(length).queries)
 
 
 @cache

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.run.child import OnProgress
     from pytest_mlperf.run.judge import Run
     from pytest_mlperf.run.probe import Purpose
-    from pytest_mlperf.run.result import RunResult
-    from pytest_mlperf.run.runner import Outcome
+    from pytest_mlperf.run.result import Outcome, RunResult
 
     class Once(Protocol):
         """Executes a run; see `Runner`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 import msgspec
 
 from pytest_mlperf.gate.comparison import Comparison
@@ -16,6 +18,9 @@ from pytest_mlperf.rules.finding import Finding
 from pytest_mlperf.rules.judge import is_bent
 from pytest_mlperf.rules.performance import Performance
 from pytest_mlperf.run.probe import Probe
+
+if TYPE_CHECKING:
+    from pytest_mlperf.errors import MLPerfError
 
 
 class Compliance(msgspec.Struct, frozen=True, kw_only=True):
@@ -201,3 +206,10 @@ class RunResult(msgspec.Struct, frozen=True, kw_only=True):
     def changes(self) -> tuple[Finding, ...]:
         """What makes another test of the run than its scenario and its round mean."""
         return tuple(finding for finding in self.findings if finding.severity == "note" and is_bent([finding]))
+
+
+class Outcome(NamedTuple):
+    """A run's result, and the error if it failed."""
+
+    result: RunResult
+    error: MLPerfError | None = None

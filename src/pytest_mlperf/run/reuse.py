@@ -16,7 +16,7 @@ import msgspec
 from msgspec import structs
 
 from pytest_mlperf.artifacts.disk import file_sha256, write_atomic
-from pytest_mlperf.baselines.fingerprint import Fingerprint, read_fingerprint
+from pytest_mlperf.machine.fingerprint import Fingerprint, read_fingerprint
 from pytest_mlperf.printable import one_line
 from pytest_mlperf.run.case import PERFORMANCE
 from pytest_mlperf.run.inputs import Inputs, Unknown, inputs_of, other_keys

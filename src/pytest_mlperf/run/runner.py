@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from msgspec import structs
 
@@ -24,6 +24,7 @@ from pytest_mlperf.run.judge import Run, failed, judge, located
 from pytest_mlperf.run.paces import key, note_pace, pace_of
 from pytest_mlperf.run.peak_runs import PeakRuns, has_peak
 from pytest_mlperf.run.references import Kept, turn
+from pytest_mlperf.run.result import Outcome
 from pytest_mlperf.run.resuming import unfinished_file
 from pytest_mlperf.run.reuse import Basis, Earlier, Found, NotReused, basis_of, record
 from pytest_mlperf.run.spec import spec_of
@@ -123,13 +124,6 @@ class Surroundings:
     reuse: bool
     say: Callable[[str, bool], None]
     budget: Budget | None = None
-
-
-class Outcome(NamedTuple):
-    """A run's result, and the error if it failed."""
-
-    result: RunResult
-    error: MLPerfError | None = None
 
 
 @dataclass(frozen=True)
