@@ -178,38 +178,63 @@ def _largest(layout: ExecutionLayout, trials: Trials, pilot: Pilot) -> Execution
     return chosen
 
 
+class _Unanswered:
+    """Counts down the samples of a query by batches: a step for each sample would cost more than LoadGen does."""
+
+    def __init__(self) -> None:
+        self._left = 0
+        self._lock = threading.Lock()
+        self._none = threading.Event()
+
+    def expect(self, samples: int) -> None:
+        """Begin a query."""
+        self._left = samples
+        self._none.clear()
+
+    def less(self, samples: int) -> None:
+        """Note that samples are answered, from any thread."""
+        with self._lock:
+            self._left -= samples
+            if not self._left:
+                self._none.set()
+
+    def wait(self) -> None:
+        """Wait until all samples of the query are answered."""
+        self._none.wait()
+
+
 class _Rehearsal:
     """An inference whose answers are counted instead of sent to LoadGen."""
 
-    def __init__(self, inference: Inference, finished: threading.Semaphore) -> None:
+    def __init__(self, inference: Inference, unanswered: _Unanswered) -> None:
         self._infer = inference.infer
-        self._finished = finished
+        self._unanswered = unanswered
 
     def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
         self._infer(indices)
-        self._finished.release(len(ids))
+        self._unanswered.less(len(ids))
 
 
 class _DeferredRehearsal:
     """The same for a model that answers later."""
 
-    def __init__(self, inference: DeferredInference, finished: threading.Semaphore) -> None:
+    def __init__(self, inference: DeferredInference, unanswered: _Unanswered) -> None:
         self._begin = inference.begin
-        self._finished = finished
+        self._unanswered = unanswered
 
     def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        self._begin(indices, lambda _: self._finished.release(len(ids)))
+        self._begin(indices, lambda _: self._unanswered.less(len(ids)))
 
 
 def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool, first: bool) -> Tuned:
     """Measure a layout for `least` seconds; see `Trials`."""
-    finished = threading.Semaphore(0)
+    unanswered = _Unanswered()
     models = bench.models.get(layout.streams, layout.threads)
     streams: Sequence[Answering]
     if bench.deferred is not None:
-        streams = [_DeferredRehearsal(bench.deferred(models[0], layout.streams), finished)]
+        streams = [_DeferredRehearsal(bench.deferred(models[0], layout.streams), unanswered)]
     else:
-        streams = [_Rehearsal(bench.inference(model), finished) for model in models]
+        streams = [_Rehearsal(bench.inference(model), unanswered) for model in models]
     sut = bench.scenario.rehearsal_sut(Serving(streams, Tuned(layout, 0.0, 0.0, {}), bench.guard))
     query = bench.scenario.query_size(layout, bench.machine)
     wants_rate = bench.scenario.batch_grows and bench.machine.at_once is None
@@ -219,9 +244,9 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool
     def serve() -> float:
         indices = [bench.samples[n % len(bench.samples)] for n in range(query)]
         start = time.perf_counter()
+        unanswered.expect(query)
         sut.issue(indices, indices)
-        for _ in indices:
-            finished.acquire()
+        unanswered.wait()
         return time.perf_counter() - start
 
     seconds = []
