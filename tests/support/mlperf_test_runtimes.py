@@ -278,6 +278,15 @@ class Honest(Runtime):
         return (inputs["x"],)
 
 
+class Tires(Honest):
+    """As honest, but three times as slow once the warm-up is over, after which user.conf is written."""
+
+    def run(self, inputs: Inputs) -> Outputs:
+        if Path("user.conf").exists():
+            time.sleep(0.004)
+        return super().run(inputs)
+
+
 class Remembers(Honest):
     """As honest, but the sample that came before costs nothing."""
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.plugin.models import Model
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.result import RunResult
-    from pytest_mlperf.run.runner import Provided, Surroundings
+    from pytest_mlperf.run.surroundings import Provided, Surroundings
 
 
 def make_program(request: pytest.FixtureRequest, session: MLPerfSession, case: Case) -> Program:
@@ -210,7 +210,7 @@ def make_mlperf(
         return OtherModel(path=str(Path(found.path).absolute()), sha256=found.sha256, prepared=prepared(of_old, found))
 
     def provide(chosen: Case) -> Provided:
-        from pytest_mlperf.run.runner import Provided
+        from pytest_mlperf.run.surroundings import Provided
 
         own = chosen == case
         found = model if own else find_model(session.provider, chosen)
@@ -236,7 +236,7 @@ def make_mlperf(
 
 def _surroundings(session: MLPerfSession, *, reuse: bool = False) -> Surroundings:
     from pytest_mlperf.report.progress import Terminal, show_progress
-    from pytest_mlperf.run.runner import Surroundings
+    from pytest_mlperf.run.surroundings import Surroundings
 
     def stops(case: Case) -> bool:
         """Return whether the session stops; else tell the user what one Ctrl-C does and how to stop."""

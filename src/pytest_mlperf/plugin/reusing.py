@@ -53,7 +53,8 @@ def foreseen(session: MLPerfSession, cases: Iterable[tuple[pytest.Item, Case]]) 
 def _looked_up(session: MLPerfSession, provider: Provider, item: pytest.Item, case: Case) -> tuple[str, bool]:
     from pytest_mlperf.implementations.base import Program
     from pytest_mlperf.run.reuse import Earlier, Found, said
-    from pytest_mlperf.run.runner import Provided, look_up
+    from pytest_mlperf.run.runner import look_up
+    from pytest_mlperf.run.surroundings import Provided
 
     model, dataset, python = find_model(provider, case), provider.dataset(case), provider.python(case)
     built = python.loadgen.built if python.loadgen is not None else ""
