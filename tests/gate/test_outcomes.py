@@ -78,7 +78,7 @@ def test_map_from_matches_is_cocos(there: list[Any], seen: list[Any], random: An
     rows = np.array([row[:5] for row in seen], np.float64)
     xywh = np.column_stack([rows[:, 2], rows[:, 3], rows[:, 4], rows[:, 4]])
     scores = np.array([random.choice([0.1, 0.5, 0.5, 0.9]) for _ in seen])
-    found = Detections(rows[:, 0].astype(np.int64) + 1, rows[:, 1].astype(np.int64) + 1, xywh, scores)
+    found = Detections.of(rows[:, 0].astype(np.int64) + 1, rows[:, 1].astype(np.int64) + 1, xywh, scores)
     expected = coco_stats(truth, images, found, "pycocotools")[0]
     matches = match(truth, images, found)
     value = matches.value() / 100
@@ -102,11 +102,11 @@ def test_a_part_of_the_images_has_the_map_of_that_part() -> None:
     images = np.arange(1, 5, dtype=np.int64)
     number = 60
     xywh = np.column_stack([random.integers(0, 6, (number, 2)), np.full((number, 2), 3)]).astype(np.float64)
-    found = Detections(
+    found = Detections.of(
         random.integers(1, 5, number), random.integers(1, 4, number), xywh, random.random(number).round(1)
     )
     part = match(truth, images, found).take(np.array([0, 2]))
     assert isinstance(part, Matches)
     kept = np.isin(found.image_ids, [1, 3])
-    alone = Detections(found.image_ids[kept], found.category_ids[kept], found.xywh[kept], found.scores[kept])
+    alone = Detections.of(found.image_ids[kept], found.category_ids[kept], found.xywh[kept], found.scores[kept])
     assert part.value() == pytest.approx(100 * coco_stats(truth, np.array([1, 3]), alone, "pycocotools")[0], abs=1e-9)

@@ -58,7 +58,7 @@ def by_count(annotations: Path, found: Sequence[Detections], input_size: int) ->
 def _score(truth: Annotations, found: Sequence[Detections], input_size: int, scorer: Scorer) -> float:
     images = truth.images[: len(found)]
     boxes = [_in_pixels(image.width, image.height, one, input_size) for image, one in zip(images, found, strict=True)]
-    detections = coco_evaluation.Detections(
+    detections = coco_evaluation.Detections.of(
         image_ids=np.repeat([image.id for image in images], [len(one.scores) for one in found]),
         category_ids=np.concatenate([one.labels for one in found]),
         xywh=np.concatenate(boxes),

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pytest_mlperf.metrics.accuracy_log import Float32Records, Record
+    from pytest_mlperf.metrics.accuracy_log import Record
 
 #: The precision in which boxes in pixels are computed.
 Edges = Literal["float32", "float64"]
@@ -35,21 +35,42 @@ class Detections:
 
     Attributes
     ----------
-    image_ids, category_ids
-        ``int64[n]``, ids of the annotation file.
-    xywh
-        ``float64[n, 4]``: left, top, width, height in pixels of the original image.
-    scores
-        ``float64[n]``.
+    rows
+        ``float64[n, 7]``, the columns that hotcoco expects: the image's id, left, top, width and height in pixels of
+        the original image, score, the category's id.
     """
 
-    image_ids: NDArray[np.int64]
-    category_ids: NDArray[np.int64]
-    xywh: NDArray[np.float64]
-    scores: NDArray[np.float64]
+    rows: NDArray[np.float64]
+
+    @classmethod
+    def of(
+        cls, image_ids: NDArray[Any], category_ids: NDArray[Any], xywh: NDArray[Any], scores: NDArray[Any]
+    ) -> Detections:
+        """Return the detections with these columns; ``xywh`` is of shape ``[n, 4]``, the others ``[n]``."""
+        return cls(np.column_stack((image_ids, xywh, scores, category_ids)).astype(np.float64, copy=False))
+
+    @property
+    def image_ids(self) -> NDArray[np.int64]:
+        """``int64[n]``: the images' ids in the annotation file."""
+        return self.rows[:, 0].astype(np.int64)
+
+    @property
+    def xywh(self) -> NDArray[np.float64]:
+        """``float64[n, 4]``: left, top, width, height."""
+        return self.rows[:, 1:5]
+
+    @property
+    def scores(self) -> NDArray[np.float64]:
+        """``float64[n]``."""
+        return self.rows[:, 5]
+
+    @property
+    def category_ids(self) -> NDArray[np.int64]:
+        """``int64[n]``: the categories' ids in the annotation file, if it has them."""
+        return self.rows[:, 6].astype(np.int64)
 
     def __len__(self) -> int:
-        return len(self.scores)
+        return len(self.rows)
 
 
 def coco_stats(
@@ -76,12 +97,7 @@ def coco_stats(
     boxes = truth.boxes.take(np.flatnonzero(np.isin(truth.boxes.image_ids, image_ids)))
     known = np.isin(detections.category_ids, truth.category_ids)
     if not known.all():
-        detections = Detections(
-            detections.image_ids[known],
-            detections.category_ids[known],
-            detections.xywh[known],
-            detections.scores[known],
-        )
+        detections = Detections(detections.rows[known])
     evaluate = _with_hotcoco if scorer == "hotcoco" else _with_pycocotools
     return evaluate(image_ids, truth.category_ids, boxes, detections)
 
@@ -91,25 +107,6 @@ def read_detections(
 ) -> tuple[NDArray[np.int64], Detections]:
     """Return the answered images, and their detections in pixels, computed in the precision of `edges`."""
     records = float32_rows(answers, _COLUMNS)
-    _check(records, truth)
-    images = [truth.images[index] for index in records.qsl_idx.tolist()]
-    of_record = np.array([(image.id, image.width, image.height) for image in images], np.int64)
-    counts = np.diff(records.offsets)
-    ids = np.repeat(of_record[:, 0], counts)
-    width, height = (np.repeat(column.astype(edges), counts) for column in of_record.T[1:])
-    top, left, bottom, right = records.values[:, 1:5].T
-    xywh = np.empty((len(ids), 4), edges)
-    np.multiply(left, width, out=xywh[:, 0])
-    np.multiply(top, height, out=xywh[:, 1])
-    np.subtract(right * width, xywh[:, 0], out=xywh[:, 2])
-    np.subtract(bottom * height, xywh[:, 1], out=xywh[:, 3])
-    xywh = xywh.astype(np.float64, copy=False)
-    # Towards zero, as int() does; clipped, because no category is too large for an int64.
-    labels = records.values[:, 6].clip(-1, 2**62).astype(np.int64)
-    return of_record[:, 0], Detections(ids, labels, xywh, records.values[:, 5].astype(np.float64))
-
-
-def _check(records: Float32Records, truth: Annotations) -> None:
     last = int(records.qsl_idx.max())
     if last >= len(truth.images):
         raise AccuracyLogError(
@@ -118,25 +115,50 @@ def _check(records: Float32Records, truth: Annotations) -> None:
             found=f"sample {last}",
             fix="score the log with the annotation file of its run",
         )
-    samples = np.repeat(records.qsl_idx, np.diff(records.offsets))
-    finite = np.isfinite(records.values).all(axis=1)
+    images = [truth.images[index] for index in records.qsl_idx.tolist()]
+    sizes = np.array([(image.id, image.width, image.height) for image in images], np.int64)
+    rows = np.empty((len(records.values), _COLUMNS), np.float64)
+    for start in range(0, len(images), _BATCH_IMAGES):  # a part at a time: all at once, memory would set the pace
+        part = slice(start, start + _BATCH_IMAGES)
+        offsets = records.offsets[start : start + _BATCH_IMAGES + 1]
+        at, counts = slice(offsets[0], offsets[-1]), np.diff(offsets)
+        _check(records.values[at], np.repeat(records.qsl_idx[part], counts))
+        _to_pixels(records.values[at], np.repeat(sizes[part], counts, axis=0), edges, rows[at])
+    return sizes[:, 0], Detections(rows)
+
+
+def _check(values: NDArray[np.float32], samples: NDArray[np.int64]) -> None:
+    """Raise if rows of the log are not detections of these samples, of which there is one for each row."""
+    finite = np.isfinite(values)
     if not finite.all():
-        first = int(np.argmin(finite))
+        first = int(np.argmin(finite.all(axis=1)))
         raise AccuracyLogError(
             f"a detection of sample {samples[first]} is not a box",
             expected="finite numbers",
-            found=f"{records.values[first].tolist()}",
+            found=f"{values[first].tolist()}",
             fix=_FIX,
         )
-    same = records.values[:, 0] == samples
+    same = values[:, 0] == samples
     if not same.all():
         first = int(np.argmin(same))
         raise AccuracyLogError(
             f"the answer to sample {samples[first]} has a detection of another sample",
             expected=f"{samples[first]} as its first value",
-            found=f"{records.values[first].tolist()}",
+            found=f"{values[first].tolist()}",
             fix=_FIX,
         )
+
+
+def _to_pixels(values: NDArray[np.float32], sizes: NDArray[np.int64], edges: Edges, rows: NDArray[np.float64]) -> None:
+    """Write rows of the log, each with its image's id, width and height, as the `rows` of `Detections`."""
+    width, height = sizes[:, 1:].T.astype(edges)
+    top, left, bottom, right = values[:, 1:5].T
+    rows[:, 0] = sizes[:, 0]
+    rows[:, 1], rows[:, 2] = x, y = left * width, top * height
+    rows[:, 3], rows[:, 4] = right * width - x, bottom * height - y
+    rows[:, 5] = values[:, 5]
+    # Towards zero, as int() does; clipped, because no category is too large for an int64.
+    rows[:, 6] = np.trunc(values[:, 6].clip(-1, 2**62))
 
 
 def _with_hotcoco(
@@ -152,10 +174,7 @@ def _with_hotcoco(
     found = _Grouped(detections.image_ids, images)
     for start in range(0, len(images), _BATCH_IMAGES):
         stop = min(start + _BATCH_IMAGES, len(images))
-        # The columns that hotcoco expects: image, left, top, width, height, score, category.
-        each = found.between(start, stop)
-        columns = (detections.image_ids, detections.xywh, detections.scores, detections.category_ids)
-        rows: NDArray[np.float64] = np.column_stack([column[each] for column in columns])
+        rows = detections.rows[found.between(start, stop)]
         batch = [{"id": image} for image in images[start:stop].tolist()]
         streaming.update(batch, _to_dicts(boxes.take(truth.between(start, stop))), rows)
     evaluation = streaming.finalize()
