@@ -72,6 +72,15 @@ class Detections:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def at(self, places: NDArray[np.int64]) -> Detections:
+        """Return some of the detections."""
+        return Detections(self.rows[places])
+
+    def of_categories(self, category_ids: tuple[int, ...]) -> Detections:
+        """Return the detections of some categories."""
+        known = np.isin(self.category_ids, category_ids)
+        return self if known.all() else Detections(self.rows[known])
+
 
 def coco_stats(
     truth: Annotations, image_ids: NDArray[np.int64], detections: Detections, scorer: str
@@ -95,9 +104,6 @@ def coco_stats(
         COCO's figures as fractions, in the order of COCOeval.stats; -1 where the images have no such object.
     """
     boxes = truth.boxes.take(np.flatnonzero(np.isin(truth.boxes.image_ids, image_ids)))
-    known = np.isin(detections.category_ids, truth.category_ids)
-    if not known.all():
-        detections = Detections(detections.rows[known])
     evaluate = _with_hotcoco if scorer == "hotcoco" else _with_pycocotools
     return evaluate(image_ids, truth.category_ids, boxes, detections)
 
@@ -174,7 +180,7 @@ def _with_hotcoco(
     found = _Grouped(detections.image_ids, images)
     for start in range(0, len(images), _BATCH_IMAGES):
         stop = min(start + _BATCH_IMAGES, len(images))
-        rows = detections.rows[found.between(start, stop)]
+        rows = detections.at(found.between(start, stop)).of_categories(category_ids).rows
         batch = [{"id": image} for image in images[start:stop].tolist()]
         streaming.update(batch, _to_dicts(boxes.take(truth.between(start, stop))), rows)
     evaluation = streaming.finalize()
@@ -199,6 +205,7 @@ def _with_pycocotools(
 ) -> tuple[float, ...]:
     from pycocotools.cocoeval import COCOeval
 
+    detections = detections.of_categories(category_ids)
     found = Boxes(
         ids=np.arange(len(detections)),
         image_ids=detections.image_ids,
