@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_mlperf import errors
 from pytest_mlperf.errors import MLPerfError, RunError
 from pytest_mlperf.implementations.protocol import RESULT_FILE, Failure, Progress, read_result
-from pytest_mlperf.run.child import _as_error, _timed_out
+from pytest_mlperf.run.child_end import as_error, timed_out
 from pytest_mlperf.worker.guard import _failure
 from tests.packages import TEXTS, with_packages
 
@@ -50,7 +50,7 @@ def test_any_error_of_ours_comes_back_as_it_was(
     directory = tmp_path_factory.getbasetemp()
     error = kind(what, expected=expected, found=found, fix=fix)
     carried = msgspec.json.decode(msgspec.json.encode(_failure(error)), type=Failure)
-    back = _as_error(carried, directory)
+    back = as_error(carried, directory)
     assert type(back) is kind
     assert (back.what, back.expected, back.found, back.fix) == (what, expected, found, fix)
     assert str(back) == str(error)
@@ -62,14 +62,14 @@ def test_a_process_that_fails_leaves_its_lines_in_the_file(tmp_path: Path) -> No
     assert subprocess.run(command, check=False, capture_output=True).returncode == 70
     failure = read_result(tmp_path / RESULT_FILE).failure
     assert failure is not None
-    back = _as_error(failure, tmp_path)
+    back = as_error(failure, tmp_path)
     assert type(back) is errors.ModelError
     assert (back.what, back.expected, back.found, back.fix) == fields
 
 
 def test_an_error_of_somebody_elses_is_a_failed_run_with_the_end_of_its_log(tmp_path: Path) -> None:
     (tmp_path / "worker.log").write_text("first\nlast words\n")
-    back = _as_error(_failure(ValueError("one\ntwo")), tmp_path)
+    back = as_error(_failure(ValueError("one\ntwo")), tmp_path)
     assert type(back) is RunError
     assert back.what == "the run failed: ValueError: one\ntwo"
     assert "last words" in back.found
@@ -97,7 +97,7 @@ def test_an_error_of_somebody_elses_is_a_failed_run_with_the_end_of_its_log(tmp_
 def test_a_run_that_ran_out_of_time_says_how_far_it_was_and_how_much_it_would_have_taken(
     tmp_path: Path, reached: Progress, expected: str, found: str, fix: str
 ) -> None:
-    error = _timed_out(20.0, reached, tmp_path)
+    error = timed_out(20.0, reached, tmp_path)
     assert error.what == "the run did not end within 20 s"
     assert error.expected == expected
     assert error.found.startswith(found)

@@ -15,7 +15,8 @@ from msgspec import structs
 from pytest_mlperf.errors import MLPerfError, OutputError, RunError
 from pytest_mlperf.implementations.base import Program
 from pytest_mlperf.implementations.protocol import RESULT_FILE, RUN_FILE, RunSpec, read_spec
-from pytest_mlperf.run.child import LARGEST_RESULT, execute
+from pytest_mlperf.run.child import execute
+from pytest_mlperf.run.child_end import LARGEST_RESULT
 from tests.run.specs import a_spec
 
 if TYPE_CHECKING:

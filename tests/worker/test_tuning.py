@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pytest
 
+from pytest_mlperf.implementations.protocol import ExecutionLayout
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Tuned
 from pytest_mlperf.worker.guard import Guard
-from pytest_mlperf.worker.tuning import Bench, Models, tune
+from pytest_mlperf.worker.tuning import SLOW_BATCH, Bench, Models, tune
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
     from pytest_mlperf.backends.base import Inputs, Outputs
-    from pytest_mlperf.implementations.protocol import ExecutionLayout
+    from pytest_mlperf.worker.inference import Inference
 
 
 @dataclass
@@ -51,11 +53,16 @@ class Counted:
         self.runtime.opened.remove(self.threads)
 
 
+@dataclass
 class Nothing:
-    """An inference that does nothing."""
+    """An inference that does nothing, in some time."""
+
+    seconds: float = 0.0
+    batches: list[int] = field(default_factory=list)
 
     def infer(self, indices: Sequence[int]) -> None:
-        return None
+        self.batches.append(len(indices))
+        time.sleep(self.seconds)
 
 
 def bench(runtime: Runtime, scenario: str, threads: int, tmp_path: Path) -> Bench:
@@ -119,3 +126,25 @@ def test_a_model_that_serves_all_streams_is_loaded_once_for_a_number_of_threads(
     assert runtime.most <= 2
     assert len(tried.models.keep(tuned.layout)) == tuned.layout.streams
     assert len(runtime.opened) == 1
+
+
+def test_a_model_of_slow_batches_answers_one_on_each_stream_and_is_warmed_up_once(tmp_path: Path) -> None:
+    slow = Nothing(1.1 * SLOW_BATCH)
+    tried = replace(bench(Runtime(), "Offline", 2, tmp_path), inference=lambda _: cast("Inference", slow))
+    layout = ExecutionLayout(streams=2, threads=1, batch=1)
+    found = tried.rehearse(layout, 0.03, warm=False, first=True)
+    assert slow.batches == [1] * 4  # the first two warm up
+    assert found.samples_per_second == pytest.approx(2 / slow.seconds, rel=0.2)
+    assert found.query_seconds == pytest.approx(slow.seconds, rel=0.2)
+    again = tried.rehearse(layout, 0.03, warm=True, first=False)
+    assert slow.batches == [1] * 6
+    assert again.samples_per_second == pytest.approx(2 / slow.seconds, rel=0.2)
+    assert list(tried.rehearsed(again)) == [0, 1]
+
+
+def test_a_model_of_quick_batches_answers_many_in_a_query(tmp_path: Path) -> None:
+    quick = Nothing()
+    tried = replace(bench(Runtime(), "Offline", 2, tmp_path), inference=lambda _: cast("Inference", quick))
+    found = tried.rehearse(ExecutionLayout(streams=2, threads=1, batch=1), 0.01, warm=True, first=False)
+    assert len(quick.batches) > 100
+    assert list(tried.rehearsed(found)) == [0, 1, 2, 3]

@@ -18,9 +18,7 @@ from pytest_mlperf.plugin import (
     CONTROLLER,
     FAILED_ATTRIBUTE,
     REPORT_ATTRIBUTE,
-    SHORT_FORMS,
     STARTED,
-    TAKEN,
     any_given,
     worker_input,
 )
@@ -33,10 +31,8 @@ from pytest_mlperf.run.case import ONCE, Case, Plan
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
-    from pathlib import Path
 
     from pytest_mlperf.report.progress import Terminal
-    from pytest_mlperf.submission.submit import Outcome
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -297,85 +293,17 @@ def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     if published.failed:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     if mlperf_session.settings.submit and not mlperf_session.settings.plan:
-        from pytest_mlperf.submission.submit import abandon
+        from pytest_mlperf.plugin.submitting import abandon_submission, make_submission
 
         if exitstatus in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED):
-            _submit(session, mlperf_session)
+            make_submission(session, mlperf_session, _terminal(config))
         else:
-            abandoned = abandon(mlperf_session.settings.division, config.invocation_params.dir)
-            mlperf_session.submitted = abandoned if abandoned.notes else None
+            abandon_submission(session, mlperf_session)
     later = publish(
         mlperf_session.finished(), mlperf_session.settings, lambda line: _terminal(config).write_line(f"  {line}")
     )
     mlperf_session.unreported.extend(later.errors)
     mlperf_session.published.extend(later.seen)
-
-
-def _submit(session: pytest.Session, mlperf_session: MLPerfSession) -> None:
-    from pytest_mlperf.submission.submit import Request, submit
-
-    config, settings = session.config, mlperf_session.settings
-    _terminal(config).write_line("")
-    _terminal(config).write_line("  checking the submission")
-    submitted = submit(
-        Request(
-            division=settings.division,
-            submitter=settings.submitter or "",
-            system_type=settings.system_type,
-            hw_name=settings.hw_name,
-            system=settings.system,
-            submission_dir=settings.submission_dir,
-            clean=settings.clean,
-            pack_anyway=settings.pack_anyway,
-            run_official_checker=settings.checker == "official",
-            official_length=settings.run_length == "official",
-            results=mlperf_session.results,
-            command=("pytest", *map(str, config.invocation_params.args)),
-            code=[*sorted(mlperf_session.test_files), *_third_party_code(mlperf_session)],
-            directory=config.invocation_params.dir,
-            session=lambda: mlperf_session.directory,
-            on_wait=mlperf_session.provider.tell("waiting for the submission"),
-            healthy=not session.testsfailed,
-            checker_source=mlperf_session.provider.checker,
-            taken=config.stash.get(TAKEN, SHORT_FORMS.keys()),
-        )
-    )
-    mlperf_session.submitted = submitted
-    session.testscollected += len(submitted.outcomes)
-    for outcome in submitted.outcomes:
-        _report(config, outcome)
-        if outcome.fault:
-            session.testsfailed += 1
-            session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-
-def _third_party_code(session: MLPerfSession) -> list[Path]:
-    """Return the source directories of third-party benchmarks and backends that were run."""
-    from pytest_mlperf.environments.sources import place
-
-    registry = session.registry
-    used = {registry.benchmarks[result["benchmark"]].value for result in session.results}
-    # With pytest-xdist, what only a test names is known to the workers alone; its results are not submitted.
-    backends = {result["backend"] for result in session.results if not result.get("label")}
-    used |= {registry.backends[name].value for name in backends if name in registry.backends}
-    names = {reference.partition(":")[0].partition(".")[0] for reference in used}
-    return [place(name) for name in sorted(names - {"pytest_mlperf"})]
-
-
-def _report(config: pytest.Config, outcome: Outcome) -> None:
-    """Report an outcome of the submission as a test item, to the terminal, JUnit and other plugins."""
-    nodeid, location = f"mlperf-submission::{outcome.place}", ("mlperf-submission", None, f"checks of {outcome.place}")
-    config.hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
-    report = pytest.TestReport(
-        nodeid=nodeid,
-        location=location,
-        keywords={},
-        outcome="failed" if outcome.fault else "passed",
-        longrepr=outcome.fault or None,
-        when="call",
-    )
-    config.hook.pytest_runtest_logreport(report=report)
-    config.hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)
 
 
 def header(config: pytest.Config) -> list[str]:

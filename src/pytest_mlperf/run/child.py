@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import re
 import selectors
-import shutil
 import signal
-import stat
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,25 +16,21 @@ from typing import IO, TYPE_CHECKING, Any
 import msgspec
 from msgspec import structs
 
-from pytest_mlperf import errors
 from pytest_mlperf.artifacts.disk import remedy
-from pytest_mlperf.errors import MLPerfError, OutputError, RunError, raised_elsewhere
+from pytest_mlperf.errors import RunError, raised_elsewhere
 from pytest_mlperf.implementations.protocol import (
     LOG_FILE,
     PROGRESS_FD_VARIABLE,
-    RESULT_FILE,
     RUN_FILE,
     SECRETS_VARIABLE,
-    Failure,
     Progress,
     RunSpec,
     WorkerResult,
-    read_result,
     write_json,
 )
-from pytest_mlperf.printable import fit, said
 from pytest_mlperf.run.case import PERFORMANCE
-from pytest_mlperf.run.directories import removed, unwritable
+from pytest_mlperf.run.child_end import LONGEST_SHOWN, UNREADABLE, result_of
+from pytest_mlperf.run.directories import unwritable
 from pytest_mlperf.run.watch import MachineWatch
 from pytest_mlperf.secrecy import arguments_without_secrets, without_secrets
 
@@ -52,24 +44,8 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 5.0
 #: How often a silent child is checked: a process forked by the runtime may keep the progress pipe open.
 WATCH_SECONDS = 1.0
-LAST_LINES = 12
-#: How much of a log's end is read: faulthandler writes up to a hundred threads there.
-TAIL_BYTES = 1 << 18
-#: The worker's helper threads in faulthandler's output; they do not explain a hang.
-_HELPER_THREAD = re.compile(
-    r'worker/(progress\.py", line \d+ in _report|guard\.py", line \d+ in wait)|machine/clock\.py", line \d+ in _watch'
-)
-#: If less space than this is free after a failed run, the full disk is reported as the cause.
-FULL_BYTES = 1 << 16
-#: The longest line of progress, and the largest result.json, in bytes; what is longer is no progress and no result.
+#: The longest line of progress in bytes; what is longer is no progress.
 LONGEST_LINE = 1 << 12
-LARGEST_RESULT = 1 << 24
-#: The most characters that are shown of a line of the log, or of what is no progress.
-LONGEST_SHOWN = 400
-#: What a file or a line that any program may have written can raise.
-UNREADABLE = (OSError, msgspec.MsgspecError, ValueError, RecursionError)
-#: A time limit is suggested with so much room: the rate of a run varies.
-MARGIN = 1.2
 OnProgress = Callable[[Progress], None]
 
 
@@ -130,7 +106,7 @@ def execute(spec: RunSpec, implementation: Implementation, program: Program, on_
     except OSError as error:
         raise _not_started(command, error) from error
     seconds = time.monotonic() - start
-    result = _judge(spec, child.process.returncode, reached, in_time=in_time)
+    result = result_of(spec, child.process.returncode, reached, in_time=in_time)
     if watch is None:
         return Finished(result, seconds)
     use, clock = watch.ended(result.cluster)
@@ -252,128 +228,3 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
         with contextlib.suppress(BrokenPipeError):
             process.stdin.close()
     process.wait()
-
-
-def _judge(spec: RunSpec, code: int, reached: Progress, *, in_time: bool) -> WorkerResult:
-    """Return the child's result, or raise the error with which it ended."""
-    output = Path(spec.output)
-    if not output.is_dir():
-        raise removed(output)
-    result, fault = _read_result(output / RESULT_FILE)
-    if result is not None and result.failure is not None:
-        raise _as_error(result.failure, output)
-    if code == 0 and in_time and result is not None:
-        return result
-    if code == 0 and in_time and fault:
-        raise RunError(
-            f"the run left a {RESULT_FILE} that cannot be read",
-            expected="one JSON object with the fields of a result",
-            found=fault,
-            fix=f"correct the implementation, which writes {output / RESULT_FILE}",
-        )
-    if result is None and (free := shutil.disk_usage(output).free) < FULL_BYTES:
-        raise OutputError(
-            f"no room for LoadGen's logs in {output}",
-            expected="room for the logs and the result",
-            found=f"{free:,} bytes free",
-            fix="free some space there, or choose another place with --mlperf-output",
-        )
-    if not in_time or (code == 1 and _ran_out_of_time(output)):
-        raise _timed_out(spec.timeout or 0, reached, output)
-    raise _ended(_died(code), output)
-
-
-def _read_result(file: Path) -> tuple[WorkerResult | None, str]:
-    """Return the child's result, if there is one, and what is wrong with the file, if it cannot be read."""
-    try:
-        status = file.stat()
-        if not stat.S_ISREG(status.st_mode) or status.st_size > LARGEST_RESULT:
-            return None, f"no file of at most {LARGEST_RESULT:,} bytes"
-        return read_result(file), ""
-    except FileNotFoundError:
-        return None, ""
-    except UNREADABLE as error:
-        return None, said(error)
-
-
-def _as_error(failure: Failure, output: Path) -> MLPerfError:
-    """Return the child's MLPerfError, or for any other exception a RunError with the end of the log."""
-    if failure.for_user:
-        kind = getattr(errors, failure.kind, None)
-        if not isinstance(kind, type) or not issubclass(kind, MLPerfError):
-            kind = RunError
-        return kind(failure.what, expected=failure.expected, found=failure.found, fix=failure.fix)
-    if failure.kind == "MemoryError":
-        return _ended("the run ran out of memory", output)
-    return _ended(f"the run failed: {failure.what}", output)
-
-
-def _ended(what: str, output: Path) -> RunError:
-    """Return the error for a run without a result, with the end of its log."""
-    return RunError(
-        what,
-        found="the end of its log:\n    " + "\n    ".join(_last_lines(output) or ["nothing"]),
-        fix=f"see the whole log: {output / LOG_FILE}",
-    )
-
-
-def _timed_out(timeout: float, reached: Progress, output: Path) -> RunError:
-    """Return the error for a run that was ended at its time limit: how far it was, and what it would have taken."""
-    ended = _ended(f"the run did not end within {timeout:g} s", output)
-    needed = reached.seconds_left(reached.done / reached.seconds if reached.seconds else 0.0)
-    enough = f"--mlperf-timeout {math.ceil(MARGIN * (timeout + needed))}" if needed else "a larger --mlperf-timeout"
-    return RunError(
-        ended.what,
-        expected=f"its end; about {needed:,.0f} s more were needed" if needed else "",
-        found=f"{_how_far(reached)}; {ended.found}",
-        fix=f"give it more time with {enough} (0: no limit), or less to do with --test-query-count or --min-duration\n"
-        + ended.fix,
-    )
-
-
-def _how_far(reached: Progress) -> str:
-    words = reached.phase
-    if reached.done or reached.total:
-        words += f", {reached.done:,}{f' of {reached.total:,}' if reached.total else ''} samples"
-    of = f" of {reached.least_seconds:g} s" if reached.least_seconds else " s"
-    return f"{words} after {reached.seconds:,.1f}{of}"
-
-
-def _died(code: int) -> str:
-    if code == -signal.SIGKILL:
-        return "the run was killed (SIGKILL), probably because memory ran out"
-    if code < 0:
-        return f"the run crashed: {signal.Signals(-code).name}"
-    return f"the run ended with exit code {code} and no result"
-
-
-def _ran_out_of_time(output: Path) -> bool:
-    return b"Timeout (" in _tail(output)
-
-
-def _last_lines(output: Path) -> list[str]:
-    lines = [line for line in _tail(output).decode("utf-8", "replace").splitlines() if line.strip()]
-    dumps = [n for n, line in enumerate(lines) if line.startswith(("Fatal Python error", "Timeout ("))]
-    if dumps:
-        kept = [*lines[max(0, dumps[-1] - 2) : dumps[-1] + 1], *_relevant_stacks(lines[dumps[-1] + 1 :])]
-        return kept[:LAST_LINES]
-    return [fit(line, LONGEST_SHOWN) for line in lines[-LAST_LINES:]]
-
-
-def _relevant_stacks(dump: list[str]) -> Iterator[str]:
-    """Yield the relevant lines of faulthandler's dump: the crashed thread, or all threads that may hang."""
-    starts = [n for n, line in enumerate(dump) if line.startswith(("Current thread", "Thread ", "Extension modules"))]
-    stacks = [dump[start:end] for start, end in zip(starts, [*starts[1:], len(dump)], strict=True)]
-    crashed = [stack for stack in stacks if stack[0].startswith("Current thread")]
-    for stack in crashed or stacks:
-        if not _HELPER_THREAD.search("\n".join(stack)) and not stack[0].startswith("Extension modules"):
-            yield from stack
-
-
-def _tail(output: Path) -> bytes:
-    try:
-        with (output / LOG_FILE).open("rb") as log:
-            log.seek(max(0, log.seek(0, os.SEEK_END) - TAIL_BYTES))
-            return log.read()
-    except OSError:
-        return b""

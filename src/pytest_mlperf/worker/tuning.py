@@ -32,6 +32,8 @@ PROMPT = 0.5
 LARGEST_BATCH = 1024
 #: Where only the throughput counts, a rehearsal query lasts about so many seconds, or has so many times the batches.
 LONG_QUERY, MOST_BATCHES = 0.004, 200
+#: Where a batch takes longer, in seconds, a query of one batch for each stream is long enough, and needs no warm-up.
+SLOW_BATCH = 0.25
 #: So many times the scenario's query is one of a rehearsal for models in other processes.
 FAR_QUERY = 4
 #: Where a batch takes less, what each call costs may be a part of it, and less of twice the batch: one that gains too
@@ -66,6 +68,12 @@ class Bench:
     def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
         """Answer rehearsal queries with a layout and measure it; see `Trials`."""
         return _rehearse(layout, self, seconds, warm=warm, first=first)
+
+    def rehearsed(self, tuned: Tuned) -> Sequence[int]:
+        """Return which samples the rehearsal queries of a layout had."""
+        if self.scenario.batch_grows and seconds_of_a_batch(tuned) > SLOW_BATCH:
+            return self.samples[: tuned.layout.streams * tuned.layout.batch]
+        return rehearsed(self, self.samples, tuned)
 
     def keep(self, layout: ExecutionLayout) -> list[Model]:
         """Return the models of a layout; close all others."""
@@ -127,7 +135,7 @@ def measure(layout: ExecutionLayout, trials: Trials, effort: Effort = QUICK) -> 
 
 
 def rehearsed(trials: Trials, samples: Sequence[int], tuned: Tuned) -> Sequence[int]:
-    """Return which of the samples that were loaded for it the rehearsal queries of a layout had."""
+    """Return which of the samples loaded for it the rehearsal queries of a layout had, of two batches a stream each."""
     query = trials.scenario.query_size(tuned.layout, trials.machine)
     if trials.scenario.batch_grows and tuned.samples_per_second * LONG_QUERY > query:  # it was made longer
         return samples
@@ -241,7 +249,7 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool
     if wants_rate and bench.elsewhere:  # at a query's end the way is waited for, in the test but once
         query *= FAR_QUERY
 
-    def serve() -> float:
+    def serve(query: int) -> float:
         indices = [bench.samples[n % len(bench.samples)] for n in range(query)]
         start = time.perf_counter()
         unanswered.expect(query)
@@ -250,16 +258,22 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool
         return time.perf_counter() - start
 
     seconds = []
-    if not warm or wants_rate:
-        once = serve()
+    if wants_rate:
+        batches = layout.streams * layout.batch
+        once = serve(batches)
+        if once > SLOW_BATCH:
+            query = batches
+            seconds = [once] if warm else []
+        else:  # in a short query, how soon the threads wake up would be measured
+            query *= max(1, min(MOST_BATCHES, int(LONG_QUERY * batches / (once * query))))
+    elif not warm:
+        once = serve(query)
         # A remote model that takes long has no use for a warm-up of each layout.
         if bench.machine.at_once is not None and not first and once > least:
             seconds = [once]
-        if wants_rate:  # in a short query, how soon the threads wake up would be measured
-            query *= max(1, min(MOST_BATCHES, int(LONG_QUERY / once)))
     total = sum(seconds)
     while total < least:
-        seconds.append(serve())
+        seconds.append(serve(query))
         total += seconds[-1]
     sut.close()
     return Tuned(layout, query * len(seconds) / total, sorted(seconds)[len(seconds) // 2], {})

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.metrics.curves import ClassCurve, Classified
     from pytest_mlperf.metrics.outcomes import Outcomes
     from pytest_mlperf.registry import Registry
-    from pytest_mlperf.report.html.plots import Plot
+    from pytest_mlperf.report.html.plot import Plot
     from pytest_mlperf.run.result import RunResult
 
 #: A matrix of more classes cannot be read; then its largest entries are listed.

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.registry import Registry
     from pytest_mlperf.report.finished import Finished
     from pytest_mlperf.report.html.past import Series
-    from pytest_mlperf.report.html.plots import Plot
+    from pytest_mlperf.report.html.plot import Plot
     from pytest_mlperf.run.result import RunResult
 
 #: With no more runs than this, all are unfolded; else those that failed, up to so many.

@@ -11,7 +11,7 @@ from pytest_mlperf.report.html import plots
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from pytest_mlperf.report.html.plots import Plot
+    from pytest_mlperf.report.html.plot import Plot
     from pytest_mlperf.run.result import RunResult
 
 #: The plot and the table have so many runs at most, the newest.

@@ -1,106 +1,23 @@
-"""Plots as the shapes of an SVG; a template draws them, and colours come from the page."""
+"""The plots of a report, each of one kind of figures."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from pytest_mlperf.report.html.axis import Axis, around, for_latencies, from_zero
+from pytest_mlperf.report.html.plot import Line, Mark, Plot, Rule, X, Y, path
 from pytest_mlperf.report.peak import curve
 from pytest_mlperf.report.row import number
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from pytest_mlperf.report.html.axis import Tick
     from pytest_mlperf.run.probe import Probe
 
-WIDTH, HEIGHT = 380, 216
-_LEFT, _RIGHT, _TOP, _BOTTOM = 50, 14, 28, 40
-_X = (float(_LEFT), float(WIDTH - _RIGHT))
-_Y = (float(HEIGHT - _BOTTOM), float(_TOP))
 #: The height of a line of text.
 _LINE = 12.0
 SMALL_WIDTH, SMALL_HEIGHT = 150, 128
 _SMALL_X, _SMALL_Y = (22.0, 144.0), (108.0, 8.0)
-
-
-class Line(NamedTuple):
-    """A line of a plot: its path, how it is drawn (a class of the style sheet), and its name in the legend."""
-
-    path: str
-    kind: str
-    name: str = ""
-
-
-class Mark(NamedTuple):
-    """A point, and a word left of it whose line is at `text_y`."""
-
-    x: float
-    y: float
-    text: str = ""
-    text_y: float = 0.0
-
-
-class Rule(NamedTuple):
-    """A horizontal line through the plot, with a word on it."""
-
-    y: float
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Plot:
-    """A plot.
-
-    Attributes
-    ----------
-    title
-        What it shows.
-    alt
-        The same in words, for those who do not see it.
-    x_label, y_label
-        What the axes are, with units.
-    x_ticks, y_ticks, lines, marks, rules
-        What is drawn.
-    note
-        What the reader should know of it; may be empty.
-    """
-
-    title: str
-    alt: str
-    x_label: str
-    y_label: str
-    x_ticks: Sequence[Tick]
-    y_ticks: Sequence[Tick]
-    lines: Sequence[Line]
-    marks: Sequence[Mark] = ()
-    rules: Sequence[Rule] = ()
-    note: str = ""
-    width: int = WIDTH
-    height: int = HEIGHT
-    left: float = _X[0]
-    right: float = _X[1]
-    top: float = _Y[1]
-    bottom: float = _Y[0]
-
-    @property
-    def legend(self) -> list[Line]:
-        """The lines that have a name."""
-        return [line for line in self.lines if line.name]
-
-
-def path(points: Iterable[tuple[float, float] | None]) -> str:
-    """Return the path through points; None begins a new part."""
-    parts: list[str] = []
-    command = "M"
-    for point in points:
-        if point is None:
-            command = "M"
-            continue
-        parts.append(f"{command}{point[0]:g} {point[1]:g}")
-        command = "L"
-    return "".join(parts)
 
 
 def latencies(
@@ -119,9 +36,9 @@ def latencies(
     bound
         The bound of the scenario in ms, if it has one.
     """
-    x = Axis(0, 100, *_X)
+    x = Axis(0, 100, *X)
     shown = [*quantiles, *logged.values(), *([bound] if bound is not None else [])]
-    y = for_latencies(shown, *_Y)
+    y = for_latencies(shown, *Y)
     told = ", ".join(f"{name} {number(value)} ms" for name, value in logged.items())
     return Plot(
         title="Latency distribution",
@@ -156,8 +73,8 @@ def _labelled(points: Iterable[tuple[float, float, str]]) -> list[Mark]:
 def latencies_over_time(bin_seconds: float, p50: Sequence[float | None], p99: Sequence[float | None]) -> Plot:
     """Return the median and the 99th percentile of the latencies in each bin of a run."""
     both = [value for value in (*p50, *p99) if value is not None]
-    x = Axis(0, bin_seconds * len(p50), *_X)
-    y = for_latencies(both, *_Y)
+    x = Axis(0, bin_seconds * len(p50), *X)
+    y = for_latencies(both, *Y)
 
     def line(values: Sequence[float | None]) -> str:
         middle = ((place + 0.5) * bin_seconds for place in range(len(values)))
@@ -193,8 +110,8 @@ def peak(probes: Sequence[Probe], bound: float | None) -> Plot:
     places, chosen = curve(probes), probes[-1]
     known = [probe for probe in probes if "p99" in probe.latency_ms]
     p99 = [probe.latency_ms["p99"] for probe in known]
-    x = around([probe.rate for probe in known], *_X)
-    y = for_latencies([*p99, *(place.p50 for place in places), *([] if bound is None else [bound])], *_Y)
+    x = around([probe.rate for probe in known], *X)
+    y = for_latencies([*p99, *(place.p50 for place in places), *([] if bound is None else [bound])], *Y)
     dots = [Mark(x.at(probe.rate), y.at(probe.latency_ms["p99"])) for probe in known]
     if chosen.latency_ms:
         # Above all dots, which the word would cover.
@@ -224,8 +141,8 @@ def peak(probes: Sequence[Probe], bound: float | None) -> Plot:
 def throughput(bin_seconds: float, completed: Sequence[int]) -> Plot:
     """Return the samples per second in each bin of a run."""
     rates = [count / bin_seconds for count in completed]
-    x = Axis(0, bin_seconds * len(rates), *_X)
-    y = from_zero(rates, *_Y)
+    x = Axis(0, bin_seconds * len(rates), *X)
+    y = from_zero(rates, *Y)
     steps = [
         (x.at(edge), y.at(rate))
         for place, rate in enumerate(rates)
@@ -278,8 +195,8 @@ def precision_recall(name: str, iou50: Sequence[float], iou75: Sequence[float], 
 
 def scores(edges: Sequence[float], counts: Sequence[int], label: str) -> Plot:
     """Return a histogram of the scores of samples."""
-    x = Axis(edges[0], edges[-1] if edges[-1] > edges[0] else edges[0] + 1, *_X)
-    y = from_zero([float(count) for count in counts], *_Y)
+    x = Axis(edges[0], edges[-1] if edges[-1] > edges[0] else edges[0] + 1, *X)
+    y = from_zero([float(count) for count in counts], *Y)
     base = y.at(0)
     bars = "".join(
         f"M{x.at(low):g} {base:g}V{y.at(count):g}H{x.at(high) - 1:g}V{base:g}Z"
@@ -304,8 +221,8 @@ def scores(edges: Sequence[float], counts: Sequence[int], label: str) -> Plot:
 
 def history(values: Sequence[float], label: str) -> Plot:
     """Return a figure of a case over its runs, the last one marked."""
-    x = Axis(0, max(1, len(values) - 1), *_X)
-    y = around(values, *_Y)
+    x = Axis(0, max(1, len(values) - 1), *X)
+    y = around(values, *Y)
     points = [(x.at(place), y.at(value)) for place, value in enumerate(values)]
     # Above the last points, which the word would cover.
     last = Mark(*points[-1], number(values[-1]), min(height for _, height in points[-8:]) - 7)

@@ -10,7 +10,7 @@ from pytest_mlperf.report.html import plots
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pytest_mlperf.report.html.plots import Plot
+    from pytest_mlperf.report.html.plot import Plot
     from pytest_mlperf.run.result import RunResult
 
 _BOUND = re.compile(r"within ([\d,.]+) ms")
