@@ -2,7 +2,8 @@
 
 Run ``python tools/bench/ray_scaling.py --rounds 5`` where the package ray is installed, on a machine with a core for
 each node: by default two nodes of one CPU on this machine, each with one stream of one thread. Two clusters, of one and
-of all nodes, and the implementation python with one thread take turns.
+of all nodes, take turns with the implementation python, with one thread and with as many as there are nodes: that is
+what the cores themselves allow.
 """
 
 from __future__ import annotations
@@ -65,8 +66,10 @@ def _end(directory: str) -> None:
                 process.kill()
 
 
-def measure(implementation: str, scenario: str, model: str, variables: Mapping[str, str]) -> dict[str, Any]:
-    """Run one performance case of one thread a node, and return its result."""
+def measure(
+    implementation: str, scenario: str, model: str, variables: Mapping[str, str], threads: int = 1
+) -> dict[str, Any]:
+    """Run one performance case of some threads a node, and return its result."""
     with tempfile.TemporaryDirectory() as here:
         case = (
             f"--implementation={implementation}",
@@ -74,7 +77,7 @@ def measure(implementation: str, scenario: str, model: str, variables: Mapping[s
             f"--scenario={scenario}",
             "--mode=performance",
         )
-        options = ("--num-threads=1", f"--mlperf-json={here}/results.json", f"--mlperf-output={here}/out")
+        options = (f"--num-threads={threads}", f"--mlperf-json={here}/results.json", f"--mlperf-output={here}/out")
         environment = {**os.environ, **variables}
         subprocess.run([*SESSION, *case, *options], env=environment, cwd=here, check=False, stdout=subprocess.DEVNULL)
         [result] = json.loads(Path(here, "results.json").read_text())["results"]
@@ -90,17 +93,18 @@ def main() -> None:
         "--model", default="3d-unet-99-tiny", help="of Offline: its calls take tens of ms; default: %(default)s"
     )
     given = parser.parse_args()
-    rates: dict[str, list[float]] = {"python": [], "1 node": [], "all nodes": []}
+    rates: dict[str, list[float]] = {"python": [], "python, as many threads": [], "1 node": [], "all nodes": []}
     latencies: dict[str, list[float]] = {"python": [], "1 node": []}
     with cluster(1) as one, cluster(given.nodes) as every:
         for number in range(given.rounds):
-            ways: tuple[tuple[str, str, Mapping[str, str]], ...] = (
-                ("python", "python", {}),
-                ("1 node", "ray", one),
-                ("all nodes", "ray", every),
+            ways: tuple[tuple[str, str, Mapping[str, str], int], ...] = (
+                ("python", "python", {}, 1),
+                ("python, as many threads", "python", {}, given.nodes),
+                ("1 node", "ray", one, 1),
+                ("all nodes", "ray", every, 1),
             )
-            for name, implementation, variables in ways:
-                result = measure(implementation, "Offline", given.model, variables)
+            for name, implementation, variables, threads in ways:
+                result = measure(implementation, "Offline", given.model, variables, threads)
                 rates[name].append(result["performance"]["value"])
                 print(
                     f"round {number + 1}: Offline {name}: {rates[name][-1]:.1f} samples/s, {result['layout']}",
@@ -111,9 +115,12 @@ def main() -> None:
                     latencies[name].append(single["latencies"]["quantiles_ms"][50])
                     print(f"round {number + 1}: SingleStream {name}: p50 {latencies[name][-1]:.3f} ms", flush=True)
     pairs = [every / (given.nodes * single) for every, single in zip(rates["all nodes"], rates["1 node"], strict=True)]
+    process = zip(rates["python, as many threads"], rates["python"], strict=True)
+    cores = [every / (given.nodes * single) for every, single in process]
     costs = [1e6 * (1 / ray - 1 / bare) for ray, bare in zip(rates["1 node"], rates["python"], strict=True)]
     calls = [1e3 * (ray - bare) for ray, bare in zip(latencies["1 node"], latencies["python"], strict=True)]
     print(f"{given.nodes} nodes over {given.nodes} times one: {_spread(pairs, '.3f')}")
+    print(f"{given.nodes} threads of one process over {given.nodes} times one: {_spread(cores, '.3f')}")
     print(f"a sample of Offline through Ray costs {_spread(costs, '.0f')} µs more than in the run's process")
     print(f"a call, in SingleStream, costs {_spread(calls, '.0f')} µs more")
 
