@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -132,3 +133,20 @@ def test_what_is_loaded_and_not_unloaded_is_there(sets: list[list[int]], data: s
         lib.unload(indices)
         expected.subtract(indices)
     assert lib.loaded == []
+
+
+class Slow(Numbers):
+    """Samples of which the first takes long, as what reads them is imported then."""
+
+    def __getitem__(self, index: int) -> Mapping[str, NDArray[Any]]:
+        time.sleep(0.2 if not self.decoded else 0.02)
+        return super().__getitem__(index)
+
+
+def test_what_a_sample_takes_to_load_is_known_without_the_first() -> None:
+    library = SampleLibrary(Slow(), threads=1)
+    assert library.load_seconds == 0
+    library.load(range(6))
+    assert library.load_seconds == pytest.approx(0.02, rel=0.5)
+    library.load([0, 1])  # they are there
+    assert library.load_seconds == pytest.approx(0.02, rel=0.5)

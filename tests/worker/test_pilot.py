@@ -10,8 +10,8 @@ import pytest
 from pytest_mlperf.implementations.protocol import ExecutionLayout
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Tuned
-from pytest_mlperf.worker.pilot import QUICK, THOROUGH, Effort
-from pytest_mlperf.worker.tuning import tune
+from pytest_mlperf.worker.pilot import ENOUGH, QUICK, REMOTE, THOROUGH, Effort
+from pytest_mlperf.worker.tuning import measure, tune
 
 ONE, TWO = (ExecutionLayout(streams=n, threads=2 // n, batch=1) for n in (1, 2))
 
@@ -78,3 +78,35 @@ def test_after_its_time_the_pilot_decides_by_the_fewest_trials() -> None:
     machine = Disturbed({1: 100.0, 2: 101.0}, 1, busy=0.0, of_batch=1.0)
     tune(machine, Effort(trial=0.1, least=2, most=50, budget=0.0))  # type: ignore[arg-type]
     assert len(machine.tried) <= 2 * 2 + 2 * 2
+
+
+@dataclass
+class Once(Disturbed):
+    """The same, where the first trial is disturbed most of all, and a query takes some seconds."""
+
+    seconds: float = 0.01
+
+    def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
+        rate = 61.0 if first else self.rates[layout.streams]
+        self.tried.append(layout)
+        return Tuned(layout, rate, self.seconds, {})
+
+
+@pytest.mark.parametrize("scenario", ["Offline", "Server", "SingleStream"])
+def test_one_disturbed_trial_does_not_decide_what_is_expected_of_a_layout_that_is_given(scenario: str) -> None:
+    machine = Once({1: 280.0}, 1, scenario=SCENARIOS[scenario])
+    assert measure(ONE, machine).samples_per_second == 280.0  # type: ignore[arg-type]
+    assert machine.tried.count(ONE) == ENOUGH
+
+
+def test_a_layout_whose_queries_take_long_is_measured_once() -> None:
+    machine = Once({1: 280.0}, 1, seconds=2.0)
+    assert measure(ONE, machine).samples_per_second == 61.0  # type: ignore[arg-type]
+    assert machine.tried == [ONE]
+
+
+def test_a_remote_model_is_measured_once() -> None:
+    machine = Once({1: 280.0}, 1, machine=Machine(1, max_batch=1, samples_per_query=8, at_once=4))
+    measure(ONE, machine)  # type: ignore[arg-type]
+    assert REMOTE.most == 1
+    assert machine.tried == [ONE]

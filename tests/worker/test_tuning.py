@@ -146,5 +146,5 @@ def test_a_model_of_quick_batches_answers_many_in_a_query(tmp_path: Path) -> Non
     quick = Nothing()
     tried = replace(bench(Runtime(), "Offline", 2, tmp_path), inference=lambda _: cast("Inference", quick))
     found = tried.rehearse(ExecutionLayout(streams=2, threads=1, batch=1), 0.01, warm=True, first=False)
-    assert len(quick.batches) > 100
+    assert len(quick.batches) > 20
     assert list(tried.rehearsed(found)) == [0, 1, 2, 3]

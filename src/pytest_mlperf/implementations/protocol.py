@@ -183,17 +183,20 @@ class Promise(msgspec.Struct, frozen=True, kw_only=True):
     Attributes
     ----------
     seconds
-        How long the test takes; 0 if that is not known.
+        How long the test takes, from its first query; 0 if that is not known.
     official
         Whether it is as long, and of as many queries and samples, as the round asks.
     samples_per_second, query_seconds
         What the warm-up measured: the throughput, and the time of a query.
+    loading
+        How long LoadGen's samples are loaded before it, in seconds; 0 if that is not known.
     """
 
     seconds: float
     official: bool
     samples_per_second: float
     query_seconds: float
+    loading: float = 0.0
 
 
 class Failure(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ class Pace(msgspec.Struct, frozen=True, kw_only=True):
     wall
         The whole run, from the data set to the verdict.
     test
-        LoadGen's test, which is part of it.
+        LoadGen's test, which is part of it; of a performance run, from its first query.
     samples
         How many samples the test answered.
     samples_per_second, query_seconds
@@ -70,10 +70,12 @@ def note_pace(cache: Path, name: str, pace: Pace) -> None:
 
 def pace_of(result: WorkerResult, wall: float) -> Pace:
     """Return the pace of a finished run that took `wall` seconds."""
-    promise = result.promise
+    promise, test = result.promise, result.seconds.get("test", wall)
+    if promise is not None and result.clock is not None:  # without the loading of its samples
+        test = result.clock.shortest
     return Pace(
         wall=round(wall, 3),
-        test=round(min(result.seconds.get("test", wall), wall), 3),
+        test=round(min(test, wall), 3),
         samples=result.samples_done,
         samples_per_second=promise.samples_per_second if promise is not None else 0.0,
         query_seconds=promise.query_seconds if promise is not None else 0.0,

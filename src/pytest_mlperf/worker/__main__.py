@@ -113,7 +113,7 @@ def run(spec: RunSpec, guard: Guard, place: Place) -> WorkerResult:
     apply_user_conf(
         settings, spec, benchmark.loadgen_model, benchmark.short, tuned, seconds_left(spec, sum(watch.seconds.values()))
     )
-    promise = promised(settings, spec, official, len(samples), tuned)
+    promise = promised(settings, spec, official, len(samples), tuned, library.load_seconds)
     check_memory(settings, spec.scenario, spec.mode, samples[0] if len(samples) else None, len(samples))
     models = bench.models.keep(tuned.layout)
     checks: tuple[Check, ...] = ()

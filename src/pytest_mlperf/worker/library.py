@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -49,6 +50,8 @@ class SampleLibrary:
         #: If all loaded samples are in the same buffers: these, and the row of each sample.
         self._buffers: Tensors = {}
         self._rows: dict[int, int] = {}
+        #: What a sample took when samples were loaded last, in seconds, without the first one, which is often slower.
+        self.load_seconds = 0.0
 
     def __len__(self) -> int:
         return len(self._samples)
@@ -65,6 +68,7 @@ class SampleLibrary:
         if not new:
             return
         first = self._samples[new[0]]
+        start = time.perf_counter()
         buffers = _buffers(first, len(new))
 
         def place(row: int) -> Any:
@@ -78,6 +82,7 @@ class SampleLibrary:
         with ThreadPoolExecutor(self._threads) as pool:
             self._loaded.update(zip(new, pool.map(place, range(len(new))), strict=True))
         self._note_rows()
+        self.load_seconds = (time.perf_counter() - start) / max(1, len(new) - 1)
 
     def unload(self, indices: Sequence[int]) -> None:
         """Release samples; a buffer is freed with its last sample."""

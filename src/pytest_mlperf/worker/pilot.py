@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 GAIN = 1.03
 #: With such a difference between the best trials of two layouts, no more of them are made.
 CLEAR = 1.25
+#: The layout that is taken has so many trials, unless one takes so many seconds.
+ENOUGH, LONG = 3, 0.5
 #: A remote model may take seconds for an answer; so long after its start, the pilot tries nothing more.
 REMOTE_SECONDS = 20.0
 
@@ -123,12 +125,21 @@ class Pilot:
         )
 
     def usual(self, layout: ExecutionLayout) -> Tuned:
-        """Return what a layout usually does: the medians of its trials. The first time it is tried for that."""
+        """Return what a layout usually does: the medians of its trials. For that it is tried once at least."""
         if layout not in self._made:
             self._try(layout)
         made = self._made[layout]
         rate = statistics.median(each.samples_per_second for each in made)
         return Tuned(layout, rate, statistics.median(each.query_seconds for each in made), {})
+
+    def expected(self, layout: ExecutionLayout) -> Tuned:
+        """Return the same of the layout that is taken: a single trial that is disturbed would make the test another."""
+        for _ in range(min(ENOUGH, self._effort.most)):
+            made = self._made.get(layout, [])
+            if len(made) >= ENOUGH or (made and made[-1].query_seconds > LONG):
+                break
+            self._try(layout)
+        return self.usual(layout)
 
     def is_better(self, layout: ExecutionLayout, than: ExecutionLayout) -> bool:
         """Return whether a layout is better than the best one so far, and answers soon enough."""

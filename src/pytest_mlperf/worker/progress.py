@@ -74,7 +74,7 @@ class Reporter:
 
 
 def _expected(promise: Promise | None) -> float | None:
-    return round(promise.seconds, 1) or None if promise is not None else None
+    return round(promise.loading + promise.seconds, 1) if promise is not None and promise.seconds else None
 
 
 def _length(promise: Promise | None) -> str:

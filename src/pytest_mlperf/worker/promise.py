@@ -23,7 +23,12 @@ def seconds_left(spec: RunSpec, elapsed: float) -> float | None:
 
 
 def promised(
-    settings: TestSettings, spec: RunSpec, official: OfficialLength, samples: int, tuned: Tuned
+    settings: TestSettings,
+    spec: RunSpec,
+    official: OfficialLength,
+    samples: int,
+    tuned: Tuned,
+    load_seconds: float = 0.0,
 ) -> Promise | None:
     """Return the promise of a performance run; None for any other.
 
@@ -39,6 +44,8 @@ def promised(
         How many samples there are to load.
     tuned
         The measurements of the warm-up.
+    load_seconds
+        What it took to load a sample for the warm-up.
     """
     if spec.mode != "performance":
         return None
@@ -50,4 +57,5 @@ def promised(
         official=long and many and loaded >= official.performance_sample_count,
         samples_per_second=tuned.samples_per_second,
         query_seconds=tuned.query_seconds,
+        loading=loaded * load_seconds,
     )

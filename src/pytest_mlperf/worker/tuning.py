@@ -97,7 +97,7 @@ def tune(trials: Trials, effort: Effort = QUICK) -> tuple[Tuned, tuple[Trial, ..
             best = layout
         trials.keep(best)
     if not trials.scenario.batch_grows:
-        return pilot.usual(best), pilot.record
+        return pilot.expected(best), pilot.record
     return _grown(best, trials, pilot), pilot.record
 
 
@@ -127,11 +127,12 @@ def warm_up(trials: Trials, spec: RunSpec, versions: Mapping[str, str]) -> tuple
 def measure(layout: ExecutionLayout, trials: Trials, effort: Effort = QUICK) -> Tuned:
     """Measure a given layout; for Server, with each batch size."""
     pilot = Pilot(trials, effort)
+    expected = pilot.expected(layout)
     if not trials.scenario.batch_grows:
-        return pilot.usual(layout)
+        return expected
     sizes = [pilot.usual(structs.replace(layout, batch=size)) for size in _sizes(layout.batch)]
     latency = {trial.layout.batch: seconds_of_a_batch(trial) for trial in sizes}
-    return Tuned(layout, sizes[-1].samples_per_second, sizes[-1].query_seconds, latency)
+    return Tuned(layout, expected.samples_per_second, expected.query_seconds, latency)
 
 
 def rehearsed(trials: Trials, samples: Sequence[int], tuned: Tuned) -> Sequence[int]:
@@ -167,7 +168,7 @@ def _grown(layout: ExecutionLayout, trials: Trials, pilot: Pilot) -> Tuned:
                 if pilot.is_better(many, chosen):
                     chosen = _largest(many, trials, pilot)
                 trials.keep(chosen)
-    best = pilot.usual(chosen)
+    best = pilot.expected(chosen)
     sizes = [structs.replace(chosen, batch=size) for size in _sizes(chosen.batch)]
     latency = {each.batch: seconds_of_a_batch(pilot.usual(each)) for each in sizes}
     return Tuned(best.layout, best.samples_per_second, best.query_seconds, latency)
