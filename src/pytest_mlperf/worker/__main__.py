@@ -32,6 +32,7 @@ from pytest_mlperf.printable import fit
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Serving, Tuned
 from pytest_mlperf.worker.answer_times import RunTimes
+from pytest_mlperf.worker.arrivals import with_arrivals
 from pytest_mlperf.worker.closing import close_in_time
 from pytest_mlperf.worker.completion import ignore
 from pytest_mlperf.worker.conformance import compare, comparison_notes, is_compared
@@ -292,9 +293,10 @@ def _tuned(
     if spec.mode == "accuracy":
         return untuned(bench.scenario.untuned(bench.machine)), ()
     library.load(bench.samples)
-    found = warm_up(bench, spec, versions)
+    tuned, tried = warm_up(bench, spec, versions)
+    tuned = with_arrivals(bench, tuned, spec)
     library.unload(bench.samples)
-    return found
+    return tuned, tried
 
 
 def expected_samples(spec: RunSpec, settings: Any) -> int | None:

@@ -7,7 +7,6 @@ layout must be measured. Each candidate answers a rehearsal query with the scena
 from __future__ import annotations
 
 import math
-import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from msgspec import structs
 from pytest_mlperf.scenarios.base import Serving, Tuned
 from pytest_mlperf.worker.closing import close_in_time
 from pytest_mlperf.worker.pilot import EFFORTS, MEDIUM, QUICK, Effort, Pilot, Trials, seconds_of_a_batch
+from pytest_mlperf.worker.rehearsal import DeferredRehearsal, Rehearsal, Unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -118,10 +118,14 @@ def warm_up(trials: Trials, spec: RunSpec, versions: Mapping[str, str]) -> tuple
         layout = kept.layout
     if layout is None and spec.tune == "off":
         layout = trials.scenario.layouts(trials.machine)[0]
-    effort = EFFORTS.get(spec.tune, QUICK)
-    if spec.budget is not None and effort is QUICK:
-        effort = MEDIUM
+    effort = effort_of(spec)
     return tune(trials, effort) if layout is None else (measure(layout, trials, effort), ())
+
+
+def effort_of(spec: RunSpec) -> Effort:
+    """Return how thoroughly a run's layouts are compared."""
+    effort = EFFORTS.get(spec.tune, QUICK)
+    return MEDIUM if spec.budget is not None and effort is QUICK else effort
 
 
 def measure(layout: ExecutionLayout, trials: Trials, effort: Effort = QUICK) -> Tuned:
@@ -187,63 +191,15 @@ def _largest(layout: ExecutionLayout, trials: Trials, pilot: Pilot) -> Execution
     return chosen
 
 
-class _Unanswered:
-    """Counts down the samples of a query by batches: a step for each sample would cost more than LoadGen does."""
-
-    def __init__(self) -> None:
-        self._left = 0
-        self._lock = threading.Lock()
-        self._none = threading.Event()
-
-    def expect(self, samples: int) -> None:
-        """Begin a query."""
-        self._left = samples
-        self._none.clear()
-
-    def less(self, samples: int) -> None:
-        """Note that samples are answered, from any thread."""
-        with self._lock:
-            self._left -= samples
-            if not self._left:
-                self._none.set()
-
-    def wait(self) -> None:
-        """Wait until all samples of the query are answered."""
-        self._none.wait()
-
-
-class _Rehearsal:
-    """An inference whose answers are counted instead of sent to LoadGen."""
-
-    def __init__(self, inference: Inference, unanswered: _Unanswered) -> None:
-        self._infer = inference.infer
-        self._unanswered = unanswered
-
-    def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        self._infer(indices)
-        self._unanswered.less(len(ids))
-
-
-class _DeferredRehearsal:
-    """The same for a model that answers later."""
-
-    def __init__(self, inference: DeferredInference, unanswered: _Unanswered) -> None:
-        self._begin = inference.begin
-        self._unanswered = unanswered
-
-    def answer(self, ids: Sequence[int], indices: Sequence[int]) -> None:
-        self._begin(indices, lambda _: self._unanswered.less(len(ids)))
-
-
 def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool, first: bool) -> Tuned:
     """Measure a layout for `least` seconds; see `Trials`."""
-    unanswered = _Unanswered()
+    unanswered = Unanswered()
     models = bench.models.get(layout.streams, layout.threads)
     streams: Sequence[Answering]
     if bench.deferred is not None:
-        streams = [_DeferredRehearsal(bench.deferred(models[0], layout.streams), unanswered)]
+        streams = [DeferredRehearsal(bench.deferred(models[0], layout.streams), unanswered)]
     else:
-        streams = [_Rehearsal(bench.inference(model), unanswered) for model in models]
+        streams = [Rehearsal(bench.inference(model), unanswered) for model in models]
     sut = bench.scenario.rehearsal_sut(Serving(streams, Tuned(layout, 0.0, 0.0, {}), bench.guard))
     query = bench.scenario.query_size(layout, bench.machine)
     wants_rate = bench.scenario.batch_grows and bench.machine.at_once is None
