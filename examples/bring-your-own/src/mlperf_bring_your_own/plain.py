@@ -1,4 +1,4 @@
-"""A backend in twenty lines: ONNX Runtime with none of its settings."""
+"""A backend in twenty lines: ONNX Runtime with none of its settings but the threads."""
 
 from importlib.metadata import version
 
@@ -7,7 +7,7 @@ class Plain:
     devices, formats, requirements, default = ("cpu",), ("onnx",), ("onnxruntime>=1.19",), False
 
     def load(self, file, model, device, threads, options):
-        return PlainModel(str(file), model.graph)
+        return PlainModel(str(file), model.graph, threads)
 
     def versions(self):
         return {"onnxruntime": version("onnxruntime")}
@@ -16,13 +16,14 @@ class Plain:
 class PlainModel:
     device, concurrent, weight_types = "cpu", True, ()
 
-    def __init__(self, file, graph):
-        from onnxruntime import InferenceSession  # not where pytest imports this module
+    def __init__(self, file, graph, threads):
+        from onnxruntime import InferenceSession, SessionOptions  # not where pytest imports this module
 
-        self.session = InferenceSession(file, providers=["CPUExecutionProvider"])
+        options = SessionOptions()
+        options.intra_op_num_threads = threads  # else it takes all cores, and one inference a core would be slow
+        self.session = InferenceSession(file, options, providers=["CPUExecutionProvider"])
         self.inputs = {tensor.name: tensor.in_file for tensor in graph.inputs}
-        self.outputs = [tensor.in_file for tensor in graph.outputs]
-        self.max_batch = graph.inputs[0].shape[0]
+        self.outputs, self.max_batch = [tensor.in_file for tensor in graph.outputs], graph.inputs[0].shape[0]
 
     def run(self, inputs, graph=""):
         return self.session.run(self.outputs, {self.inputs[name]: value for name, value in inputs.items()})
