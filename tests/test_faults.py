@@ -24,8 +24,8 @@ FAULTS = {
     "killed": ("Offline", "the run was killed (SIGKILL), probably because memory ran out", "nothing"),
     "exits": ("Server", "the run failed: SystemExit: 0", "sys.exit(0)"),
     "starves": ("MultiStream", "the run ran out of memory", "Unable to allocate 1.00 EiB"),
-    "hangs": ("Server", "the run did not end within 3 s", "Timeout (0:00:03)!"),
-    "stalls": ("SingleStream", "the run did not end within 3 s", "Timeout (0:00:03)!"),
+    "hangs": ("Server", "the run did not end within 6 s", "Timeout (0:00:06)!"),
+    "stalls": ("SingleStream", "the run did not end within 6 s", "Timeout (0:00:06)!"),
 }
 
 
@@ -51,7 +51,7 @@ QUICK = ("raises", "segfaults")
 )
 def test_a_fault_is_one_failed_item_and_the_others_go_on(sandbox: Sandbox, runtime: str) -> None:
     scenario, first, last_words = FAULTS[runtime]
-    limit = ("--mlperf-timeout=3",) if "within" in first else ()
+    limit = ("--mlperf-timeout=6",) if "within" in first else ()
     modes = ("accuracy", "performance")
     items = [item(f"null-{name}-cpu-{scenario}", mode) for mode in modes for name in (runtime, "null")]
     code, output = sandbox.run(*items, *EASY, *limit)
@@ -84,7 +84,7 @@ def test_a_failed_inference_in_start_test_is_never_an_empty_answer(sandbox: Sand
 @pytest.mark.slow
 @pytest.mark.parametrize(("runtime", "culprit"), [("segfaults", "string_at"), ("hangs", "in fail")])
 def test_the_last_words_show_the_thread_at_fault_among_many(sandbox: Sandbox, runtime: str, culprit: str) -> None:
-    limit = ("--mlperf-timeout=3",) if runtime == "hangs" else ()
+    limit = ("--mlperf-timeout=6",) if runtime == "hangs" else ()
     sandbox.run(item(f"null-{runtime}-cpu-Offline"), "--num-threads=16", *limit)
     [text] = sandbox.failures().values()
     assert text is not None
