@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from msgspec import structs
@@ -12,35 +11,21 @@ from msgspec import structs
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec, Trial
 from pytest_mlperf.rules.finding import Finding
-from pytest_mlperf.run.judge import Run
 from pytest_mlperf.run.lower_rate import MOST, LowerRate, is_suggested, lateness
 from pytest_mlperf.run.result import Outcome
 from tests.report.results import performance
+from tests.run.server_runs import a_run, leave_log
 from tests.run.specs import a_spec
-from tests.support.mlperf_test_runtimes import CLASSIFIER
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from pytest_mlperf.run.case import Case
+    from pytest_mlperf.run.judge import Run
     from pytest_mlperf.run.result import RunResult
 
 LAYOUT = ExecutionLayout(streams=2, threads=1, batch=4)
 PILOT = (Trial(layout=LAYOUT, samples_per_second=800.0, trials=2),)
 CRASHED = structs.replace(performance(verdict="failed"), performance=None)
-
-
-@dataclass
-class FakePlan:
-    benchmark: Any = CLASSIFIER
-
-
-@dataclass
-class FakeCase:
-    id: str = "a-case"
-    title: str = "a-case (1 of 2)"
-    mode: str = "performance"
-    plan: FakePlan = field(default_factory=FakePlan)
 
 
 def finding(rule: str) -> Finding:
@@ -75,12 +60,8 @@ class System:
             "result_min_latency_ns": self.fastest,
             "effective_target_latency_ns": 15_000_000,
         }
-        lines = (
-            json.dumps({"key": key, "value": value, "time_ms": 0.0, "metadata": {"is_error": False}})
-            for key, value in log.items()
-        )
         output = self.directory / run.spec.output
-        (output / "mlperf_log_detail.txt").write_text("".join(f":::MLLOG {line}\n" for line in lines))
+        leave_log(output, log)
         late = rate > self.peak
         return Outcome(
             performance(
@@ -95,7 +76,7 @@ class System:
 
     def result(self) -> RunResult:
         spec = a_spec(scenario="Server", output=str(self.new()))
-        run = Run(cast("Case", FakeCase()), spec, CLASSIFIER.models[0], ())
+        run = a_run(spec)
         return LowerRate(run, self.once, self.new, self.said.append).outcome(self.once(run)).result
 
 
@@ -197,4 +178,4 @@ def test_a_rate_that_the_user_gave_is_no_suggestion(
     if conf:
         (tmp_path / "user.conf").write_text(conf)
         spec = structs.replace(spec, user_conf=str(tmp_path / "user.conf"))
-    assert is_suggested(Run(cast("Case", FakeCase()), spec, CLASSIFIER.models[0], ())) is is_ours
+    assert is_suggested(a_run(spec)) is is_ours

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -22,20 +21,20 @@ from pytest_mlperf.implementations.protocol import (
     WorkerResult,
     write_json,
 )
-from pytest_mlperf.run.judge import Run
 from pytest_mlperf.run.peak_runs import MOST_CONFIRMING, PeakRuns, _FellBehindError, has_peak
 from pytest_mlperf.run.result import Outcome
 from tests.report.results import performance
+from tests.run.server_runs import FakeCase, a_run, leave_log
 from tests.run.test_peak import Queue
 from tests.run.test_peak_lengths import OFFICIAL, SPEC
 from tests.run.test_probe import log_of
-from tests.support.mlperf_test_runtimes import CLASSIFIER
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pytest_mlperf.run.case import Case
     from pytest_mlperf.run.child import OnProgress
+    from pytest_mlperf.run.judge import Run
 
 LAYOUT = ExecutionLayout(streams=2, threads=1, batch=4)
 ROUND = RoundSettings(
@@ -48,19 +47,6 @@ ROUND = RoundSettings(
     offline_samples_per_query=1,
     server_target_latency_ns=15_000_000,
 )
-
-
-@dataclass
-class FakePlan:
-    benchmark: Any = CLASSIFIER
-
-
-@dataclass
-class FakeCase:
-    id: str = "a-case"
-    plan: FakePlan = field(default_factory=FakePlan)
-    mode: str = "performance"
-    scenario: str = "Server"
 
 
 @dataclass
@@ -94,11 +80,7 @@ class System:
             self.late_when_confirming -= 1
             nanoseconds[: len(nanoseconds) // 10] = [2e7] * (len(nanoseconds) // 10)
         log = log_of(nanoseconds, effective_target_qps=rate, result_completed_samples_per_sec=412.0 * kept_up)
-        lines = (
-            json.dumps({"key": key, "value": value, "time_ms": 0.0, "metadata": {"is_error": False}})
-            for key, value in log.values.items()
-        )
-        (Path(spec.output) / "mlperf_log_detail.txt").write_text("".join(f":::MLLOG {line}\n" for line in lines))
+        leave_log(Path(spec.output), log.values)
         write_json(Path(spec.output) / RESULT_FILE, WorkerResult(layout=LAYOUT, official=OFFICIAL))
         pilot = () if spec.layout else (Trial(layout=LAYOUT, samples_per_second=500.0, trials=2),)
         return Outcome(performance(output=spec.output, layout=LAYOUT, pilot=pilot, notes=("told",)))
@@ -107,8 +89,7 @@ class System:
 def search(system: System, **options: Any) -> PeakRuns:
     output = system.new("performance")
     spec = structs.replace(SPEC, output=str(output), find_peak=True, round=ROUND, **options)
-    run = Run(cast("Case", FakeCase()), spec, CLASSIFIER.models[0], ())
-    return PeakRuns(run, system.once, system.new)
+    return PeakRuns(a_run(spec), system.once, system.new)
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ from timed_runtime import CAPACITY, FILE_VARIABLE
 
 from pytest_mlperf.benchmarks.retinanet import TINY
 from pytest_mlperf.datasets.digit_scenes import generate
-from pytest_mlperf.rules.detail_log import read_detail_log
+from pytest_mlperf.rules.detail_log import DetailLog, read_detail_log
 
 SAMPLES = 64
 QUERIES = 2000
@@ -48,17 +48,32 @@ def single_stream_p50_us(model: Path, dataset: Path, calls: Path) -> tuple[float
     return (log.number("result_50.00_percentile_latency_ns") or 0) / 1e3, bare
 
 
-LEAST = """
+#: Runs LoadGen's Python interface with a callback that does as little as it can; what differs is filled in.
+LOADGEN_ALONE = """
 import sys, time
 import mlperf_loadgen as lg
+
+directory, queries = sys.argv[1], int(sys.argv[2])
+settings = lg.TestSettings()
+settings.mode, settings.min_duration_ms, settings.min_query_count = lg.TestMode.PerformanceOnly, 0, queries
+{callback}
+output, logs = lg.LogOutputSettings(), lg.LogSettings()
+output.outdir = directory
+logs.log_output, logs.enable_trace = output, False
+sut = lg.ConstructFastSUT(issue, lambda: None)
+qsl = lg.ConstructQSL(samples, samples, lambda indices: None, lambda indices: None)
+lg.StartTestWithLogSettings(sut, qsl, settings, logs, "")
+"""
+SINGLE_STREAM = """
 import numpy as np
 import onnxruntime
 
+settings.scenario, settings.single_stream_expected_latency_ns, samples = lg.TestScenario.SingleStream, 1_000_000, 64
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = options.inter_op_num_threads = 1
-session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExecutionProvider"])
+session = onnxruntime.InferenceSession(sys.argv[3], options, providers=["CPUExecutionProvider"])
 [image] = session.get_inputs()
-inputs = np.random.default_rng(0).random((64, *image.shape), np.float32)
+inputs = np.random.default_rng(0).random((samples, *image.shape), np.float32)
 outputs = [output.name for output in session.get_outputs()]
 seconds = []
 
@@ -70,27 +85,29 @@ def issue(ids, indices):
 
 for _ in range(50):
     session.run(outputs, {image.name: inputs[0]})
-settings = lg.TestSettings()
-settings.scenario, settings.mode = lg.TestScenario.SingleStream, lg.TestMode.PerformanceOnly
-settings.min_duration_ms, settings.min_query_count = 0, int(sys.argv[3])
-settings.single_stream_expected_latency_ns = 1_000_000
-output, logs = lg.LogOutputSettings(), lg.LogSettings()
-output.outdir = sys.argv[2]
-logs.log_output, logs.enable_trace = output, False
-sut = lg.ConstructFastSUT(issue, lambda: None)
-qsl = lg.ConstructQSL(64, 64, lambda indices: None, lambda indices: None)
-lg.StartTestWithLogSettings(sut, qsl, settings, logs, "")
-print(1e6 * np.median(seconds[-int(sys.argv[3]):]))
 """
+OFFLINE = """
+settings.scenario, settings.offline_expected_qps, samples = lg.TestScenario.Offline, 1, 1000
+
+def issue(ids, indices):
+    lg.QuerySamplesComplete([lg.QuerySampleResponse(one, 0, 0) for one in ids])
+"""
+
+
+def loadgen_alone(callback: str, queries: int, *more: str, told: str = "") -> tuple[DetailLog, float]:
+    """Run LoadGen with a callback; return its log, and the number that `told` prints."""
+    program = LOADGEN_ALONE.replace("{callback}", callback) + told
+    with tempfile.TemporaryDirectory() as output:
+        command = [sys.executable, "-c", program, output, str(queries), *more]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        return read_detail_log(Path(output) / "mlperf_log_detail.txt"), float(said or 0)
 
 
 def least_p50_us(model: Path) -> tuple[float, float]:
     """Return the same two figures of LoadGen's Python interface with a SUT that does nothing but call the runtime."""
-    with tempfile.TemporaryDirectory() as output:
-        command = [sys.executable, "-c", LEAST, str(model), output, str(QUERIES)]
-        bare = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
-        log = read_detail_log(Path(output) / "mlperf_log_detail.txt")
-        return (log.number("result_50.00_percentile_latency_ns") or 0) / 1e3, bare
+    median = f"print(1e6 * np.median(seconds[-{QUERIES}:]))\n"
+    log, bare = loadgen_alone(SINGLE_STREAM, QUERIES, str(model), told=median)
+    return (log.number("result_50.00_percentile_latency_ns") or 0) / 1e3, bare
 
 
 def null_rate(samples: int) -> float:
@@ -110,31 +127,10 @@ def null_rate(samples: int) -> float:
     return log.number("result_samples_per_second") or 0
 
 
-BOUND = """
-import sys
-import mlperf_loadgen as lg
-
-settings = lg.TestSettings()
-settings.scenario, settings.mode = lg.TestScenario.Offline, lg.TestMode.PerformanceOnly
-settings.min_duration_ms, settings.min_query_count = 0, int(sys.argv[1])
-settings.offline_expected_qps = 1
-output, logs = lg.LogOutputSettings(), lg.LogSettings()
-output.outdir = sys.argv[2]
-logs.log_output, logs.enable_trace = output, False
-sut = lg.ConstructFastSUT(
-    lambda ids, indices: lg.QuerySamplesComplete([lg.QuerySampleResponse(one, 0, 0) for one in ids]), lambda: None
-)
-qsl = lg.ConstructQSL(1000, 1000, lambda indices: None, lambda indices: None)
-lg.StartTestWithLogSettings(sut, qsl, settings, logs, "")
-"""
-
-
 def bound_rate(samples: int) -> float:
     """Return Offline's samples per second of LoadGen's Python interface with a SUT that does nothing."""
-    with tempfile.TemporaryDirectory() as output:
-        subprocess.run([sys.executable, "-c", BOUND, str(samples), output], check=True)
-        log = read_detail_log(Path(output) / "mlperf_log_detail.txt")
-        return log.number("result_samples_per_second") or 0
+    log, _ = loadgen_alone(OFFLINE, samples)
+    return log.number("result_samples_per_second") or 0
 
 
 def main() -> None:

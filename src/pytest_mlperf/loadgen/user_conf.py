@@ -10,6 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import UserConfError
@@ -17,7 +18,6 @@ from pytest_mlperf.loadgen.settings import KEYS, MODELS, SCENARIOS, SETTINGS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from pathlib import Path
 
     from pytest_mlperf.loadgen.settings import Setting
 
@@ -84,6 +84,11 @@ def read_user_conf(path: Path) -> UserConf:
             fix="check the path given with --user-conf",
         ) from error
     return parse_user_conf(text, str(path))
+
+
+def given_user_conf(path: str | Path | None) -> UserConf:
+    """Read the user's own user.conf; one without lines where there is none, or an empty path."""
+    return read_user_conf(Path(path)) if path else UserConf()
 
 
 def parse_user_conf(text: str, where: str) -> UserConf:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.errors import UserConfError
-from pytest_mlperf.loadgen.user_conf import Entry, UserConf, check_models, read_user_conf
+from pytest_mlperf.loadgen.user_conf import Entry, UserConf, check_models, given_user_conf
 from pytest_mlperf.rules.asked import asked_by_round
 from pytest_mlperf.rules.fixed import changed
 from pytest_mlperf.run.case import ACCURACY, CONFORMANCE, Plan
@@ -37,7 +37,7 @@ def check_fixed_settings(cases: Iterable[Case], settings: Settings, registry: Re
     UserConfError
         A line names no model of LoadGen's, asks for more samples than the data set has, or sets what is fixed.
     """
-    conf = read_user_conf(settings.user_conf) if settings.user_conf is not None else UserConf()
+    conf = given_user_conf(settings.user_conf)
     if conf.entries:
         found = {name: registry.installed.benchmarks[name] for name in registry.benchmarks}
         check_models(

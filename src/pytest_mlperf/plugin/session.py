@@ -155,11 +155,11 @@ class MLPerfSession:
 
     def expect(self, case: Case) -> Expectation:
         """Return how long a case takes, as far as earlier runs on this machine tell."""
-        from pytest_mlperf.loadgen.user_conf import UserConf, read_user_conf
+        from pytest_mlperf.loadgen.user_conf import given_user_conf
         from pytest_mlperf.run.paces import Expectation, key, read_paces
 
         settings = self.settings
-        conf = read_user_conf(settings.user_conf) if settings.user_conf else UserConf()
+        conf = given_user_conf(settings.user_conf)
         return Expectation(
             case=case,
             options=settings.run_options,

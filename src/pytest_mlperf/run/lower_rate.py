@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from msgspec import structs
 
-from pytest_mlperf.loadgen.user_conf import read_user_conf
+from pytest_mlperf.loadgen.user_conf import given_user_conf
 from pytest_mlperf.rules.detail_log import read_detail_log
 from pytest_mlperf.rules.log_files import DETAIL_LOG
 from pytest_mlperf.run.case import PERFORMANCE
+from pytest_mlperf.run.rates import at_rate, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,21 +56,17 @@ class LowerRate:
             if late is None:
                 break
             rate = offered(outcome.result)
-            lower = float(f"{LESS * rate:.4g}")
+            lower = rounded(LESS * rate)
             tried = f"{rate:,.4g} queries/s were too many: {late.what} (expected {late.expected}; found {late.found})"
             self.say(f"{self.run.case.title} {self.run.case.mode}: {tried}; runs again at {lower:,.4g} queries/s")
             notes.append(f"{self.run.case.id}: run again at a lower rate: {tried}, see {outcome.result.output}")
-            outcome = self.once(self._at(lower, outcome.result))
+            output = str(self.directory().absolute())
+            spec = structs.replace(at_rate(self.run.spec, lower, outcome.result.layout), output=output)
+            outcome = self.once(replace(self.run, spec=spec))
         if outcome is first:
             return first
         result = structs.replace(outcome.result, pilot=first.result.pilot, notes=(*outcome.result.notes, *notes))
         return outcome._replace(result=result)
-
-    def _at(self, rate: float, before: RunResult) -> Run:
-        """Return the run at a rate, with the layout of the one before."""
-        output = str(self.directory().absolute())
-        spec = structs.replace(self.run.spec, target_qps=rate, layout=before.layout, kept=None, output=output)
-        return replace(self.run, spec=spec)
 
 
 def is_suggested(run: Run) -> bool:
@@ -77,8 +74,8 @@ def is_suggested(run: Run) -> bool:
     spec = run.spec
     if spec.scenario != "Server" or spec.mode != PERFORMANCE or spec.target_qps is not None:
         return False
-    conf = read_user_conf(Path(spec.user_conf)) if spec.user_conf else None
-    return conf is None or "target_qps" not in conf.settings(run.case.plan.benchmark.loadgen_model, spec.scenario)
+    given = given_user_conf(spec.user_conf).settings(run.case.plan.benchmark.loadgen_model, spec.scenario)
+    return "target_qps" not in given
 
 
 def lateness(result: RunResult) -> Finding | None:

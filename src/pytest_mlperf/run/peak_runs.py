@@ -12,7 +12,7 @@ from msgspec import structs
 
 from pytest_mlperf.errors import RunError
 from pytest_mlperf.implementations.protocol import RESULT_FILE, read_result
-from pytest_mlperf.loadgen.user_conf import UserConf, read_user_conf
+from pytest_mlperf.loadgen.user_conf import given_user_conf
 from pytest_mlperf.rules.detail_log import read_detail_log
 from pytest_mlperf.rules.log_files import DETAIL_LOG
 from pytest_mlperf.run.case import PERFORMANCE
@@ -20,6 +20,7 @@ from pytest_mlperf.run.peak import Search
 from pytest_mlperf.run.peak_curve import Point
 from pytest_mlperf.run.peak_lengths import FEWEST, Lengths
 from pytest_mlperf.run.probe import Probe, late_of, percentiles_of, point_of
+from pytest_mlperf.run.rates import at_rate, rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,14 +127,14 @@ class PeakRuns:
             point = self._made(spec, spec.target_qps, "short")
             if self._lengths is not None:
                 break
-            spec = structs.replace(spec, target_qps=_rounded(RELIEF * point.rate * point.kept_up))
+            spec = structs.replace(spec, target_qps=rounded(RELIEF * point.rate * point.kept_up))
         if point is None or self._lengths is None:
             raise _FailedError(self.once(self.run))
         return point
 
     def _probe(self, rate: float, *, full: bool) -> Point:
         """Make a probe with the layout of the first."""
-        rate, lengths = _rounded(rate), self.lengths
+        rate, lengths = rounded(rate), self.lengths
         queries = lengths.full(rate) if full else lengths.short(rate)
         spec = structs.replace(self._at(rate), test_query_count=queries)
         if full and queries < lengths.confirming(rate) and spec.round is not None:
@@ -219,20 +220,20 @@ class PeakRuns:
                 found="none",
                 fix="add it to the implementation, or leave --mlperf-find-peak out",
             )
-        conf = read_user_conf(Path(spec.user_conf)) if spec.user_conf else UserConf()
+        conf = given_user_conf(spec.user_conf)
         given = conf.settings(benchmark.loadgen_model, spec.scenario)
         self._lengths = Lengths(spec, benchmark, given, official)
         self._layout, self._pilot = result.layout, result.pilot
 
     def _at(self, rate: float) -> RunSpec:
-        return structs.replace(self.run.spec, target_qps=rate, layout=self._layout, kept=None)
+        return at_rate(self.run.spec, rate, self._layout)
 
     def _confirmed(self, search: Search, rate: float) -> Outcome:
         """Run at a rate, and at lower ones if that is late; return the last outcome."""
         outputs = partial(self.directory, PERFORMANCE)
         output = self.run.spec.output
         for left in reversed(range(MOST_CONFIRMING)):
-            rate = _rounded(rate)
+            rate = rounded(rate)
             notes = (*_notes(self.run.case, search, rate),)
             outcome = self.once(replace(self.run, spec=structs.replace(self._at(rate), output=output)))
             if outcome.error is not None:
@@ -264,8 +265,3 @@ def _notes(case: Case, search: Search, rate: float) -> tuple[str, ...]:
         f"{case.id}: runs at the same rate differ: the highest rate that is valid 99 times of 100 is {below:.0%} below "
         "the one that is valid every other time; a quieter machine or a longer run gives more",
     )
-
-
-def _rounded(rate: float) -> float:
-    """Return a rate with so many digits that all of them are shown."""
-    return float(f"{rate:.4g}")

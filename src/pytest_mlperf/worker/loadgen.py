@@ -14,7 +14,7 @@ from pytest_mlperf.errors import UserConfError
 from pytest_mlperf.implementations.protocol import AUDIT_FILE, USER_CONF_FILE, OfficialLength
 from pytest_mlperf.loadgen.generated import Length
 from pytest_mlperf.loadgen.length import Wanted, expected_latency_ns
-from pytest_mlperf.loadgen.user_conf import Entry, UserConf, read_user_conf, render_user_conf
+from pytest_mlperf.loadgen.user_conf import Entry, given_user_conf, render_user_conf
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,11 +101,6 @@ def official_length(settings: lg.TestSettings) -> OfficialLength:
     )
 
 
-def given_user_conf(spec: RunSpec) -> UserConf:
-    """Return the user's own user.conf, or an empty one."""
-    return read_user_conf(Path(spec.user_conf)) if spec.user_conf else UserConf()
-
-
 def apply_user_conf(
     settings: lg.TestSettings, spec: RunSpec, model: str, short: Short, tuned: Tuned, left: float | None = None
 ) -> Path:
@@ -114,7 +109,7 @@ def apply_user_conf(
     Latencies are set as attributes, because LoadGen reads only whole milliseconds from a user.conf. With `left`, the
     test is the longest that takes so many seconds at most.
     """
-    given = given_user_conf(spec)
+    given = given_user_conf(spec.user_conf)
     wanted = Wanted(
         model=model,
         scenario=spec.scenario,
