@@ -10,7 +10,7 @@ import pytest
 from pytest_mlperf.implementations.protocol import ExecutionLayout
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Tuned
-from pytest_mlperf.worker.pilot import ENOUGH, QUICK, REMOTE, THOROUGH, Effort
+from pytest_mlperf.worker.pilot import ENOUGH, LATEST, QUICK, REMOTE, THOROUGH, Effort, Pilot
 from pytest_mlperf.worker.tuning import measure, tune
 
 ONE, TWO = (ExecutionLayout(streams=n, threads=2 // n, batch=1) for n in (1, 2))
@@ -110,3 +110,26 @@ def test_a_remote_model_is_measured_once() -> None:
     measure(ONE, machine)  # type: ignore[arg-type]
     assert REMOTE.most == 1
     assert machine.tried == [ONE]
+
+
+@dataclass
+class Slow(Disturbed):
+    """A machine whose trials take some seconds of a clock that only they move."""
+
+    takes: float = 10.0
+    now: float = 0.0
+
+    def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
+        self.now += self.takes
+        return super().rehearse(layout, seconds, warm=warm, first=first)
+
+
+@pytest.mark.parametrize("effort", [QUICK, THOROUGH])
+@pytest.mark.parametrize("takes", [10.0, 100.0])
+def test_whatever_the_effort_no_trial_begins_after_the_latest_moment(effort: Effort, takes: float) -> None:
+    machine = Slow({1: 1.0, 2: 1.02}, 1, busy=0.0, takes=takes)
+    pilot = Pilot(machine, effort, clock=lambda: machine.now)  # type: ignore[arg-type]
+    pilot.is_better(TWO, ONE)
+    assert machine.tried[:2] == [ONE, TWO]  # which are compared all the same
+    assert len(machine.tried) <= max(2, LATEST / takes + 1)
+    assert pilot.gives_up

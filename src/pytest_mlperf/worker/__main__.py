@@ -58,7 +58,7 @@ from pytest_mlperf.worker.promise import promised, seconds_left
 from pytest_mlperf.worker.remote import network_of, network_sut, notes_of
 from pytest_mlperf.worker.steady import process_settings, steady
 from pytest_mlperf.worker.streams import Parts
-from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, untuned, warm_up
+from pytest_mlperf.worker.tuning import LARGEST_BATCH, Bench, rehearsed, untuned, warm_up
 from pytest_mlperf.worker.turns import take_turns
 from pytest_mlperf.worker.unfinished import Unfinished, open_unfinished
 from pytest_mlperf.worker.usual_cost import with_usual_cost
@@ -109,7 +109,7 @@ def run(spec: RunSpec, guard: Guard, place: Place) -> WorkerResult:
     kept = spec.kept if place.keeps_layouts else None
     tuned, tried = _tuned(structs.replace(spec, kept=kept), bench, library, versions)
     if spec.mode == "performance":
-        tuned = with_usual_cost(tuned, benchmark, samples, bench.rehearsed(tuned))
+        tuned = with_usual_cost(tuned, benchmark, samples, rehearsed(bench, bench.samples, tuned))
     watch.lap("warm-up")
     apply_user_conf(
         settings, spec, benchmark.loadgen_model, benchmark.short, tuned, seconds_left(spec, sum(watch.seconds.values()))

@@ -23,8 +23,9 @@ GAIN = 1.03
 CLEAR = 1.25
 #: The layout that is taken has so many trials, unless one takes so many seconds.
 ENOUGH, LONG = 3, 0.5
-#: A remote model may take seconds for an answer; so long after its start, the pilot tries nothing more.
-REMOTE_SECONDS = 20.0
+#: So many seconds after its start, the pilot tries nothing more: a remote model may take seconds for an answer, and a
+#: large one here minutes.
+REMOTE_SECONDS, LATEST = 20.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -109,12 +110,13 @@ class Pilot:
         self._effort = REMOTE if trials.machine.at_once is not None else effort
         self._clock = clock
         self._end = clock() + self._effort.budget
+        self._latest = clock() + (REMOTE_SECONDS if self._effort is REMOTE else LATEST)
         self._made: dict[ExecutionLayout, list[Tuned]] = {}
 
     @property
     def gives_up(self) -> bool:
-        """Whether nothing more is to be tried: a remote model has taken long enough."""
-        return self._effort is REMOTE and self._clock() > self._end
+        """Whether nothing more is to be tried: the model has taken long enough."""
+        return self._clock() > self._latest
 
     @property
     def record(self) -> tuple[Trial, ...]:
@@ -136,7 +138,7 @@ class Pilot:
         """Return the same of the layout that is taken: a single trial that is disturbed would make the test another."""
         for _ in range(min(ENOUGH, self._effort.most)):
             made = self._made.get(layout, [])
-            if len(made) >= ENOUGH or (made and made[-1].query_seconds > LONG):
+            if len(made) >= ENOUGH or (made and (made[-1].query_seconds > LONG or self.gives_up)):
                 break
             self._try(layout)
         return self.usual(layout)
@@ -149,7 +151,7 @@ class Pilot:
             self._try(layout)
             ratio = self._best(layout).samples_per_second / self._best(than).samples_per_second
             is_clear = not 1 / CLEAR < ratio < CLEAR
-            if done >= self._effort.least and (is_clear or self._clock() > self._end):
+            if self.gives_up or (done >= self._effort.least and (is_clear or self._clock() > self._end)):
                 break
             if done < self._effort.most:
                 self._try(than)

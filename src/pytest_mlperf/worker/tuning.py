@@ -32,7 +32,7 @@ PROMPT = 0.5
 LARGEST_BATCH = 1024
 #: Where only the throughput counts, a rehearsal query lasts about so many seconds, or has so many times the batches.
 LONG_QUERY, MOST_BATCHES = 0.004, 200
-#: Where a batch takes longer, in seconds, a query of one batch for each stream is long enough, and needs no warm-up.
+#: Where a batch takes longer, in seconds, a layout is warmed up once, by one batch for each stream.
 SLOW_BATCH = 0.25
 #: So many times the scenario's query is one of a rehearsal for models in other processes.
 FAR_QUERY = 4
@@ -68,12 +68,6 @@ class Bench:
     def rehearse(self, layout: ExecutionLayout, seconds: float, *, warm: bool, first: bool) -> Tuned:
         """Answer rehearsal queries with a layout and measure it; see `Trials`."""
         return _rehearse(layout, self, seconds, warm=warm, first=first)
-
-    def rehearsed(self, tuned: Tuned) -> Sequence[int]:
-        """Return which samples the rehearsal queries of a layout had."""
-        if self.scenario.batch_grows and seconds_of_a_batch(tuned) > SLOW_BATCH:
-            return self.samples[: tuned.layout.streams * tuned.layout.batch]
-        return rehearsed(self, self.samples, tuned)
 
     def keep(self, layout: ExecutionLayout) -> list[Model]:
         """Return the models of a layout; close all others."""
@@ -140,7 +134,7 @@ def measure(layout: ExecutionLayout, trials: Trials, effort: Effort = QUICK) -> 
 
 
 def rehearsed(trials: Trials, samples: Sequence[int], tuned: Tuned) -> Sequence[int]:
-    """Return which of the samples loaded for it the rehearsal queries of a layout had, of two batches a stream each."""
+    """Return which of the samples that were loaded for it the rehearsal queries of a layout had."""
     query = trials.scenario.query_size(tuned.layout, trials.machine)
     if trials.scenario.batch_grows and tuned.samples_per_second * LONG_QUERY > query:  # it was made longer
         return samples
@@ -167,7 +161,7 @@ def _grown(layout: ExecutionLayout, trials: Trials, pilot: Pilot) -> Tuned:
     chosen = _largest(layout, trials, pilot)
     if chosen.batch > 1 and trials.machine.at_once is None:
         for other in trials.scenario.layouts(trials.machine):
-            if other.streams != chosen.streams:
+            if other.streams != chosen.streams and not pilot.gives_up:
                 many = structs.replace(other, batch=chosen.batch)
                 if pilot.is_better(many, chosen):
                     chosen = _largest(many, trials, pilot)
@@ -216,13 +210,13 @@ def _rehearse(layout: ExecutionLayout, bench: Bench, least: float, *, warm: bool
 
     seconds = []
     if wants_rate:
-        batches = layout.streams * layout.batch
-        once = serve(batches)
-        if once > SLOW_BATCH:
-            query = batches
+        at_once = layout.streams * layout.batch
+        size = query if warm else at_once
+        once = serve(size)
+        if once * at_once / size > SLOW_BATCH:
             seconds = [once] if warm else []
         else:  # in a short query, how soon the threads wake up would be measured
-            query *= max(1, min(MOST_BATCHES, int(LONG_QUERY * batches / (once * query))))
+            query *= max(1, min(MOST_BATCHES, int(LONG_QUERY * size / (once * query))))
     elif not warm:
         once = serve(query)
         # A remote model that takes long has no use for a warm-up of each layout.
