@@ -60,7 +60,8 @@ def test_the_rate_that_is_found_is_confirmed_recorded_and_that_of_the_compliance
     assert performance["layout"] == compliance["layout"]
     assert f"peak of {performance['case']}: " in session.output
     directories = [path.name for path in Path(performance["output"]).parent.glob("*Server-peak*")]
-    assert len(directories) == len(probes)
+    # A run that was to confirm a rate, and was late at it, has the name of the case's own.
+    assert len(directories) == sum(probe["purpose"] != "confirming" for probe in probes)
 
 
 def test_a_run_of_too_few_queries_is_an_error_and_other_scenarios_are_run_as_ever(

@@ -139,7 +139,7 @@ def bench(model: Later, library: SampleLibrary, output: Path, scenario: str, bou
 def test_the_warm_up_of_a_slow_model_takes_no_minutes(
     library: SampleLibrary, tmp_path: Path, scenario: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pilot, "REMOTE", replace(pilot.REMOTE, budget=1.0))
+    monkeypatch.setattr(pilot, "REMOTE", replace(pilot.REMOTE, budget=1.0, latest=1.0))
     started = time.monotonic()
     tuned, _ = tune(bench(Later(0.4), library, tmp_path, scenario, 10.0))
     # One query more may have begun before the end; in Offline it has two rounds of batches.

@@ -10,7 +10,7 @@ import pytest
 from pytest_mlperf.implementations.protocol import ExecutionLayout
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Machine, Tuned
-from pytest_mlperf.worker.pilot import ENOUGH, LATEST, QUICK, REMOTE, THOROUGH, Effort, Pilot
+from pytest_mlperf.worker.pilot import ENOUGH, QUICK, REMOTE, THOROUGH, Effort, Pilot
 from pytest_mlperf.worker.tuning import measure, tune
 
 ONE, TWO = (ExecutionLayout(streams=n, threads=2 // n, batch=1) for n in (1, 2))
@@ -131,5 +131,5 @@ def test_whatever_the_effort_no_trial_begins_after_the_latest_moment(effort: Eff
     pilot = Pilot(machine, effort, clock=lambda: machine.now)  # type: ignore[arg-type]
     pilot.is_better(TWO, ONE)
     assert machine.tried[:2] == [ONE, TWO]  # which are compared all the same
-    assert len(machine.tried) <= max(2, LATEST / takes + 1)
+    assert len(machine.tried) <= max(2, effort.latest / takes + 1)
     assert pilot.gives_up

@@ -23,9 +23,6 @@ GAIN = 1.03
 CLEAR = 1.25
 #: The layout that is taken has so many trials, unless one takes so many seconds.
 ENOUGH, LONG = 3, 0.5
-#: So many seconds after its start, the pilot tries nothing more: a remote model may take seconds for an answer, and a
-#: large one here minutes.
-REMOTE_SECONDS, LATEST = 20.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -40,12 +37,15 @@ class Effort:
         How many trials each of two layouts has.
     budget
         After so many seconds no two layouts are compared with more than `least` trials.
+    latest
+        After so many seconds nothing more is tried: a large model may take minutes for an answer.
     """
 
     trial: float
     least: int
     most: int
     budget: float
+    latest: float = 30.0
 
 
 QUICK = Effort(trial=0.03, least=2, most=5, budget=1.5)
@@ -53,7 +53,7 @@ QUICK = Effort(trial=0.03, least=2, most=5, budget=1.5)
 MEDIUM = Effort(trial=0.06, least=3, most=10, budget=5.0)
 THOROUGH = Effort(trial=0.2, least=3, most=10, budget=30.0)
 #: What lies between here and a remote model is not this machine's alone, and each of its trials may take long.
-REMOTE = Effort(trial=0.3, least=1, most=1, budget=REMOTE_SECONDS)
+REMOTE = Effort(trial=0.3, least=1, most=1, budget=20.0, latest=20.0)
 EFFORTS = {"quick": QUICK, "thorough": THOROUGH}
 
 
@@ -109,8 +109,7 @@ class Pilot:
         self._trials = trials
         self._effort = REMOTE if trials.machine.at_once is not None else effort
         self._clock = clock
-        self._end = clock() + self._effort.budget
-        self._latest = clock() + (REMOTE_SECONDS if self._effort is REMOTE else LATEST)
+        self._end, self._latest = clock() + self._effort.budget, clock() + self._effort.latest
         self._made: dict[ExecutionLayout, list[Tuned]] = {}
 
     @property
