@@ -17,7 +17,8 @@ from pytest_mlperf.benchmarks import bert, resnet50, retinanet, rnnt, unet3d, yo
 from pytest_mlperf.datasets.coco import Annotations, Boxes
 from pytest_mlperf.metrics.accuracy_log import Record
 from pytest_mlperf.metrics.average_precision import Matches
-from pytest_mlperf.metrics.coco_evaluation import Detections, coco_stats
+from pytest_mlperf.metrics.coco_evaluation import coco_stats
+from pytest_mlperf.metrics.detections import Detections
 from pytest_mlperf.metrics.matching import match
 from pytest_mlperf.metrics.outcomes import GivesOutcomes
 from pytest_mlperf.worker.completion import ignore

@@ -16,7 +16,7 @@ from pytest_mlperf.datasets.coco import Annotations, Boxes, ImageInfo
 from pytest_mlperf.datasets.coco_val import coco_truth
 from pytest_mlperf.errors import AccuracyLogError
 from pytest_mlperf.metrics.accuracy_log import Answers, Record
-from pytest_mlperf.metrics.coco_evaluation import read_detections
+from pytest_mlperf.metrics.detections import read_detections
 from pytest_mlperf.metrics.mean_average_precision import MeanAveragePrecision, Scorer
 from pytest_mlperf.rules.reading.accuracy_text import PATTERNS
 from pytest_mlperf.rules.round import find_round
@@ -55,7 +55,8 @@ def test_boxes_are_multiplied_and_subtracted_in_single_precision(
     height: int, width: int, edges: Sequence[float]
 ) -> None:
     row = np.array([0, *edges, 0.5, 18.9], np.float32)
-    _, found = read_detections([Record(0, row.tobytes())], truth(height, width), "float32")
+    logged = read_detections([Record(0, row.tobytes())], truth(height, width), "float32")
+    found = logged.of_images(logged.image_ids)
     # What accuracy-coco.py does with scalars of numpy, under NumPy 2, which its requirements ask for.
     top, left, bottom, right = (
         edge * np.float32(side) for edge, side in zip(row[1:5], (height, width) * 2, strict=True)

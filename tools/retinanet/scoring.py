@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pytest_mlperf.datasets.coco import read_annotations
-from pytest_mlperf.metrics import coco_evaluation
+from pytest_mlperf.metrics import detections as metric
+from pytest_mlperf.metrics.coco_evaluation import coco_stats
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,14 +59,14 @@ def by_count(annotations: Path, found: Sequence[Detections], input_size: int) ->
 def _score(truth: Annotations, found: Sequence[Detections], input_size: int, scorer: Scorer) -> float:
     images = truth.images[: len(found)]
     boxes = [_in_pixels(image.width, image.height, one, input_size) for image, one in zip(images, found, strict=True)]
-    detections = coco_evaluation.Detections.of(
+    detections = metric.Detections.of(
         image_ids=np.repeat([image.id for image in images], [len(one.scores) for one in found]),
         category_ids=np.concatenate([one.labels for one in found]),
         xywh=np.concatenate(boxes),
         scores=np.concatenate([one.scores for one in found]).astype(np.float64),
     )
     image_ids = np.array([image.id for image in images], np.int64)
-    return coco_evaluation.coco_stats(truth, image_ids, detections, scorer)[0]
+    return coco_stats(truth, image_ids, detections, scorer)[0]
 
 
 def _in_pixels(width: int, height: int, found: Detections, input_size: int) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ from pytest_mlperf.explain.explanation import ClassChange
 from pytest_mlperf.explain.pictures import RIGHT, WRONG, Box, scaled, with_boxes
 from pytest_mlperf.metrics.accuracy_log import Record, float32_rows
 from pytest_mlperf.metrics.average_precision import Matches, mean_average_precision
-from pytest_mlperf.metrics.coco_evaluation import read_detections
+from pytest_mlperf.metrics.detections import read_detections
 from pytest_mlperf.metrics.matching import match, overlaps
 from pytest_mlperf.printable import one_line
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.benchmarks.base import Benchmark
     from pytest_mlperf.datasets.coco import Annotations
     from pytest_mlperf.explain.pictures import Gallery
-    from pytest_mlperf.metrics.coco_evaluation import Edges
+    from pytest_mlperf.metrics.detections import Edges
     from pytest_mlperf.metrics.outcomes import Outcomes
 
 COLUMNS: Final = 7
@@ -72,8 +72,8 @@ class DetectionAnswers:
 
     def outcomes(self) -> Matches:
         """Return which detections match which objects."""
-        image_ids, found = read_detections(self._records(), self.truth, self.edges)
-        return match(self.truth, image_ids, found)
+        found = read_detections(self._records(), self.truth, self.edges)
+        return match(self.truth, found.image_ids, found)
 
     def value(self) -> float:
         """Return the mAP in percent, by the metric's own scorer, which is faster than the outcomes."""

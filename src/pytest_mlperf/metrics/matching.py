@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pytest_mlperf.datasets.coco import Annotations, Boxes
-    from pytest_mlperf.metrics.coco_evaluation import Detections
+    from pytest_mlperf.metrics.detections import Found
 
 #: COCOeval's `maxDets[2]`.
 _MOST = 100
 
 
-def match(truth: Annotations, image_ids: NDArray[np.int64], found: Detections) -> Matches:
+def match(truth: Annotations, image_ids: NDArray[np.int64], found: Found) -> Matches:
     """Match the detections in some images with the annotated objects, as COCOeval does.
 
     Parameters
@@ -53,7 +53,7 @@ def match(truth: Annotations, image_ids: NDArray[np.int64], found: Detections) -
 
 
 def _groups(
-    boxes: Boxes, image_ids: NDArray[np.int64], categories: NDArray[np.int64], found: Detections
+    boxes: Boxes, image_ids: NDArray[np.int64], categories: NDArray[np.int64], found: Found
 ) -> Iterator[tuple[int, int, NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64], NDArray[np.float64]]]:
     """Yield image, category, the objects' boxes and whether they are crowds, and the detections' boxes and scores."""
     place = {image: number for number, image in enumerate(image_ids.tolist())}
@@ -67,10 +67,11 @@ def _groups(
         return grouped
 
     objects = rows(boxes.image_ids, boxes.category_ids)
-    detections = rows(found.image_ids, found.category_ids)
+    detected = found.of_images(image_ids)
+    detections = rows(detected.image_ids, detected.category_ids)
     for image, category in sorted({*objects, *detections}):
         there, seen = objects.get((image, category), []), detections.get((image, category), [])
-        yield image, category, boxes.xywh[there], boxes.iscrowd[there] > 0, found.xywh[seen], found.scores[seen]
+        yield image, category, boxes.xywh[there], boxes.iscrowd[there] > 0, detected.xywh[seen], detected.scores[seen]
 
 
 def overlaps(found: NDArray[np.float64], objects: NDArray[np.float64], crowd: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from pytest_mlperf.datasets.coco import Annotations
     from pytest_mlperf.metrics.accuracy_log import Record
     from pytest_mlperf.metrics.average_precision import Matches
-    from pytest_mlperf.metrics.coco_evaluation import Edges
+    from pytest_mlperf.metrics.detections import Edges
 
 Scorer = Literal["hotcoco", "pycocotools"]
 #: COCO's twelve figures, in the order of COCOeval.stats.
@@ -95,20 +95,21 @@ class MeanAveragePrecision:
 
     def score_against(self, answers: Iterable[Record], truth: Annotations) -> Mapping[str, float]:
         """Score answers against annotations that are already read; see `score`."""
-        from pytest_mlperf.metrics.coco_evaluation import coco_stats, read_detections
+        from pytest_mlperf.metrics.coco_evaluation import coco_stats
+        from pytest_mlperf.metrics.detections import read_detections
 
-        image_ids, detections = read_detections(answers, truth, self.edges)
+        found = read_detections(answers, truth, self.edges)
         scorer = self.scorer or ("hotcoco" if find_spec("hotcoco") else "pycocotools")
-        stats = coco_stats(truth, image_ids, detections, scorer)
+        stats = coco_stats(truth, found.image_ids, found, scorer)
         if stats[0] < 0:
             raise AccuracyLogError(
-                f"the {len(image_ids)} answered images cannot be scored",
+                f"the {len(found.image_ids)} answered images cannot be scored",
                 expected="at least one annotated object",
                 found=f"none in these images of {truth.path}",
                 fix="run more samples, or another part of the data set",
             )
         named = dict(zip(COCO_STATS, stats, strict=True))
-        return {self.name: 100 * stats[0], **named, "detections": len(detections)}
+        return {self.name: 100 * stats[0], **named, "detections": len(found)}
 
     def outcomes(self, answers: Iterable[Record], dataset: Path) -> Matches:
         """Return the detections with the objects that they match; see `score`."""
@@ -120,11 +121,11 @@ class MeanAveragePrecision:
         return self._matches(answers, truth), tuple(truth.name_of(category) for category in sorted(truth.category_ids))
 
     def _matches(self, answers: Iterable[Record], truth: Annotations) -> Matches:
-        from pytest_mlperf.metrics.coco_evaluation import read_detections
+        from pytest_mlperf.metrics.detections import read_detections
         from pytest_mlperf.metrics.matching import match
 
-        image_ids, detections = read_detections(answers, truth, self.edges)
-        return match(truth, image_ids, detections)
+        found = read_detections(answers, truth, self.edges)
+        return match(truth, found.image_ids, found)
 
     def text(self, values: Mapping[str, float]) -> str:
         """Return the line that the reference's scripts print."""
