@@ -175,6 +175,8 @@ class OfficialLength(msgspec.Struct, frozen=True, kw_only=True):
     performance_sample_count: int
     target_latency_ns: int
     target_latency_percentile: float
+    #: Whether every sample is issued equally often.
+    equal_issue: bool = False
 
 
 class Promise(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,6 +35,8 @@ class Length:
         The expected latency of a stream's query.
     samples_per_query
         Samples of a query; Offline's one query has as many as there are.
+    set_size
+        The samples that are loaded, where each is issued equally often; 0 where they are drawn.
     """
 
     scenario: str
@@ -42,10 +45,11 @@ class Length:
     target_qps: float = 1.0
     latency_ns: int = 1
     samples_per_query: int = 1
+    set_size: int = 0
 
     @classmethod
-    def of(cls, settings: TestSettings, scenario: str) -> Length:
-        """Return that of LoadGen's settings."""
+    def of(cls, settings: TestSettings, scenario: str, samples: int) -> Length:
+        """Return that of LoadGen's settings, for a number of samples in the data set."""
         is_multi = scenario == "MultiStream"
         return cls(
             scenario=scenario,
@@ -56,16 +60,20 @@ class Length:
             if is_multi
             else settings.single_stream_expected_latency_ns,
             samples_per_query=settings.multi_stream_samples_per_query if is_multi else 1,
+            set_size=min(settings.performance_sample_count_override or samples, samples)
+            if settings.sample_concatenate_permutation
+            else 0,
         )
 
     @classmethod
-    def asked(cls, official: OfficialLength, scenario: str) -> Length:
-        """Return that of a run of official length."""
+    def asked(cls, official: OfficialLength, scenario: str, samples: int) -> Length:
+        """Return that of a run of official length, for a number of samples in the data set."""
         return cls(
             scenario=scenario,
             min_duration_ms=official.min_duration_ms,
             min_query_count=official.min_query_count,
             samples_per_query=official.samples_per_query if scenario == "MultiStream" else 1,
+            set_size=min(official.performance_sample_count or samples, samples) if official.equal_issue else 0,
         )
 
     def changed(self, values: Mapping[str, str]) -> Length:
@@ -77,6 +85,19 @@ class Length:
             target_qps=float(values.get("target_qps", self.target_qps)),
             samples_per_query=int(values.get("samples_per_query", self.samples_per_query)),
         )
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether a stream's test ends with its queries alone, and these are as many as are made for its duration.
+
+        That is so in SingleStream with equal issue (the constructor of TestSettingsInternal in
+        loadgen/test_settings_internal.cc).
+        """
+        return self.scenario == "SingleStream" and self.set_size > 0
+
+    def in_sets(self, count: float) -> float:
+        """Return a number of queries or samples, made up to whole sets where each sample is issued equally often."""
+        return math.ceil(count / self.set_size) * self.set_size if self.set_size else count
 
 
 class Generated(NamedTuple):
@@ -97,12 +118,15 @@ def generated(length: Length) -> Generated:
     seconds, least = length.min_duration_ms / 1000, length.min_query_count
     if length.scenario == "Offline":
         by_time = _OFFLINE_SLACK * seconds * length.target_qps
-        return Generated(1, max(by_time, least), by_time > least, is_stream=False)
+        return Generated(1, length.in_sets(max(by_time, least)), by_time > least, is_stream=False)
     if length.scenario == "Server":
         by_time = seconds * length.target_qps
-        return Generated(max(by_time, least), max(by_time, least), by_time > least, is_stream=False)
+        queries = length.in_sets(max(by_time, least))
+        return Generated(queries, queries, by_time > least, is_stream=False)
     by_time = _STREAM_SLACK * seconds * _NANOSECONDS / length.latency_ns
     queries = max(by_time, least)
+    if length.is_counted:  # whole sets get one more
+        queries = length.in_sets(int(queries) + 1)
     return Generated(queries, queries * length.samples_per_query, by_time > least, is_stream=True)
 
 
@@ -110,7 +134,7 @@ def seconds_of_test(length: Length, samples_per_second: float, query_seconds: fl
     """Return how long a performance test takes; 0 if the rates are not known.
 
     Offline answers all that was generated. Server offers it at its own rate. A stream ends when it has lasted its
-    minimum duration and answered its minimum of queries, whatever was generated.
+    minimum duration and answered its minimum of queries, whatever was generated; see `Length.is_counted` for another.
 
     Parameters
     ----------
@@ -123,4 +147,13 @@ def seconds_of_test(length: Length, samples_per_second: float, query_seconds: fl
         return generated(length).samples / samples_per_second if samples_per_second else 0.0
     if length.scenario == "Server":
         return generated(length).queries / length.target_qps
-    return max(length.min_duration_ms / 1000, length.min_query_count * query_seconds) if query_seconds else 0.0
+    queries = generated(length).queries if length.is_counted else length.min_query_count
+    return max(length.min_duration_ms / 1000, queries * query_seconds) if query_seconds else 0.0
+
+
+def duration_for(length: Length, seconds: float, query_seconds: float) -> float:
+    """Return the minimum duration, in seconds, with which a stream's test takes so many seconds."""
+    if not length.is_counted or not query_seconds:
+        return seconds
+    queries = max(0.0, seconds / query_seconds - length.set_size)
+    return min(seconds, queries * length.latency_ns / _NANOSECONDS / _STREAM_SLACK)

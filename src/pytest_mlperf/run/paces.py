@@ -141,4 +141,6 @@ class Expectation:
         query = statistics.median(pace.query_seconds for pace in measured)
         benchmark, scenario = self.case.plan.benchmark, self.case.scenario
         wanted = Wanted.performance(benchmark, scenario, self.options, self.given, official)
-        return wanted.seconds(Tuned(layout, rate, query, {}), Length.asked(official, scenario))
+        return wanted.seconds(
+            Tuned(layout, rate, query, {}), Length.asked(official, scenario, self.case.plan.sample_count)
+        )

@@ -111,7 +111,9 @@ class Lengths:
         scenario, official = self.spec.scenario, self.official
         at_rate = structs.replace(options, target_qps=rate)
         wanted = Wanted.performance(self.benchmark, scenario, at_rate, given, official)
-        length = wanted.length(Tuned(_ANY, rate, 1 / rate, {}), Length.asked(official, scenario))
+        length = wanted.length(
+            Tuned(_ANY, rate, 1 / rate, {}), Length.asked(official, scenario, self.spec.sample_count)
+        )
         return math.ceil(generated(length).queries)
 
 

@@ -305,7 +305,7 @@ def expected_samples(spec: RunSpec, settings: Any) -> int | None:
         return spec.sample_count
     # A test that lasts a minimum duration ends within the queries that were made, unless they are Offline's one.
     return (
-        int(generated(Length.of(settings, spec.scenario)).samples)
+        int(generated(Length.of(settings, spec.scenario, spec.sample_count)).samples)
         if spec.scenario == "Offline" or not settings.min_duration_ms
         else None
     )

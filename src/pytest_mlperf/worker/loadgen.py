@@ -98,6 +98,7 @@ def official_length(settings: lg.TestSettings) -> OfficialLength:
         performance_sample_count=settings.performance_sample_count_override,
         target_latency_ns=latency,
         target_latency_percentile=percentile,
+        equal_issue=bool(settings.sample_concatenate_permutation),
     )
 
 
@@ -119,7 +120,8 @@ def apply_user_conf(
         given=given.settings(model, spec.scenario),
         percentile=official_length(settings).target_latency_percentile,
     )
-    mine = wanted.within(tuned, Length.of(settings, spec.scenario), left)
+    asked = Length.of(settings, spec.scenario, spec.sample_count)
+    mine = wanted.within(tuned, asked, left)
     path = Path(spec.output) / USER_CONF_FILE
     path.write_text(_conf_text(spec, given.entries, mine), "utf-8")
     _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))
@@ -127,7 +129,7 @@ def apply_user_conf(
     if spec.target_latency is not None:
         nanoseconds = round(spec.target_latency * 1e6)
     elif spec.mode == "performance" and "target_latency" not in given.settings(model, spec.scenario):
-        nanoseconds = expected_latency_ns(tuned) if spec.scenario in ("SingleStream", "MultiStream") else 0
+        nanoseconds = expected_latency_ns(tuned, asked) if spec.scenario in ("SingleStream", "MultiStream") else 0
     else:
         nanoseconds = 0
     if nanoseconds:

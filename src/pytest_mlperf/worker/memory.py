@@ -50,7 +50,7 @@ def check_memory(settings: TestSettings, scenario: str, mode: str, sample: Any, 
     """
     needs = [_loaded(settings, sample, samples)]
     if mode == "performance":
-        needs.append(_queries(settings, scenario))
+        needs.append(_queries(settings, scenario, samples))
     total, free = sum(need.size for need in needs), free_memory()
     if free is not None and total > free:
         largest = max(needs, key=lambda need: need.size)
@@ -62,9 +62,9 @@ def check_memory(settings: TestSettings, scenario: str, mode: str, sample: Any, 
         )
 
 
-def _queries(settings: TestSettings, scenario: str) -> Need:
+def _queries(settings: TestSettings, scenario: str, samples: int) -> Need:
     """Return the memory of the queries that LoadGen makes before the first one."""
-    made = generated(Length.of(settings, scenario))
+    made = generated(Length.of(settings, scenario, samples))
     if made.by_duration:
         options = f"--min-duration, or {'raise --target-latency' if made.is_stream else 'lower --target-qps'}"
     else:

@@ -53,7 +53,9 @@ def promised(
     many = settings.min_query_count >= official.min_query_count
     loaded = min(settings.performance_sample_count_override or samples, samples)
     return Promise(
-        seconds=seconds_of_test(Length.of(settings, spec.scenario), tuned.samples_per_second, tuned.query_seconds),
+        seconds=seconds_of_test(
+            Length.of(settings, spec.scenario, samples), tuned.samples_per_second, tuned.query_seconds
+        ),
         official=long and many and loaded >= official.performance_sample_count,
         samples_per_second=tuned.samples_per_second,
         query_seconds=tuned.query_seconds,
