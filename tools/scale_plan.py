@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pytest_mlperf.loadgen.generated import OFFLINE_SLACK, STREAM_SLACK
+from pytest_mlperf.loadgen.length import LONGER
 from pytest_mlperf.registry import Registry
 from pytest_mlperf.rules.asked import PERCENTILES, QUERY_SIZES
 from pytest_mlperf.rules.round import rounds
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 #: Samples per second of one machine in Offline at full size, from docs/performance.md: 2 CPUs, fp32, onnxruntime.
 MEASURED: Mapping[str, float] = {"retinanet": 0.902}
-#: LoadGen makes so many times the samples of Offline that the expected throughput asks for.
-LOADGEN_SLACK = 1.1
 #: Of linear: what Ray's nodes are asked to reach.
 RAY_PART = 0.9
 MACHINES = (1, 2, 4, 8)
@@ -97,10 +97,13 @@ def _of(name: str, newest: Round, rules: BenchmarkRules, scenario: str, rate: fl
     seconds = (rules.min_duration_ms if rules.min_duration_ms is not None else newest.min_duration_ms) / 1000
     samples = None
     if scenario == "Offline":
-        samples, seconds = rules.offline_samples_per_query, seconds * LOADGEN_SLACK * MARGIN
+        samples, seconds = rules.offline_samples_per_query, seconds * OFFLINE_SLACK * MARGIN
     else:
         queries = queries_needed(FOR_AN_ESTIMATE, {**PERCENTILES, **rules.percentiles}[scenario])
         samples = queries * (QUERY_SIZES.get(scenario) or 1)
+        if scenario == "SingleStream" and rules.equal_issue:  # as many queries as LoadGen makes, in whole sets
+            seconds *= STREAM_SLACK / LONGER
+            samples += rules.performance_sample_count - samples % rules.performance_sample_count
         rate = rate * LOAD if rate is not None and scenario == "Server" else rate
     for mode in ("performance", *rules.compliance):
         yield Run(name, newest.name, scenario, mode, samples, seconds, rate)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: Offline's samples are counted for 10 % more than the minimum duration, the queries of streams for twice it
 #: (GenerateQueries in loadgen/loadgen.cc of mlcommons/inference).
-_OFFLINE_SLACK, _STREAM_SLACK = 1.1, 2
+OFFLINE_SLACK, STREAM_SLACK = 1.1, 2
 _NANOSECONDS = 1e9
 
 
@@ -117,13 +117,13 @@ def generated(length: Length) -> Generated:
     """Return what LoadGen makes by its settings."""
     seconds, least = length.min_duration_ms / 1000, length.min_query_count
     if length.scenario == "Offline":
-        by_time = _OFFLINE_SLACK * seconds * length.target_qps
+        by_time = OFFLINE_SLACK * seconds * length.target_qps
         return Generated(1, length.in_sets(max(by_time, least)), by_time > least, is_stream=False)
     if length.scenario == "Server":
         by_time = seconds * length.target_qps
         queries = length.in_sets(max(by_time, least))
         return Generated(queries, queries, by_time > least, is_stream=False)
-    by_time = _STREAM_SLACK * seconds * _NANOSECONDS / length.latency_ns
+    by_time = STREAM_SLACK * seconds * _NANOSECONDS / length.latency_ns
     queries = max(by_time, least)
     if length.is_counted:  # whole sets get one more
         queries = length.in_sets(int(queries) + 1)
@@ -156,4 +156,4 @@ def duration_for(length: Length, seconds: float, query_seconds: float) -> float:
     if not length.is_counted or not query_seconds:
         return seconds
     queries = max(0.0, seconds / query_seconds - length.set_size)
-    return min(seconds, queries * length.latency_ns / _NANOSECONDS / _STREAM_SLACK)
+    return min(seconds, queries * length.latency_ns / _NANOSECONDS / STREAM_SLACK)
