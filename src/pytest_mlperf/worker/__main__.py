@@ -303,12 +303,10 @@ def expected_samples(spec: RunSpec, settings: Any) -> int | None:
     """Return how many samples the test has; None if that is not known before."""
     if spec.mode == "accuracy":
         return spec.sample_count
-    # A test that lasts a minimum duration ends within the queries that were made, unless they are Offline's one.
-    return (
-        int(generated(Length.of(settings, spec.scenario, spec.sample_count)).samples)
-        if spec.scenario == "Offline" or not settings.min_duration_ms
-        else None
-    )
+    length = Length.of(settings, spec.scenario, spec.sample_count)
+    # A test that lasts a minimum duration ends within the queries that were made, unless all of them are answered.
+    is_known = spec.scenario == "Offline" or length.is_counted or not settings.min_duration_ms
+    return int(generated(length).samples) if is_known else None
 
 
 def _versions(spec: RunSpec, backend: Backend) -> dict[str, str]:
