@@ -17,6 +17,9 @@ from tests.sandbox import BENCHMARKS
 if TYPE_CHECKING:
     from tests.conftest import RunSession, Session
 
+#: The figures of two runs are compared, on a machine that does other work.
+pytestmark = pytest.mark.flaky(reruns=3, only_rerun="compliance-performance")
+
 CLASSIFIER = ("--model", "classifier-tiny", "--mode", "compliance")
 #: Runs of a moment: the backends for classifier-tiny sleep instead of computing.
 BRIEF = ("--test-query-count", "200", "--dataset-size", "100", "--mlperf-json", "results.json")
