@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pytest_mlperf.loadgen.generated import OFFLINE_SLACK, STREAM_SLACK
-from pytest_mlperf.loadgen.length import LONGER
+from pytest_mlperf.loadgen.length import EQUAL_ISSUE_LATENCY
 from pytest_mlperf.registry import Registry
 from pytest_mlperf.rules.asked import PERCENTILES, QUERY_SIZES
 from pytest_mlperf.rules.round import rounds
@@ -102,7 +102,7 @@ def _of(name: str, newest: Round, rules: BenchmarkRules, scenario: str, rate: fl
         queries = queries_needed(FOR_AN_ESTIMATE, {**PERCENTILES, **rules.percentiles}[scenario])
         samples = queries * (QUERY_SIZES.get(scenario) or 1)
         if scenario == "SingleStream" and rules.equal_issue:  # as many queries as LoadGen makes, in whole sets
-            seconds *= STREAM_SLACK / LONGER
+            seconds *= STREAM_SLACK / EQUAL_ISSUE_LATENCY
             samples += rules.performance_sample_count - samples % rules.performance_sample_count
         rate = rate * LOAD if rate is not None and scenario == "Server" else rate
     for mode in ("performance", *rules.compliance):

@@ -4,11 +4,12 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from pytest_mlperf.benchmarks.base import Short
 from pytest_mlperf.implementations.protocol import ExecutionLayout, RunSpec
 from pytest_mlperf.loadgen.generated import Length, seconds_of_test
-from pytest_mlperf.loadgen.length import Wanted, expected_latency_ns
+from pytest_mlperf.loadgen.length import Shorter, Wanted
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import Tuned, splits
 from pytest_mlperf.scenarios.early_stopping import chance_of_at_most, queries_needed
@@ -57,7 +58,7 @@ def settings(
         given=given or {},
         percentile=percentile,
     )
-    entries = wanted.entries(tuned, seconds)
+    entries = wanted.entries(tuned, Shorter(seconds, seconds) if seconds is not None else None)
     assert {(entry.model, entry.scenario) for entry in entries} <= {("retinanet", scenario)}
     return {entry.key: entry.value for entry in entries}
 
@@ -179,7 +180,7 @@ def test_a_run_is_as_long_as_the_time_allows(scenario: str, left: float, rate: f
         set_size=set_size,
     )
     values = {entry.key: entry.value for entry in wanted.within(tuned, official, left)}
-    hint = expected_latency_ns(tuned, official)
+    hint = wanted.latency_ns(tuned, official)
     seconds = seconds_of_test(replace(official.changed(values), latency_ns=hint), rate, samples / rate)
     needed = wanted.seconds(tuned, official)
     fewest = SCENARIOS[scenario].fewest_queries(percentile, SHORT.samples)
@@ -208,6 +209,13 @@ def test_a_stream_whose_queries_are_counted_lasts_less_than_twice_its_minimum_du
     )
     assert 1.6 * 600 <= wanted.seconds(tuned, official) <= 1.6 * 600 + 4.3
     assert wanted.seconds(tuned, replace(official, set_size=0)) == 600
+    # A latency of the user's makes as many as it says: 2 x 600 s / 0.2 s and up to a whole set.
+    for mine in (replace(wanted, options=structs.replace(spec, target_latency=200.0)), given(wanted, "200")):
+        assert mine.seconds(tuned, official) == pytest.approx(0.1 * 6020)
+
+
+def given(wanted: Wanted, latency: str) -> Wanted:
+    return replace(wanted, given={"target_latency": latency})
 
 
 @pytest.mark.parametrize("mode", ["performance", "accuracy"])

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 #: (GenerateQueries in loadgen/loadgen.cc of mlcommons/inference).
 OFFLINE_SLACK, STREAM_SLACK = 1.1, 2
 _NANOSECONDS = 1e9
+#: Latencies are given in milliseconds.
+NANOSECONDS_IN_MS = 1e6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,6 +85,9 @@ class Length:
             min_duration_ms=int(values.get("min_duration", self.min_duration_ms)),
             min_query_count=int(values.get("min_query_count", self.min_query_count)),
             target_qps=float(values.get("target_qps", self.target_qps)),
+            latency_ns=int(float(values["target_latency"]) * NANOSECONDS_IN_MS)
+            if "target_latency" in values
+            else self.latency_ns,
             samples_per_query=int(values.get("samples_per_query", self.samples_per_query)),
         )
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple
 
-from pytest_mlperf.loadgen.generated import duration_for, seconds_of_test
+from pytest_mlperf.loadgen.generated import NANOSECONDS_IN_MS, duration_for, seconds_of_test
 from pytest_mlperf.loadgen.user_conf import Entry
 from pytest_mlperf.scenarios import SCENARIOS
 from pytest_mlperf.scenarios.base import number
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from pytest_mlperf.scenarios.base import Tuned
 
 MILLISECONDS = 1000
-#: In a millisecond, which is what latencies are given in.
-NANOSECONDS = 1e6
 #: A short run may take so many times its seconds.
 PATIENCE = 5
 #: Of the time that there is, so much is aimed at: a machine is not always as fast as it was in the warm-up.
@@ -29,7 +27,7 @@ CAUTION = 0.9
 #: With equal issue, SingleStream answers all the queries that fit into twice its minimum duration at the expected
 #: latency. With a latency this many times the warm-up's, the test takes 1.6 times its minimum duration and not twice;
 #: it is still long enough if it answers 1.6 times as fast as the warm-up.
-LONGER = 1.25
+EQUAL_ISSUE_LATENCY = 1.25
 #: user.conf has percentiles in percent.
 PERCENT = 100
 
@@ -37,12 +35,14 @@ PERCENT = 100
 class Shorter(NamedTuple):
     """A performance test that is shorter than official length.
 
-    ``seconds`` is what it aims at, ``most_seconds`` what it may take where more queries make it likelier to be valid.
+    ``seconds`` is what it aims at, for a stream as its minimum duration; ``most_seconds`` what it may take where more
+    queries make it likelier to be valid. LoadGen makes its samples up to whole sets of ``set_size``; see `Length`.
     """
 
     seconds: float
     most_seconds: float
     most_queries: float = math.inf
+    set_size: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,21 +91,18 @@ class Wanted:
             percentile=official.target_latency_percentile,
         )
 
-    def entries(self, tuned: Tuned, seconds: float | None = None, set_size: int = 0) -> list[Entry]:
+    def entries(self, tuned: Tuned, shorter: Shorter | None = None) -> list[Entry]:
         """Return the settings to append to the user's own: options, and suggestions for what is not given.
 
         Parameters
         ----------
         tuned
             The measurements of the warm-up.
-        seconds
-            How long a performance run of official length may take, where it has less time than it needs; for a stream,
-            its minimum duration. None where it has enough.
-        set_size
-            The samples that LoadGen makes up to whole sets of in such a run; see `Length`.
+        shorter
+            What a performance run of official length is instead, where it has less time than it needs.
         """
         settings = dict(self._suggestions(tuned))
-        settings.update(self._length(tuned, seconds, set_size))
+        settings.update(self._length(tuned, shorter))
         settings = {key: value for key, value in settings.items() if key not in self.given}
         settings.update(self._options())
         return [Entry(self.model, self.scenario, key, value) for key, value in settings.items()]
@@ -118,12 +115,25 @@ class Wanted:
         if self.options.run_length == "short" or left is None or self.seconds(tuned, official) <= left:
             return self.entries(tuned)
         seconds = duration_for(self.length(tuned, official), max(0.0, left * CAUTION), tuned.query_seconds)
-        return self.entries(tuned, seconds, official.set_size)
+        return self.entries(tuned, Shorter(seconds, seconds, set_size=official.set_size))
 
     def length(self, tuned: Tuned, official: Length) -> Length:
         """Return what decides the length of the test whose settings are `entries`."""
         length = official.changed({**self.given, **{entry.key: entry.value for entry in self.entries(tuned)}})
-        return replace(length, latency_ns=self._expected_latency_ns(tuned, length))
+        return replace(length, latency_ns=self.latency_ns(tuned, length) or length.latency_ns)
+
+    def latency_ns(self, tuned: Tuned, asked: Length) -> int:
+        """Return the latency that LoadGen gets besides a user.conf, which has only whole milliseconds; 0 for none.
+
+        It is the user's, or what a stream is expected to take.
+        """
+        if self.options.target_latency is not None:
+            return round(self.options.target_latency * NANOSECONDS_IN_MS)
+        is_expected = self.mode == "performance" and SCENARIOS[self.scenario].timed == "queries"
+        if not is_expected or "target_latency" in self.given:
+            return 0
+        # LoadGen makes queries for twice that pace.
+        return max(1, round(tuned.query_seconds * (EQUAL_ISSUE_LATENCY if asked.is_counted else 1) * 1e9))
 
     def seconds(self, tuned: Tuned, official: Length) -> float:
         """Return how long that performance test takes; 0 if nothing was measured."""
@@ -136,28 +146,19 @@ class Wanted:
             # Accuracy mode follows the arrival schedule too; nothing is timed, so let the samples arrive at once.
             yield "target_qps", "100000"
 
-    def _length(self, tuned: Tuned, seconds: float | None, set_size: int) -> dict[str, str]:
+    def _length(self, tuned: Tuned, shorter: Shorter | None) -> dict[str, str]:
         """Return the settings of a performance run that is shorter than official length; none for another one."""
         if self.mode != "performance":
             return {}
         short, scenario = self.short, SCENARIOS[self.scenario]
         if self.options.run_length == "short":
             shorter = Shorter(short.seconds, PATIENCE * short.seconds, short.most_queries)
-        elif seconds is None:
+        elif shorter is None:
             return {}
         elif scenario.timed == "queries":  # LoadGen ends a stream's test at its minimum duration, whatever its pace
             fewest = scenario.fewest_queries(self._percentile, short.samples)
-            return {"min_duration": str(round(seconds * MILLISECONDS)), "min_query_count": str(fewest)}
-        else:
-            shorter = Shorter(seconds, seconds)
-        return {"min_duration": "0", "min_query_count": str(self._queries(shorter, tuned, set_size))}
-
-    def _expected_latency_ns(self, tuned: Tuned, length: Length) -> int:
-        if self.options.target_latency is not None:
-            return max(1, round(self.options.target_latency * NANOSECONDS))
-        if "target_latency" in self.given:
-            return max(1, round(float(self.given["target_latency"]) * NANOSECONDS))
-        return expected_latency_ns(tuned, length)
+            return {"min_duration": str(round(shorter.seconds * MILLISECONDS)), "min_query_count": str(fewest)}
+        return {"min_duration": "0", "min_query_count": str(self._queries(shorter, tuned))}
 
     @property
     def _percentile(self) -> float:
@@ -165,7 +166,7 @@ class Wanted:
         wanted = float(self.given.get("target_latency_percentile", PERCENT * self.percentile)) / PERCENT
         return wanted if 0 < wanted < 1 else self.percentile
 
-    def _queries(self, shorter: Shorter, tuned: Tuned, set_size: int) -> int:
+    def _queries(self, shorter: Shorter, tuned: Tuned) -> int:
         """Return the queries (in Offline: samples) of a run that is shorter than official length.
 
         A minimum duration that the user wants is LoadGen's to keep; if it is below that of a short run, there are
@@ -182,7 +183,7 @@ class Wanted:
         queries = scenario.short_queries(rate, seconds, self._percentile, shorter.most_seconds)
         fewest = scenario.fewest_queries(self._percentile, self.short.samples)
         most = int(min(queries, shorter.most_queries))
-        return max(fewest, most - most % set_size if set_size else most)
+        return max(fewest, most - most % shorter.set_size if shorter.set_size else most)
 
     def _options(self) -> Iterator[tuple[str, str]]:
         if self.mode == "accuracy":
@@ -198,8 +199,3 @@ class Wanted:
             yield "min_query_count", str(options.test_query_count)
             if options.min_duration is None:
                 yield "min_duration", "0"
-
-
-def expected_latency_ns(tuned: Tuned, length: Length) -> int:
-    """Return SingleStream's and MultiStream's latency hint: LoadGen generates queries for twice that pace."""
-    return max(1, round(tuned.query_seconds * (LONGER if length.is_counted else 1) * 1e9))

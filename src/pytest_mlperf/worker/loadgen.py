@@ -13,7 +13,7 @@ import mlperf_loadgen as lg
 from pytest_mlperf.errors import UserConfError
 from pytest_mlperf.implementations.protocol import AUDIT_FILE, USER_CONF_FILE, OfficialLength
 from pytest_mlperf.loadgen.generated import Length
-from pytest_mlperf.loadgen.length import Wanted, expected_latency_ns
+from pytest_mlperf.loadgen.length import Wanted
 from pytest_mlperf.loadgen.user_conf import Entry, given_user_conf, render_user_conf
 
 if TYPE_CHECKING:
@@ -126,13 +126,7 @@ def apply_user_conf(
     path.write_text(_conf_text(spec, given.entries, mine), "utf-8")
     _check(settings.FromConfig(str(path), model, spec.scenario, USER_CONF), str(path))
     settings.mode = MODES[spec.mode]
-    if spec.target_latency is not None:
-        nanoseconds = round(spec.target_latency * 1e6)
-    elif spec.mode == "performance" and "target_latency" not in given.settings(model, spec.scenario):
-        nanoseconds = expected_latency_ns(tuned, asked) if spec.scenario in ("SingleStream", "MultiStream") else 0
-    else:
-        nanoseconds = 0
-    if nanoseconds:
+    if nanoseconds := wanted.latency_ns(tuned, asked):
         _set_latency(settings, spec.scenario, nanoseconds)
     return path
 
